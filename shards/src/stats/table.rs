@@ -1,0 +1,309 @@
+//! The closed table of what is counted: each variant with the name, label and help of its series.
+//! Pure data, lives nowhere. Names follow Prometheus: base units, `_total` put on by the encoder.
+
+/// How one variant is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// The family's name, without `_total`.
+    pub family: &'static str,
+    /// What tells it from the family's others.
+    pub label: Option<(&'static str, &'static str)>,
+    /// The family's help: said by its first variant, empty for the others.
+    pub help: &'static str,
+}
+
+/// Declares an enum of what is counted, and its table. A family's variants stand together.
+macro_rules! series {
+    ($(#[$outer:meta])* $name:ident {
+        $($(#[$doc:meta])* $variant:ident
+            = $family:literal $([$key:literal = $value:literal])? $(, $help:literal)?;)*
+    }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// Every variant, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name, label and help under which it is exported.
+            #[must_use]
+            pub const fn series(self) -> Series {
+                match self {
+                    $(Self::$variant => Series {
+                        family: concat!("postrider_", $family),
+                        label: label!($($key, $value)?),
+                        help: help!($($help)?),
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+macro_rules! label {
+    () => {
+        None
+    };
+    ($key:literal, $value:literal) => {
+        Some(($key, $value))
+    };
+}
+
+macro_rules! help {
+    () => {
+        ""
+    };
+    ($help:literal) => {
+        $help
+    };
+}
+
+series! {
+    /// Numbers that only grow, from 0 at start.
+    Counter {
+        /// Requests of customers read from their connections.
+        HttpRequests = "http_requests",
+            "Requests of customers read from their connections.";
+        /// Messages accepted: durable, and acknowledged with 202.
+        Accepted = "messages_accepted",
+            "Messages accepted: durable, and acknowledged with 202.";
+        /// Parts of the messages accepted.
+        AcceptedParts = "parts_accepted",
+            "Parts of the messages accepted.";
+        /// Parts handed to carriers, resends included.
+        PartsSubmitted = "parts_submitted",
+            "Parts handed to carriers, resends included.";
+        /// Answers that accepted a part.
+        PartsAccepted = "part_responses" ["outcome" = "accepted"],
+            "Answers of carriers to submitted parts.";
+        /// Answers that refused a part.
+        PartsRefused = "part_responses" ["outcome" = "refused"];
+        /// Answers that asked to slow down.
+        PartsThrottled = "part_responses" ["outcome" = "throttled"];
+        /// Parts submitted whose answer was lost with its bind or did not come in time.
+        PartsOutcomeUnknown = "parts_outcome_unknown",
+            "Parts submitted whose answer was lost with its bind or did not come in time.";
+        /// Parts submitted again after an unknown outcome: each may reach the handset twice.
+        PartsResubmitted = "parts_resubmitted",
+            "Parts submitted again after an unknown outcome: each may reach the handset twice.";
+        /// Receipts that told a part its final status.
+        ReceiptsMatched = "receipts" ["outcome" = "matched"],
+            "Receipts from carriers by what became of them.";
+        /// Receipts that said again what was known.
+        ReceiptsDuplicate = "receipts" ["outcome" = "duplicate"];
+        /// Receipts that contradicted a final status, which stays.
+        ReceiptsLate = "receipts" ["outcome" = "late"];
+        /// Receipts of an interim state.
+        ReceiptsIntermediate = "receipts" ["outcome" = "intermediate"];
+        /// Receipts given up: no part matched within five minutes.
+        ReceiptsOrphaned = "receipts" ["outcome" = "orphaned"];
+        /// Receipts answered with a refusal, for the carrier to send again.
+        ReceiptsRefused = "receipts" ["outcome" = "refused"];
+        /// Receipts handed to the shard that owns the number.
+        ReceiptsForwarded = "receipts_forwarded",
+            "Receipts handed to the shard that owns the number.";
+        /// Receipts that matched no part and wait to be tried again.
+        ReceiptsParked = "receipts_parked",
+            "Receipts that matched no part and wait to be tried again.";
+        /// Messages from handsets answered with a refusal.
+        MobileOriginatedRefused = "mobile_originated_refused",
+            "Messages from handsets answered with a refusal.";
+        /// Messages finally delivered.
+        MessagesDelivered = "messages_finished" ["status" = "delivered"],
+            "Messages that reached their final status.";
+        /// Messages finally undelivered.
+        MessagesUndelivered = "messages_finished" ["status" = "undelivered"];
+        /// Messages finally expired.
+        MessagesExpired = "messages_finished" ["status" = "expired"];
+        /// Messages finally rejected.
+        MessagesRejected = "messages_finished" ["status" = "rejected"];
+        /// Messages finally failed.
+        MessagesFailed = "messages_finished" ["status" = "failed"];
+        /// Messages finally canceled.
+        MessagesCanceled = "messages_finished" ["status" = "canceled"];
+        /// Messages finally unknown.
+        MessagesUnknown = "messages_finished" ["status" = "unknown"];
+        /// Webhook requests sent.
+        WebhookAttempts = "webhook_attempts",
+            "Webhook requests sent.";
+        /// Webhooks acknowledged by the customer.
+        WebhookAcknowledged = "webhook_outcomes" ["outcome" = "acknowledged"],
+            "What came of webhook requests.";
+        /// Webhook attempts that failed and will be repeated.
+        WebhookRetries = "webhook_outcomes" ["outcome" = "retried"];
+        /// Webhooks given up.
+        WebhookGivenUp = "webhook_outcomes" ["outcome" = "given_up"];
+        /// Requests sent to other shards.
+        MeshRequests = "mesh_requests",
+            "Requests sent to other shards.";
+        /// Requests not sent because the lane to the other shard had no slot.
+        MeshRefused = "mesh_refused",
+            "Requests not sent because the lane to the other shard had no slot.";
+        /// Requests refused as `overloaded`.
+        RefusedOverloaded = "requests_refused" ["code" = "overloaded"],
+            "Requests of customers refused.";
+        /// Requests refused as `storage_full`.
+        RefusedStorageFull = "requests_refused" ["code" = "storage_full"];
+        /// Requests refused as `shutting_down`.
+        RefusedShuttingDown = "requests_refused" ["code" = "shutting_down"];
+        /// Requests refused as `unauthorized`.
+        RefusedUnauthorized = "requests_refused" ["code" = "unauthorized"];
+        /// Requests refused as `invalid`.
+        RefusedInvalid = "requests_refused" ["code" = "invalid"];
+        /// Requests refused as `no_route`.
+        RefusedNoRoute = "requests_refused" ["code" = "no_route"];
+        /// Requests refused as `not_found`.
+        RefusedNotFound = "requests_refused" ["code" = "not_found"];
+        /// Binds opened.
+        BindsOpened = "bind_events" ["event" = "opened"],
+            "Binds that opened, were refused by the carrier, or were lost.";
+        /// Bind requests refused by the carrier.
+        BindsRefused = "bind_events" ["event" = "refused"];
+        /// Binds lost after they were open.
+        BindsLost = "bind_events" ["event" = "lost"];
+        /// PDUs from carriers that broke the protocol in a way that is tolerated.
+        PduOddities = "pdu_oddities",
+            "PDUs from carriers that broke the protocol in a way that is tolerated.";
+        /// Batches made durable in the log.
+        Commits = "commits",
+            "Batches made durable in the log.";
+        /// Octets of the batches made durable.
+        CommitBytes = "commit_written_bytes",
+            "Octets of the batches made durable.";
+        /// Records made durable.
+        CommitRecords = "commit_records",
+            "Records made durable.";
+        /// Times that a batch waited because no segment was ready.
+        LogStarved = "log_starved",
+            "Times that a batch waited because no segment was ready.";
+        /// Turns of the loop that ended with work left: the core is saturated.
+        TurnBudgetSpent = "turn_budget_spent",
+            "Turns of the loop that ended with work left: the core is saturated.";
+        /// Wake-ups of the shard by another shard.
+        Wakeups = "wakeups",
+            "Wake-ups of the shard by another shard.";
+        /// Time spent spinning for messages of other shards.
+        SpinMicros = "spin_seconds",
+            "Time spent spinning for messages of other shards.";
+        /// Connections of customers accepted.
+        HttpConnections = "http_connections",
+            "Connections of customers accepted.";
+        /// Connections of customers closed at once because the limit was reached.
+        HttpConnectionsRefused = "http_connections_refused",
+            "Connections of customers closed at once because the limit was reached.";
+    }
+}
+
+series! {
+    /// Numbers that rise and fall.
+    Gauge {
+        /// Messages without a final status.
+        OpenMessages = "open_messages", "Messages without a final status.";
+        /// Finished messages kept for reading.
+        HistoryMessages = "history_messages", "Finished messages kept for reading.";
+        /// Parts that wait for a carrier.
+        QueuedParts = "queued_parts", "Parts that wait for a carrier.";
+        /// Parts submitted whose answer is awaited.
+        InFlightParts = "in_flight_parts", "Parts submitted whose answer is awaited.";
+        /// Webhooks not yet acknowledged.
+        WebhookBacklog = "webhook_backlog", "Webhooks not yet acknowledged.";
+        /// Receipts parked until their part is known.
+        OrphansParked = "orphans_parked", "Receipts parked until their part is known.";
+        /// Segments of the log in use.
+        LogSegments = "log_segments", "Segments of the log in use.";
+        /// Octets of the log that may still be written.
+        LogBytesFree = "log_free_bytes", "Octets of the log that may still be written.";
+        /// 1 when the shard takes requests.
+        Ready = "shard_ready", "1 when the shard takes requests.";
+    }
+}
+
+series! {
+    /// Distributions.
+    Histogram {
+        /// Time of one turn of the shard's loop.
+        Turn = "turn_seconds", "Time of one turn of the shard's loop.";
+        /// Time to make a batch durable.
+        Commit = "commit_seconds", "Time to make a batch durable.";
+        /// Size of a batch.
+        CommitBytes = "commit_batch_bytes", "Size of a batch.";
+        /// Time from a request read to its 202 written.
+        Accept = "accept_seconds", "Time from a request read to its 202 written.";
+        /// Time from acceptance to the first submit_sm.
+        AcceptToSubmit = "accept_to_submit_seconds", "Time from acceptance to the first submit_sm.";
+        /// Time from submit_sm to its answer.
+        SubmitResponse = "submit_response_seconds", "Time from submit_sm to its answer.";
+        /// Time of one webhook request.
+        Webhook = "webhook_seconds", "Time of one webhook request.";
+    }
+}
+
+impl Counter {
+    /// By how much the count is divided to give the family's unit.
+    #[must_use]
+    pub const fn per_unit(self) -> u64 {
+        if matches!(self, Self::SpinMicros) { 1_000_000 } else { 1 }
+    }
+}
+
+impl Histogram {
+    /// Whether it holds durations (kept in nanoseconds, exported in seconds) or octets.
+    #[must_use]
+    pub const fn is_duration(self) -> bool {
+        !matches!(self, Self::CommitBytes)
+    }
+
+    /// The first bucket's bound: a microsecond in nanoseconds, or 512 octets.
+    pub(super) const fn base(self) -> u64 {
+        if self.is_duration() { 1_000 } else { 512 }
+    }
+
+    /// Buckets with a bound: to 67 s, or to 2 MiB.
+    pub(super) const fn bounds(self) -> u32 {
+        if self.is_duration() { 53 } else { 25 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn check(all: Vec<Series>, families: &mut BTreeSet<&'static str>) {
+        let mut before = "";
+        let mut labels = BTreeSet::new();
+        for series in all {
+            let first = series.family != before;
+            assert!(!first || families.insert(series.family), "{} is split", series.family);
+            assert_eq!(
+                first,
+                !series.help.is_empty(),
+                "{}: the first says the help",
+                series.family
+            );
+            assert!(first || series.label.is_some(), "{} needs a label", series.family);
+            assert!(labels.insert((series.family, series.label)), "{series:?} twice");
+            before = series.family;
+        }
+    }
+
+    #[test]
+    fn every_series_has_its_own_name_and_every_family_one_help() {
+        let mut families = BTreeSet::new();
+        check(Counter::ALL.iter().map(|it| it.series()).collect(), &mut families);
+        check(Gauge::ALL.iter().map(|it| it.series()).collect(), &mut families);
+        check(Histogram::ALL.iter().map(|it| it.series()).collect(), &mut families);
+    }
+
+    #[test]
+    fn variants_are_numbered_from_zero_in_the_order_of_all() {
+        assert!(Counter::ALL.iter().enumerate().all(|(at, it)| *it as usize == at));
+        assert!(Gauge::ALL.iter().enumerate().all(|(at, it)| *it as usize == at));
+        assert!(Histogram::ALL.iter().enumerate().all(|(at, it)| *it as usize == at));
+    }
+}
