@@ -1,0 +1,15 @@
+//! SMPP 3.4, both roles, pure: codec, session machine, delivery receipts. No socket, file, clock, thread
+//! or randomness: octets and time come in as arguments, so the crate lives nowhere and its session once
+//! per bind on the bind's shard.
+#![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod command;
+mod encode;
+pub mod layout;
+pub mod pdu;
+pub mod repeated;
+pub mod session;
+pub mod status;
+pub mod tlv;
+mod wire;

@@ -1,0 +1,155 @@
+//! The two repeated structures of SMPP: the destinations of submit_multi and the failed ones of its response
+//! (3.4 section 4.5). Checked once, then read again from the same octets. Pure, lives nowhere.
+
+use crate::pdu::EncodeError;
+use crate::status::CommandStatus;
+use crate::wire::{Reader, put_text};
+
+/// A checked run of repeated structures, still in wire form.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct RawList<'a> {
+    pub(crate) count: u32,
+    pub(crate) octets: &'a [u8],
+}
+
+pub(crate) fn read_list<'a, T>(
+    reader: &mut Reader<'a>,
+    count: u32,
+    read: impl Fn(&mut Reader<'a>) -> Result<T, CommandStatus>,
+) -> Result<RawList<'a>, CommandStatus> {
+    let before = reader.rest();
+    for _ in 0..count {
+        read(reader)?;
+    }
+    let length = before.len().saturating_sub(reader.rest().len());
+    Ok(RawList { count, octets: before.get(..length).unwrap_or_default() })
+}
+
+/// One destination of `submit_multi` (3.4 section 4.5.1.1).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum DestAddress<'a> {
+    /// `dest_flag` 1.
+    Sme {
+        /// Type of number.
+        ton: u8,
+        /// Numbering plan.
+        npi: u8,
+        /// The address, at most 20 octets.
+        address: &'a [u8],
+    },
+    /// `dest_flag` 2.
+    DistributionList {
+        /// Its name, at most 20 octets.
+        name: &'a [u8],
+    },
+}
+
+impl<'a> DestAddress<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, CommandStatus> {
+        match reader.int1()? {
+            1 => Ok(Self::Sme {
+                ton: reader.int1()?,
+                npi: reader.int1()?,
+                address: reader.text(21, CommandStatus::ESME_RINVDSTADR)?,
+            }),
+            2 => Ok(Self::DistributionList {
+                name: reader.text(21, CommandStatus::ESME_RINVDLNAME)?,
+            }),
+            _ => Err(CommandStatus::ESME_RINVDESTFLAG),
+        }
+    }
+
+    /// Appends the wire form.
+    ///
+    /// # Errors
+    /// An address or name of more than 20 octets, or with a NUL in it.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match *self {
+            Self::Sme { ton, npi, address } => {
+                out.extend_from_slice(&[1, ton, npi]);
+                put_text(out, "destination_addr", address, 21)
+            }
+            Self::DistributionList { name } => {
+                out.push(2);
+                put_text(out, "dl_name", name, 21)
+            }
+        }
+    }
+}
+
+/// The destinations of a `submit_multi`.
+#[derive(Copy, Clone, Debug)]
+pub struct DestAddresses<'a> {
+    pub(crate) list: RawList<'a>,
+}
+
+impl<'a> DestAddresses<'a> {
+    /// Reads `count` destinations from `octets`, which must hold nothing else.
+    pub fn new(count: u8, octets: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(octets, true);
+        let list = read_list(&mut reader, u32::from(count), DestAddress::read).ok()?;
+        reader.rest().is_empty().then_some(Self { list })
+    }
+
+    /// The destinations in wire order.
+    pub fn iter(&self) -> impl Iterator<Item = DestAddress<'a>> {
+        let mut reader = Reader::new(self.list.octets, false);
+        (0..self.list.count).map_while(move |_| DestAddress::read(&mut reader).ok())
+    }
+}
+
+/// One failed destination of `submit_multi_resp` (3.4 section 4.5.2.1).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct UnsuccessSme<'a> {
+    /// Type of number.
+    pub ton: u8,
+    /// Numbering plan.
+    pub npi: u8,
+    /// The address.
+    pub address: &'a [u8],
+    /// Why it failed.
+    pub status: CommandStatus,
+}
+
+impl<'a> UnsuccessSme<'a> {
+    pub(crate) fn read(reader: &mut Reader<'a>) -> Result<Self, CommandStatus> {
+        Ok(Self {
+            ton: reader.int1()?,
+            npi: reader.int1()?,
+            address: reader.text(21, CommandStatus::ESME_RINVDSTADR)?,
+            status: CommandStatus(reader.int4()?),
+        })
+    }
+
+    /// Appends the wire form.
+    ///
+    /// # Errors
+    /// An address of more than 20 octets, or with a NUL in it.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        out.extend_from_slice(&[self.ton, self.npi]);
+        put_text(out, "destination_addr", self.address, 21)?;
+        out.extend_from_slice(&self.status.0.to_be_bytes());
+        Ok(())
+    }
+}
+
+/// The failed destinations of a `submit_multi_resp`.
+#[derive(Copy, Clone, Debug)]
+pub struct UnsuccessSmes<'a> {
+    pub(crate) list: RawList<'a>,
+}
+
+impl<'a> UnsuccessSmes<'a> {
+    /// Reads `count` failed destinations from `octets`, which must hold nothing else.
+    pub fn new(count: u8, octets: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(octets, false);
+        let list = read_list(&mut reader, u32::from(count), UnsuccessSme::read).ok()?;
+        reader.rest().is_empty().then_some(Self { list })
+    }
+
+    /// The failed destinations in wire order.
+    pub fn iter(&self) -> impl Iterator<Item = UnsuccessSme<'a>> {
+        let mut reader = Reader::new(self.list.octets, false);
+        (0..self.list.count).map_while(move |_| UnsuccessSme::read(&mut reader).ok())
+    }
+}

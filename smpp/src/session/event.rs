@@ -1,0 +1,160 @@
+//! What a session tells its driver. Lent from the receive buffer, so one at a time. One stream per session.
+
+use core::time::Duration;
+
+use super::BindKind;
+use crate::command::CommandId;
+use crate::pdu::{Bind, EncodeError, FrameError, ShortMessage};
+
+/// What happened. Each is to be handled before the next is polled.
+#[derive(Copy, Clone, Debug)]
+pub enum Event<'a> {
+    /// The session is bound.
+    Bound {
+        /// As what.
+        kind: BindKind,
+        /// The peer's interface version: sc_interface_version of the answer, if any (ESME), or that of the
+        /// bind (SMSC).
+        peer_version: Option<u8>,
+    },
+    /// The peer refused our bind; a [`Event::Close`] follows.
+    BindRefused {
+        /// Its status.
+        status: u32,
+    },
+    /// The peer wants to bind: check it and call `answer_bind`.
+    BindRequested {
+        /// The number to answer with.
+        sequence: u32,
+        /// What it wants to be.
+        kind: BindKind,
+        /// Its credentials.
+        bind: Bind<'a>,
+    },
+    /// One of our messages was answered.
+    Response {
+        /// The token it was submitted with.
+        token: u64,
+        /// The status; ESME_RINVCMDID when the answer was of another command and claimed success.
+        status: u32,
+        /// The peer's id for it, empty if there is none.
+        message_id: &'a [u8],
+        /// From `submit` to the answer.
+        waited: Duration,
+        /// The outcome had been reported as unknown before.
+        late: bool,
+    },
+    /// The peer sent a message: call `respond` once it is safe.
+    Message {
+        /// The number to answer with.
+        sequence: u32,
+        /// submit_sm, deliver_sm or data_sm.
+        command: CommandId,
+        /// The message.
+        message: ShortMessage<'a>,
+    },
+    /// Nobody knows whether the peer took this message.
+    OutcomeUnknown {
+        /// The token it was submitted with.
+        token: u64,
+        /// Why.
+        reason: UnknownReason,
+    },
+    /// The peer unbinds: nothing may be submitted any more; a [`Event::Close`] follows.
+    PeerUnbound,
+    /// Flush the output, close the socket, then call `handle_closed`.
+    Close {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Something odd that only needs a counter.
+    Counted(Oddity),
+}
+
+/// Why an outcome is unknown.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum UnknownReason {
+    /// No answer within the response timer; one may still come, as a late [`Event::Response`].
+    TimedOut,
+    /// The connection ended; no answer will ever come.
+    SessionLost,
+}
+
+/// Why a session closes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CloseReason {
+    /// Our unbind was answered.
+    #[error("unbound")]
+    Unbound,
+    /// Our unbind was not answered in time.
+    #[error("the peer did not answer the unbind")]
+    UnbindTimeout,
+    /// The peer has unbound.
+    #[error("the peer unbound")]
+    PeerUnbound,
+    /// Our bind cannot be written.
+    #[error("the bind cannot be sent: {0}")]
+    BindUnsendable(EncodeError),
+    /// Our bind was refused.
+    #[error("the bind was refused")]
+    BindRefused,
+    /// Our bind was not answered in time.
+    #[error("the peer did not answer the bind")]
+    BindTimeout,
+    /// The peer did not bind in time.
+    #[error("the peer did not bind")]
+    SessionInitTimeout,
+    /// The octets are no SMPP any more.
+    #[error("{0}")]
+    Framing(FrameError),
+    /// The rest of a PDU did not come in time.
+    #[error("the peer stalled inside a PDU")]
+    PduReadTimeout,
+    /// The peer said that it cannot follow our framing.
+    #[error("the peer lost our framing")]
+    PeerLostFraming,
+    /// Two enquire_link in a row without a sign of life.
+    #[error("the peer does not answer enquire_link")]
+    EnquireLinkTimeout,
+    /// Three messages in a row without an answer.
+    #[error("the peer does not answer messages")]
+    ResponseTimeouts,
+    /// No message and no answer for too long.
+    #[error("inactive")]
+    Inactivity,
+}
+
+/// Odd behaviour of the peer, for counters.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Oddity {
+    /// An answer that nothing waits for.
+    UnknownResponse,
+    /// An answer after its time-out; a `Response` with `late` came before.
+    LateResponse,
+    /// An answer of another command than the request's.
+    MismatchedResponse,
+    /// A command outside the specifications; a request was answered with generic_nack.
+    UnknownCommand,
+    /// A command we know but do not serve; a request was answered with generic_nack.
+    UnsupportedCommand,
+    /// A body that cannot be read; answered with the fitting status.
+    MalformedPdu,
+    /// A message beyond the inbound window; refused.
+    InboundWindowFull,
+    /// A request that is illegal in the state or from that side; refused.
+    WrongState,
+}
+
+/// Why a message was not submitted; nothing was written and the token is free.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SubmitRefused {
+    /// The session is not bound, or not for sending.
+    #[error("not bound for sending")]
+    NotBound,
+    /// The window is full.
+    #[error("window full")]
+    WindowFull,
+    /// The message cannot be written.
+    #[error("{0}")]
+    Encode(EncodeError),
+}

@@ -1,0 +1,189 @@
+//! One SMPP session as a pure machine, either role: framing, binding, window, timers, legality. It owns no
+//! socket and no clock. One per bind, on the bind's shard.
+//!
+//! The driver's contract, after each `handle_*`: call [`Session::poll_event`] until it gives `None`, write
+//! what [`Session::take_output`] gives, then arm one timer for [`Session::poll_timeout`]. Time is monotonic,
+//! a `Duration` since any start, and never goes back.
+
+mod config;
+mod event;
+mod legality;
+mod machine;
+mod requests;
+mod timers;
+mod window;
+
+use core::time::Duration;
+
+pub use crate::backoff::{Backoff, BackoffCause};
+pub use config::{BindKind, FIRST_PDU_MAX, Role, SessionConfig};
+pub use event::{CloseReason, Event, Oddity, SubmitRefused, UnknownReason};
+
+use crate::command::CommandId;
+use crate::pdu::ShortMessage;
+use crate::status::CommandStatus;
+use machine::Machine;
+
+/// The state of a session (3.4 section 2.2).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// No connection, or one that is to be closed.
+    Closed,
+    /// Connected; the peer has not asked to bind (SMSC).
+    Open,
+    /// A bind waits for its answer.
+    Binding,
+    /// Bound.
+    Bound(BindKind),
+    /// One side unbinds; open requests may still be answered.
+    Unbinding,
+}
+
+/// A session. It may be connected again after it was closed.
+#[derive(Debug)]
+pub struct Session {
+    machine: Machine,
+    input: Input,
+}
+
+/// Octets received; those in front are used up.
+#[derive(Default)]
+struct Input {
+    octets: Vec<u8>,
+    used: usize,
+}
+
+impl core::fmt::Debug for Input {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} octets", self.octets.len().saturating_sub(self.used))
+    }
+}
+
+impl Input {
+    fn push(&mut self, octets: &[u8]) {
+        if self.used >= self.octets.len() {
+            self.octets.clear();
+        } else {
+            self.octets.drain(..self.used);
+        }
+        self.used = 0;
+        self.octets.extend_from_slice(octets);
+    }
+
+    fn clear(&mut self) {
+        self.octets.clear();
+        self.used = 0;
+    }
+}
+
+impl Session {
+    /// A session that is not connected.
+    pub fn new(config: SessionConfig) -> Self {
+        Self { machine: Machine::new(config), input: Input::default() }
+    }
+
+    /// The connection is there: an ESME sends its bind.
+    pub fn handle_connected(&mut self, now: Duration) {
+        self.input.clear();
+        self.machine.connected(now);
+    }
+
+    /// Octets have arrived, cut anywhere. At most one PDU's worth is kept between calls.
+    pub fn handle_bytes(&mut self, now: Duration, octets: &[u8]) {
+        if self.machine.hears(now) {
+            self.input.push(octets);
+        }
+    }
+
+    /// The connection is gone: every message that waits for an answer comes out as
+    /// [`Event::OutcomeUnknown`], and output that was not taken is dropped.
+    pub fn handle_closed(&mut self, now: Duration) {
+        self.input.clear();
+        self.machine.closed(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.machine.timeout(now);
+    }
+
+    /// When `handle_timeout` is due; `None` while nothing is.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.machine.next_timeout()
+    }
+
+    /// The next event, in the order in which things happened.
+    pub fn poll_event(&mut self) -> Option<Event<'_>> {
+        let Self { machine, input } = self;
+        machine.poll(&input.octets, &mut input.used)
+    }
+
+    /// Appends what is to be written, responses before requests, and forgets it.
+    pub fn take_output(&mut self, out: &mut Vec<u8>) {
+        self.machine.take_output(out);
+    }
+
+    /// True when there is something to be written.
+    pub fn has_output(&self) -> bool {
+        self.output_len() > 0
+    }
+
+    /// Octets to be written.
+    pub fn output_len(&self) -> usize {
+        self.machine.output_len()
+    }
+
+    /// Submits a message (SMSC: delivers it) and returns its sequence number. `token` comes back in exactly
+    /// one [`Event::Response`] or [`Event::OutcomeUnknown`], but for a late response after the latter.
+    ///
+    /// # Errors
+    /// Not bound for sending, window full, or a message out of bounds; then nothing has happened.
+    pub fn submit(
+        &mut self,
+        now: Duration,
+        token: u64,
+        message: &ShortMessage<'_>,
+    ) -> Result<u32, SubmitRefused> {
+        self.machine.submit(now, token, message)
+    }
+
+    /// Messages that may be submitted now; 0 when not bound for sending.
+    pub fn window_free(&self) -> usize {
+        self.machine.window_free()
+    }
+
+    /// Our messages that wait for an answer.
+    pub fn in_flight(&self) -> usize {
+        self.machine.in_flight()
+    }
+
+    /// Answers a message of the peer (`command` is the request's) and frees its place in the inbound window.
+    /// Nothing happens when no such message waits, as after the connection was lost: a caller that answers
+    /// later than that must not answer a message of an older connection. A `message_id` that cannot be
+    /// written is answered with ESME_RSYSERR.
+    pub fn respond(&mut self, command: CommandId, sequence: u32, status: u32, message_id: &[u8]) {
+        self.machine.respond(command, sequence, CommandStatus(status), message_id);
+    }
+
+    /// Answers [`Event::BindRequested`] (SMSC): with status 0 the session is bound, else it stays open for
+    /// another try.
+    pub fn answer_bind(&mut self, sequence: u32, status: u32) {
+        self.machine.answer_bind(sequence, CommandStatus(status));
+    }
+
+    /// Begins to unbind: nothing may be submitted any more; when what is open is answered, or its time is
+    /// up, the unbind is sent.
+    pub fn unbind(&mut self, now: Duration) {
+        self.machine.unbind(now);
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    /// What the session was told.
+    pub fn config(&self) -> &SessionConfig {
+        self.machine.config()
+    }
+}
