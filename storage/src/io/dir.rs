@@ -1,0 +1,379 @@
+//! The data directory: layout, lock, meta file, id key, names. Lives on the thread that starts the
+//! process; blocking.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::FlockOperation;
+use rustix::rand::GetRandomFlags;
+
+use crate::names::{NameError, NameTable};
+
+use super::disk::FileDisk;
+use super::sys::{sync_dir, write_whole};
+
+/// Format of the directory that this release writes and reads.
+const DIR_FORMAT: u16 = 1;
+
+/// How long a lock is tried for: the closing rings of a killed process keep it for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+const FIRST_LINE: &str = "postrider data directory";
+
+/// Why a data directory cannot be opened. The text names the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenDirError {
+    /// Another process uses it.
+    #[error(
+        "{path} is in use by another process{}. Stop that one, or use another data directory",
+        .holder.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The process, when it has left its number.
+        holder: Option<u32>,
+    },
+    /// It was made for another number of shards.
+    #[error(
+        "{path} was made for {found} shards, but {asked} are configured. Nothing has been changed. \
+         Configure {found}, or use another data directory"
+    )]
+    Shards {
+        /// The directory.
+        path: PathBuf,
+        /// Shards that it was made for.
+        found: u16,
+        /// Shards asked for.
+        asked: u16,
+    },
+    /// It was written by a newer release.
+    #[error(
+        "{path} has format {found}; this release reads up to format {supported}. Nothing has been \
+         changed. Start the release that wrote it, or a later one"
+    )]
+    Format {
+        /// The directory.
+        path: PathBuf,
+        /// The format found.
+        found: u64,
+        /// The newest format that this release reads.
+        supported: u16,
+    },
+    /// A file in it is not what it should be.
+    #[error("{path} is damaged: {why}. Nothing has been changed. Restore it from a backup")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system refused something.
+    #[error("cannot {what} {path}: {error}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A data directory, locked for this process until dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    meta: Meta,
+    id_key: [u8; 16],
+    /// Holds the lock.
+    _lock: File,
+}
+
+/// What is fixed when a data directory is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Meta {
+    shards: u16,
+    placement_key: [u8; 16],
+    created_ms: u64,
+}
+
+impl DataDir {
+    /// Opens the data directory at `path`, or makes it for `shards` shards. Waits up to 5 s for the
+    /// lock of a process that is going away.
+    ///
+    /// # Errors
+    /// [`OpenDirError`]; an existing directory is then unchanged.
+    pub fn open(path: impl Into<PathBuf>, shards: u16) -> Result<Self, OpenDirError> {
+        let path = path.into();
+        make_dir(&path)?;
+        let lock = lock(&path, LOCK_PATIENCE)?;
+        let meta = match read_if_there(&path.join("meta"))? {
+            Some(bytes) => Meta::read(&path, &bytes, shards)?,
+            None => Meta::make(&path, shards)?,
+        };
+        let id_key = id_key(&path)?;
+        for shard in 0..meta.shards {
+            make_dir(&shard_path(&path, shard))?;
+        }
+        synced(&path)?;
+        Ok(Self { path, meta, id_key, _lock: lock })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Shards that it was made for.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.meta.shards
+    }
+
+    /// Key of the hash that places numbers: random, fixed when the directory was made.
+    #[must_use]
+    pub fn placement_key(&self) -> [u8; 16] {
+        self.meta.placement_key
+    }
+
+    /// When it was made, Unix milliseconds.
+    #[must_use]
+    pub fn created_ms(&self) -> u64 {
+        self.meta.created_ms
+    }
+
+    /// Key under which ids are encrypted: random, in `id.key`.
+    #[must_use]
+    pub fn id_key(&self) -> [u8; 16] {
+        self.id_key
+    }
+
+    /// The directory of a shard's log.
+    #[must_use]
+    pub fn shard_dir(&self, shard: u16) -> PathBuf {
+        shard_path(&self.path, shard)
+    }
+
+    /// The blocking face of a shard's log.
+    #[must_use]
+    pub fn disk(&self, shard: u16, direct: bool) -> FileDisk {
+        FileDisk::new(self.shard_dir(shard), direct)
+    }
+
+    /// Reads the name table; empty when there is none yet.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`] and [`OpenDirError::Damaged`].
+    pub fn read_names(&self) -> Result<NameTable, OpenDirError> {
+        let path = self.path.join("names");
+        let damaged = |why: String| OpenDirError::Damaged { path: path.clone(), why };
+        let Some(bytes) = read_if_there(&path)? else { return Ok(NameTable::new()) };
+        let text = String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8".to_owned()))?;
+        if text.is_empty() {
+            return Err(damaged("it is empty".to_owned()));
+        }
+        NameTable::parse(&text)
+            .map_err(|NameError { line, why }| damaged(format!("line {line}: {why}")))
+    }
+
+    /// Replaces the name table, durably and as a whole.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`]; the old table is then still there.
+    pub fn write_names(&self, names: &NameTable) -> Result<(), OpenDirError> {
+        let path = self.path.join("names");
+        write_whole(&path, 0o600, names.to_text().as_bytes()).map_err(|error| OpenDirError::Io {
+            what: "write",
+            path,
+            error,
+        })
+    }
+}
+
+impl Meta {
+    fn make(dir: &Path, shards: u16) -> Result<Self, OpenDirError> {
+        let path = dir.join("meta");
+        if let Some(name) = first_log(dir)? {
+            let why = format!("it is missing, but {name} is there");
+            return Err(OpenDirError::Damaged { path, why });
+        }
+        let meta = Self { shards, placement_key: random_key(dir)?, created_ms: wall_ms() };
+        write_whole(&path, 0o600, meta.to_text().as_bytes()).map_err(|error| OpenDirError::Io {
+            what: "write",
+            path,
+            error,
+        })?;
+        Ok(meta)
+    }
+
+    fn read(dir: &Path, bytes: &[u8], shards: u16) -> Result<Self, OpenDirError> {
+        let path = dir.join("meta");
+        let damaged = |why: &str| OpenDirError::Damaged { path: path.clone(), why: why.to_owned() };
+        let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
+        if text.lines().next() != Some(FIRST_LINE) {
+            return Err(damaged("it does not begin as it should"));
+        }
+        let number = |name: &str| value(text, name).and_then(|value| value.parse::<u64>().ok());
+        // The format comes first: a newer one may say the rest in another way.
+        let found = number("format").ok_or_else(|| damaged("it has no format"))?;
+        if found != u64::from(DIR_FORMAT) {
+            let path = dir.to_owned();
+            return Err(OpenDirError::Format { path, found, supported: DIR_FORMAT });
+        }
+        let made_for = number("shards").and_then(|shards| u16::try_from(shards).ok());
+        let made_for = made_for.ok_or_else(|| damaged("it has no number of shards"))?;
+        let key = value(text, "placement_key").and_then(parse_key);
+        let placement_key = key.ok_or_else(|| damaged("it has no placement key"))?;
+        let created_ms = number("created_ms").ok_or_else(|| damaged("it has no creation time"))?;
+        let meta = Self { shards: made_for, placement_key, created_ms };
+        if meta.to_text() != text {
+            return Err(damaged("the checksum does not agree"));
+        }
+        if made_for != shards {
+            let path = dir.to_owned();
+            return Err(OpenDirError::Shards { path, found: made_for, asked: shards });
+        }
+        Ok(meta)
+    }
+
+    fn to_text(&self) -> String {
+        let Self { shards, placement_key, created_ms } = self;
+        let key = u128::from_be_bytes(*placement_key);
+        let text = format!(
+            "{FIRST_LINE}\nformat = {DIR_FORMAT}\nshards = {shards}\nplacement_key = {key:032x}\n\
+             created_ms = {created_ms}\n"
+        );
+        format!("{text}check = {:08x}\n", crc32c::crc32c(text.as_bytes()))
+    }
+}
+
+fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))
+}
+
+fn parse_key(text: &str) -> Option<[u8; 16]> {
+    let whole = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let key = whole.then(|| u128::from_str_radix(text, 16).ok())?;
+    key.map(u128::to_be_bytes)
+}
+
+fn shard_path(dir: &Path, shard: u16) -> PathBuf {
+    dir.join(format!("shard-{shard:03}"))
+}
+
+/// The first segment that any shard directory holds: without `meta` nobody knows whose it is.
+fn first_log(dir: &Path) -> Result<Option<String>, OpenDirError> {
+    let list = |error| OpenDirError::Io { what: "list", path: dir.to_owned(), error };
+    for entry in std::fs::read_dir(dir).map_err(list)? {
+        let entry = entry.map_err(list)?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if !name.starts_with("shard-") {
+            continue;
+        }
+        for file in std::fs::read_dir(entry.path()).map_err(list)? {
+            let file = file.map_err(list)?.file_name().into_string().unwrap_or_default();
+            if crate::SegmentId::from_file_name(&file).is_some() {
+                return Ok(Some(format!("{name}/{file}")));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the id key; makes it when it is not there.
+fn id_key(dir: &Path) -> Result<[u8; 16], OpenDirError> {
+    let path = dir.join("id.key");
+    if let Some(bytes) = read_if_there(&path)? {
+        return bytes
+            .try_into()
+            .map_err(|_| OpenDirError::Damaged { path, why: "it must hold 16 bytes".to_owned() });
+    }
+    if let Some(name) = first_log(dir)? {
+        let why = format!("it is missing, but {name} is there: ids given out need the old key");
+        return Err(OpenDirError::Damaged { path, why });
+    }
+    let key = random_key(dir)?;
+    write_whole(&path, 0o600, &key).map_err(|error| OpenDirError::Io {
+        what: "write",
+        path,
+        error,
+    })?;
+    Ok(key)
+}
+
+fn random_key(dir: &Path) -> Result<[u8; 16], OpenDirError> {
+    let mut key = [0; 16];
+    // Up to 256 bytes come whole, once the system's generator is seeded.
+    let taken = rustix::rand::getrandom(&mut key, GetRandomFlags::empty());
+    let error = match taken {
+        Ok(16) => return Ok(key),
+        Ok(_) => io::Error::other("too few random bytes"),
+        Err(error) => error.into(),
+    };
+    Err(OpenDirError::Io { what: "draw a random key for", path: dir.to_owned(), error })
+}
+
+#[allow(clippy::disallowed_methods, reason = "this folder is a driver; the time is for people")]
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn make_dir(path: &Path) -> Result<(), OpenDirError> {
+    let failed = |error| OpenDirError::Io { what: "make", path: path.to_owned(), error };
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_dir(parent).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+fn synced(path: &Path) -> Result<(), OpenDirError> {
+    sync_dir(path).map_err(|error| OpenDirError::Io { what: "sync", path: path.to_owned(), error })
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, OpenDirError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenDirError::Io { what: "read", path: path.to_owned(), error }),
+    }
+}
+
+/// Takes the directory's lock, trying for `patience`.
+fn lock(dir: &Path, patience: Duration) -> Result<File, OpenDirError> {
+    let path = dir.join("lock");
+    let failed = |error| OpenDirError::Io { what: "lock", path: path.clone(), error };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&path).map_err(failed)?;
+    let mut waited = Duration::ZERO;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::WOULDBLOCK) if waited < patience => {
+                std::thread::sleep(LOCK_PAUSE);
+                waited += LOCK_PAUSE;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let holder = std::fs::read_to_string(&path).unwrap_or_default();
+                let (path, holder) = (dir.to_owned(), holder.trim().parse().ok());
+                return Err(OpenDirError::Locked { path, holder });
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+    }
+    // The number is a hint for people; the lock itself is the system's.
+    file.set_len(0).map_err(failed)?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(failed)?;
+    Ok(file)
+}

@@ -1,0 +1,26 @@
+//! The per-core log of Postrider: format, group commit, recovery, names. Pure, lives nowhere; only
+//! [`io`] touches the operating system.
+//!
+//! One [`Log`] per shard. It is a machine without file, clock or await: the owner appends records,
+//! takes each due batch with [`Log::poll_write`], carries it to the disk with [`io::LogFile`] and
+//! hands the outcome to [`Log::handle_written`]; everything up to [`Log::durable`] is then safe.
+//! Files are made and recycled the same way, by [`Log::poll_chore`] and [`Log::handle_chore`].
+//! `FORMAT.md` in this crate describes every byte on the disk.
+
+mod block;
+mod disk;
+pub mod io;
+mod log;
+mod mem;
+mod names;
+mod record;
+
+pub use block::{BLOCK, Blocks};
+pub use disk::{Disk, LogIoError, LogIoErrorKind, SegmentFile, SegmentId};
+pub use log::{
+    BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, OpenError, Recovery, Repair, Room,
+    Urgency, Write, inspect, repair,
+};
+pub use mem::{Fault, MemDisk};
+pub use names::{NameError, NameKind, NameTable};
+pub use record::{Frame, Frames, RECORD_BYTES_MAX, Record, RecordError, RecordKind};

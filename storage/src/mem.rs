@@ -1,0 +1,247 @@
+//! A disk in memory that can crash and fail, for tests and simulation. Pure, lives nowhere.
+
+use std::collections::BTreeMap;
+
+use crate::disk::{Disk, LogIoError, LogIoErrorKind, SegmentFile, SegmentId};
+use crate::log::{Chore, Write};
+
+/// Bytes that reach the medium together or not at all.
+const SECTOR: usize = 512;
+
+/// A planned failure: the `nth` operation from now (from 1) fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// Which operation: each call of [`Disk`], [`MemDisk::complete_write`] and
+    /// [`MemDisk::complete_chore`] counts as one.
+    pub nth: u64,
+    /// Whether every later operation fails too.
+    pub forever: bool,
+    /// The kind of the error.
+    pub kind: LogIoErrorKind,
+}
+
+/// A disk in memory. Writes begun with [`MemDisk::begin_write`] and chores begun with
+/// [`MemDisk::begin_chore`] are undecided until completed; [`MemDisk::crash`] decides, sector by
+/// sector, what is left of those that were not. The blocking calls of [`Disk`] take effect at once
+/// and survive.
+#[derive(Debug, Clone, Default)]
+pub struct MemDisk {
+    segments: BTreeMap<SegmentId, Vec<u8>>,
+    quarantine: BTreeMap<(SegmentId, u64), Vec<u8>>,
+    writes: Vec<PendingWrite>,
+    chores: Vec<(Chore, u64)>,
+    operations: u64,
+    fault: Option<Fault>,
+}
+
+#[derive(Debug, Clone)]
+struct PendingWrite {
+    segment: SegmentId,
+    offset: usize,
+    bytes: Vec<u8>,
+    /// Its outcome was an error: it stays undecided for ever.
+    failed: bool,
+}
+
+impl MemDisk {
+    /// An empty disk.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The bytes of a segment as they are on the medium.
+    #[must_use]
+    pub fn bytes(&self, segment: SegmentId) -> Option<&[u8]> {
+        self.segments.get(&segment).map(Vec::as_slice)
+    }
+
+    /// The bytes of a segment, to be damaged. Makes the segment when there is none.
+    pub fn bytes_mut(&mut self, segment: SegmentId) -> &mut Vec<u8> {
+        self.segments.entry(segment).or_default()
+    }
+
+    /// The damaged bytes that were set aside, by segment and offset.
+    #[must_use]
+    pub fn quarantined(&self) -> &BTreeMap<(SegmentId, u64), Vec<u8>> {
+        &self.quarantine
+    }
+
+    /// Operations so far.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Plans a failure, counted from now, instead of one planned before; `None`: none.
+    pub fn plan_fault(&mut self, fault: Option<Fault>) {
+        self.operations = 0;
+        self.fault = fault;
+    }
+
+    /// Begins a write; until it is completed a crash may keep any of its sectors.
+    pub fn begin_write(&mut self, write: &Write) {
+        self.writes.push(PendingWrite {
+            segment: write.segment,
+            offset: usize::try_from(write.offset).unwrap_or(usize::MAX),
+            bytes: write.blocks.as_bytes().to_vec(),
+            failed: false,
+        });
+    }
+
+    /// Completes the oldest write begun: it survives from now on. On an error it stays undecided.
+    ///
+    /// # Errors
+    /// The planned fault; or there is no such segment, or no room for the write in it.
+    ///
+    /// # Panics
+    /// When no write was begun.
+    pub fn complete_write(&mut self) -> Result<(), LogIoError> {
+        let failing = self.operation("write a batch");
+        let Some(at) = self.writes.iter().position(|write| !write.failed) else {
+            panic!("no write was begun");
+        };
+        if let (Err(error), Some(write)) = (failing, self.writes.get_mut(at)) {
+            write.failed = true;
+            return Err(error);
+        }
+        let write = self.writes.remove(at);
+        self.put(write.segment, write.offset, &write.bytes)
+    }
+
+    /// Begins a chore; until it is completed a crash may undo or keep it as a whole.
+    pub fn begin_chore(&mut self, chore: Chore, segment_bytes: u64) {
+        self.chores.push((chore, segment_bytes));
+    }
+
+    /// Completes the oldest chore begun.
+    ///
+    /// # Errors
+    /// The planned fault; or what the chore meets. It may then survive a crash or not.
+    ///
+    /// # Panics
+    /// When no chore was begun.
+    pub fn complete_chore(&mut self) -> Result<(), LogIoError> {
+        assert!(!self.chores.is_empty(), "no chore was begun");
+        let (chore, segment_bytes) = self.chores.remove(0);
+        chore.run(self, segment_bytes)
+    }
+
+    /// Power is cut and comes back. For every sector of every undecided write, `choose(3)` says: 0
+    /// the new bytes, 1 the old bytes, 2 garbage; for every undecided chore, `choose(2)` says: 0
+    /// done, 1 not done. Planned faults are forgotten.
+    pub fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+        self.fault = None;
+        for write in std::mem::take(&mut self.writes) {
+            for (at, sector) in write.bytes.chunks(SECTOR).enumerate() {
+                let offset = write.offset + at * SECTOR;
+                let done = match choose(3) {
+                    0 => self.put(write.segment, offset, sector),
+                    1 => Ok(()),
+                    _ => self.put(write.segment, offset, &vec![0xa5; sector.len()]),
+                };
+                assert!(done.is_ok(), "an undecided write lies in an existing segment");
+            }
+        }
+        for (chore, segment_bytes) in std::mem::take(&mut self.chores) {
+            if choose(2) == 0 {
+                let done = chore.run(self, segment_bytes);
+                assert!(done.is_ok(), "an undecided chore can be done");
+            }
+        }
+    }
+
+    fn operation(&mut self, what: &str) -> Result<(), LogIoError> {
+        self.operations += 1;
+        let Some(fault) = self.fault else { return Ok(()) };
+        let hit = self.operations == fault.nth || (fault.forever && self.operations > fault.nth);
+        if hit { Err(error(fault.kind, format!("cannot {what}: planned fault"))) } else { Ok(()) }
+    }
+
+    fn put(&mut self, segment: SegmentId, offset: usize, bytes: &[u8]) -> Result<(), LogIoError> {
+        let file = self.segments.get_mut(&segment);
+        match file.and_then(|file| file.get_mut(offset..offset + bytes.len())) {
+            Some(to) => {
+                to.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(missing("write", segment)),
+        }
+    }
+}
+
+impl Disk for MemDisk {
+    fn list(&mut self) -> Result<Vec<SegmentFile>, LogIoError> {
+        self.operation("list the segments")?;
+        let file =
+            |(id, bytes): (&SegmentId, &Vec<u8>)| SegmentFile { id: *id, len: bytes.len() as u64 };
+        Ok(self.segments.iter().map(file).collect())
+    }
+
+    fn sync(&mut self) -> Result<(), LogIoError> {
+        self.operation("sync the segments")
+    }
+
+    fn read(
+        &mut self,
+        segment: SegmentId,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, LogIoError> {
+        self.operation("read")?;
+        let file = self.segments.get(&segment).ok_or_else(|| missing("read", segment))?;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let from = file.get(offset..).unwrap_or_default();
+        let read = from.len().min(buf.len());
+        for (to, from) in buf.iter_mut().zip(from) {
+            *to = *from;
+        }
+        Ok(read)
+    }
+
+    fn write_sync(
+        &mut self,
+        segment: SegmentId,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), LogIoError> {
+        self.operation("write")?;
+        self.put(segment, usize::try_from(offset).unwrap_or(usize::MAX), bytes)
+    }
+
+    fn create_zeroed(&mut self, segment: SegmentId, bytes: u64) -> Result<(), LogIoError> {
+        self.operation("create a segment")?;
+        self.segments.insert(segment, vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)]);
+        Ok(())
+    }
+
+    fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
+        self.operation("recycle a segment")?;
+        let file = self.segments.remove(&old).ok_or_else(|| missing("recycle", old))?;
+        self.segments.insert(new, file);
+        Ok(())
+    }
+
+    fn remove(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        self.operation("remove a segment")?;
+        self.segments.remove(&segment).map(|_| ()).ok_or_else(|| missing("remove", segment))
+    }
+
+    fn quarantine(&mut self, segment: SegmentId, offset: u64, len: u64) -> Result<(), LogIoError> {
+        self.operation("set damaged bytes aside")?;
+        let file = self.segments.get(&segment).ok_or_else(|| missing("set aside", segment))?;
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = from.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(file.len());
+        let bytes = file.get(from..end).unwrap_or_default().to_vec();
+        self.quarantine.insert((segment, offset), bytes);
+        Ok(())
+    }
+}
+
+fn error(kind: LogIoErrorKind, what: String) -> LogIoError {
+    LogIoError { kind, what, code: None }
+}
+
+fn missing(what: &str, segment: SegmentId) -> LogIoError {
+    error(LogIoErrorKind::Io, format!("cannot {what} {segment}: no such place"))
+}

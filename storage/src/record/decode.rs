@@ -1,0 +1,167 @@
+//! Reading records: frames out of a payload, fields out of a body. Pure, lives nowhere.
+
+use zerocopy::little_endian::U32;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::layout::{
+    AcceptedLayout, CarriedLayout, FrameLayout, MarkLayout, OrphanClosedLayout, OrphanLayout,
+    PartLayout, WebhookLayout,
+};
+use super::{Record, RecordError};
+
+/// One framed record, not yet decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Number of its kind; may be unknown.
+    pub kind: u8,
+    /// Version of its kind.
+    pub version: u8,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+/// The records of a payload, one after the other. Stops after the first error.
+#[derive(Debug, Clone)]
+pub struct Frames<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Frames<'a> {
+    /// The frames of `payload`.
+    #[must_use]
+    pub fn new(payload: &'a [u8]) -> Self {
+        Self { rest: payload }
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<Frame<'a>, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let taken = std::mem::take(&mut self.rest);
+        let Ok((frame, rest)) = FrameLayout::ref_from_prefix(taken) else {
+            return Some(Err(RecordError::Frame));
+        };
+        let length = usize::try_from(frame.length.get()).unwrap_or(usize::MAX);
+        let Some((body, rest)) = rest.split_at_checked(length) else {
+            return Some(Err(RecordError::Frame));
+        };
+        self.rest = rest;
+        Some(Ok(Frame { kind: frame.kind, version: frame.version, body }))
+    }
+}
+
+/// What is left of a body while it is read.
+pub(super) struct Body<'a> {
+    pub(super) kind: u8,
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Body<'a> {
+    fn fixed<T: FromBytes + Immutable + KnownLayout + Unaligned>(
+        &mut self,
+    ) -> Result<&'a T, RecordError> {
+        let (fixed, rest) =
+            T::ref_from_prefix(self.rest).map_err(|_| RecordError::Length { kind: self.kind })?;
+        self.rest = rest;
+        Ok(fixed)
+    }
+
+    fn tail(&mut self, len: U32) -> Result<&'a [u8], RecordError> {
+        let error = RecordError::Length { kind: self.kind };
+        let len = usize::try_from(len.get()).map_err(|_| error)?;
+        let (tail, rest) = self.rest.split_at_checked(len).ok_or(error)?;
+        self.rest = rest;
+        Ok(tail)
+    }
+
+    pub(super) fn accepted(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &AcceptedLayout = self.fixed()?;
+        Ok(Record::Accepted {
+            sequence: fixed.sequence.get(),
+            partition: fixed.partition.get(),
+            customer: fixed.customer.get(),
+            to: fixed.to.get(),
+            sender: self.tail(fixed.sender_len)?,
+            body: self.tail(fixed.body_len)?,
+            webhook_url: self.tail(fixed.webhook_url_len)?,
+            client_reference: self.tail(fixed.client_reference_len)?,
+            encoding: fixed.encoding,
+            parts: fixed.parts,
+            accepted_ms: fixed.accepted_ms.get(),
+            valid_until_ms: fixed.valid_until_ms.get(),
+            id: fixed.id.get(),
+        })
+    }
+
+    pub(super) fn part(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &PartLayout = self.fixed()?;
+        Ok(Record::Part {
+            sequence: fixed.sequence.get(),
+            part: fixed.part,
+            event: fixed.event,
+            carrier: fixed.carrier.get(),
+            status: fixed.status.get(),
+            at_ms: fixed.at_ms.get(),
+            detail: self.tail(fixed.detail_len)?,
+            attempt: fixed.attempt,
+        })
+    }
+
+    pub(super) fn webhook(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &WebhookLayout = self.fixed()?;
+        Ok(Record::Webhook {
+            sequence: fixed.sequence.get(),
+            attempt: fixed.attempt.get(),
+            at_ms: fixed.at_ms.get(),
+            next_ms: fixed.next_ms.get(),
+            outcome: fixed.outcome,
+            status: fixed.status.get(),
+        })
+    }
+
+    pub(super) fn orphan(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &OrphanLayout = self.fixed()?;
+        Ok(Record::Orphan {
+            orphan: fixed.orphan.get(),
+            carrier: fixed.carrier.get(),
+            at_ms: fixed.at_ms.get(),
+            source: self.tail(fixed.source_len)?,
+            dest: self.tail(fixed.dest_len)?,
+            carrier_message_id: self.tail(fixed.carrier_message_id_len)?,
+            state: fixed.state,
+            error: self.tail(fixed.error_len)?,
+        })
+    }
+
+    pub(super) fn orphan_closed(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &OrphanClosedLayout = self.fixed()?;
+        Ok(Record::OrphanClosed {
+            orphan: fixed.orphan.get(),
+            at_ms: fixed.at_ms.get(),
+            outcome: fixed.outcome,
+        })
+    }
+
+    pub(super) fn carried(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &CarriedLayout = self.fixed()?;
+        Ok(Record::Carried { sequence: fixed.sequence.get(), state: self.tail(fixed.state_len)? })
+    }
+
+    pub(super) fn mark(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &MarkLayout = self.fixed()?;
+        let clean = match fixed.clean {
+            0 => false,
+            1 => true,
+            _ => return Err(RecordError::Field { kind: self.kind }),
+        };
+        Ok(Record::Mark {
+            at_ms: fixed.at_ms.get(),
+            next_sequence: fixed.next_sequence.get(),
+            clean,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! The fixed part of every record, as it lies on the disk. Pure, lives nowhere.
+
+use zerocopy::little_endian::{U16, U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct FrameLayout {
+    pub(super) kind: u8,
+    pub(super) version: u8,
+    pub(super) reserved: U16,
+    pub(super) length: U32,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct AcceptedLayout {
+    pub(super) sequence: U64,
+    pub(super) id: U128,
+    pub(super) to: U64,
+    pub(super) accepted_ms: U64,
+    pub(super) valid_until_ms: U64,
+    pub(super) customer: U32,
+    pub(super) sender_len: U32,
+    pub(super) body_len: U32,
+    pub(super) webhook_url_len: U32,
+    pub(super) client_reference_len: U32,
+    pub(super) partition: U16,
+    pub(super) encoding: u8,
+    pub(super) parts: u8,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct PartLayout {
+    pub(super) sequence: U64,
+    pub(super) at_ms: U64,
+    pub(super) carrier: U32,
+    pub(super) status: U32,
+    pub(super) detail_len: U32,
+    pub(super) part: u8,
+    pub(super) event: u8,
+    pub(super) attempt: u8,
+    pub(super) reserved: u8,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct WebhookLayout {
+    pub(super) sequence: U64,
+    pub(super) at_ms: U64,
+    pub(super) next_ms: U64,
+    pub(super) attempt: U16,
+    pub(super) status: U16,
+    pub(super) outcome: u8,
+    pub(super) reserved: [u8; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct OrphanLayout {
+    pub(super) orphan: U64,
+    pub(super) at_ms: U64,
+    pub(super) carrier: U32,
+    pub(super) source_len: U32,
+    pub(super) dest_len: U32,
+    pub(super) carrier_message_id_len: U32,
+    pub(super) error_len: U32,
+    pub(super) state: u8,
+    pub(super) reserved: [u8; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct OrphanClosedLayout {
+    pub(super) orphan: U64,
+    pub(super) at_ms: U64,
+    pub(super) outcome: u8,
+    pub(super) reserved: [u8; 7],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct CarriedLayout {
+    pub(super) sequence: U64,
+    pub(super) state_len: U32,
+    pub(super) reserved: U32,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct MarkLayout {
+    pub(super) at_ms: U64,
+    pub(super) next_sequence: U64,
+    pub(super) clean: u8,
+    pub(super) reserved: [u8; 7],
+}
+
+const _: () = assert!(size_of::<FrameLayout>() == 8 && size_of::<AcceptedLayout>() == 72);
+const _: () = assert!(size_of::<PartLayout>() == 32 && size_of::<WebhookLayout>() == 32);
+const _: () = assert!(size_of::<OrphanLayout>() == 40 && size_of::<OrphanClosedLayout>() == 24);
+const _: () = assert!(size_of::<CarriedLayout>() == 16 && size_of::<MarkLayout>() == 24);
+
+/// A length as a field. Lengths are bounded by [`super::RECORD_BYTES_MAX`] before they come here.
+pub(super) fn size_field(len: usize) -> U32 {
+    U32::new(u32::try_from(len).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,158 @@
+//! Tests of the record codec. Pure, lives nowhere.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Owned material from which any record can be made.
+#[derive(Debug, Clone)]
+struct Material {
+    pick: u8,
+    numbers: [u64; 4],
+    bytes: [Vec<u8>; 4],
+    small: [u8; 4],
+}
+
+fn material() -> impl Strategy<Value = Material> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    (0u8..7, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>())
+        .prop_map(|(pick, numbers, bytes, small)| Material { pick, numbers, bytes, small })
+}
+
+fn low32(number: u64) -> u32 {
+    u32::try_from(number & 0xffff_ffff).unwrap()
+}
+
+fn low16(number: u64) -> u16 {
+    u16::try_from(number & 0xffff).unwrap()
+}
+
+fn record(m: &Material) -> Record<'_> {
+    let [a, b, c, d] = m.numbers;
+    let [w, x, y, z] = m.small;
+    match m.pick {
+        0 => Record::Accepted {
+            sequence: a,
+            partition: low16(b),
+            customer: low32(c),
+            to: d,
+            sender: &m.bytes[0],
+            body: &m.bytes[1],
+            webhook_url: &m.bytes[2],
+            client_reference: &m.bytes[3],
+            encoding: w,
+            parts: x,
+            accepted_ms: b,
+            valid_until_ms: c,
+            id: u128::from(a) << 64 | u128::from(d),
+        },
+        1 => Record::Part {
+            sequence: a,
+            part: w,
+            event: x,
+            carrier: low32(b),
+            status: low32(c),
+            at_ms: d,
+            detail: &m.bytes[0],
+            attempt: y,
+        },
+        2 => Record::Webhook {
+            sequence: a,
+            attempt: low16(b),
+            at_ms: c,
+            next_ms: d,
+            outcome: z,
+            status: low16(a),
+        },
+        3 => Record::Orphan {
+            orphan: a,
+            carrier: low32(b),
+            at_ms: c,
+            source: &m.bytes[0],
+            dest: &m.bytes[1],
+            carrier_message_id: &m.bytes[2],
+            state: w,
+            error: &m.bytes[3],
+        },
+        4 => Record::OrphanClosed { orphan: a, at_ms: b, outcome: w },
+        5 => Record::Carried { sequence: a, state: &m.bytes[0] },
+        _ => Record::Mark { at_ms: a, next_sequence: b, clean: w % 2 == 0 },
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(items in prop::collection::vec(material(), 0..6)) {
+        let mut payload = Vec::new();
+        for item in &items {
+            let before = payload.len();
+            record(item).encode(&mut payload);
+            prop_assert_eq!(payload.len() - before, record(item).encoded_len());
+        }
+        let mut read = 0;
+        for (frame, item) in Frames::new(&payload).zip(&items) {
+            let frame = frame.unwrap();
+            let back = Record::decode(frame.kind, frame.version, frame.body).unwrap().unwrap();
+            prop_assert_eq!(back, record(item));
+            read += 1;
+        }
+        prop_assert_eq!(read, items.len());
+    }
+
+    #[test]
+    fn a_body_of_another_length_is_refused(item in material(), cut in 1usize..40) {
+        let mut bytes = Vec::new();
+        record(&item).encode(&mut bytes);
+        let body = &bytes[8..];
+        let kind = bytes[0];
+        let short = &body[..body.len() - cut.min(body.len())];
+        prop_assert_eq!(Record::decode(kind, 1, short), Err(RecordError::Length { kind }));
+        let mut long = body.to_vec();
+        long.extend(std::iter::repeat_n(0, cut));
+        prop_assert_eq!(Record::decode(kind, 1, &long), Err(RecordError::Length { kind }));
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(kind in any::<u8>(), version in 0u8..3,
+                                   bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let decoded = Record::decode(kind, version, &bytes);
+        if kind == 0 || kind > 7 {
+            prop_assert_eq!(decoded, Ok(None));
+        }
+        prop_assert!(Frames::new(&bytes).count() <= bytes.len());
+    }
+}
+
+#[test]
+fn a_newer_version_of_a_known_kind_is_refused() {
+    assert_eq!(Record::decode(7, 2, &[0; 24]), Err(RecordError::Version { kind: 7, version: 2 }));
+}
+
+#[test]
+fn a_flag_outside_its_range_is_refused() {
+    let mut body = [0; 24];
+    body[16] = 2;
+    assert_eq!(Record::decode(7, 1, &body), Err(RecordError::Field { kind: 7 }));
+}
+
+#[test]
+fn a_frame_that_overruns_its_payload_is_an_error_once() {
+    let mut bytes = Vec::new();
+    Record::OrphanClosed { orphan: 1, at_ms: 2, outcome: 3 }.encode(&mut bytes);
+    bytes.truncate(bytes.len() - 1);
+    let mut frames = Frames::new(&bytes);
+    assert_eq!(frames.next(), Some(Err(RecordError::Frame)));
+    assert_eq!(frames.next(), None);
+}
+
+#[test]
+fn the_largest_record_fits_and_one_byte_more_does_not() {
+    let state = vec![0; RECORD_BYTES_MAX - 8 - 16];
+    let mut out = Vec::new();
+    Record::Carried { sequence: 1, state: &state }.encode(&mut out);
+    assert_eq!(out.len(), RECORD_BYTES_MAX);
+    let state = vec![0; state.len() + 1];
+    let over = Record::Carried { sequence: 1, state: &state };
+    assert!(std::panic::catch_unwind(move || over.encode(&mut Vec::new())).is_err());
+}
