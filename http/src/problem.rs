@@ -1,0 +1,345 @@
+//! Refusals: the closed list of problem codes and the RFC 9457 document that carries one. Pure,
+//! lives nowhere.
+
+use crate::json::Object;
+
+/// Media type of [`Problem::to_json`] (RFC 9457 section 3).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Value of the `WWW-Authenticate` field that every 401 must carry (RFC 9110 section 11.6.1).
+pub const WWW_AUTHENTICATE: &str = "Bearer realm=\"postrider\"";
+
+/// Every way in which the API refuses a request. The list is closed: metrics use it as a label.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// The body is not JSON (RFC 8259), not UTF-8, or holds a lone surrogate.
+    InvalidJson,
+    /// A member that the request does not have.
+    UnknownField,
+    /// A member given twice.
+    DuplicateField,
+    /// A required member is absent.
+    MissingField,
+    /// A member has another JSON type than the one documented.
+    InvalidType,
+    /// `to` is not a number in international form.
+    InvalidTo,
+    /// `from` is no short code, long code or alphanumeric sender.
+    InvalidFrom,
+    /// `body` holds a control character that no handset shows.
+    InvalidBody,
+    /// `body` has more characters than the account may send.
+    BodyTooLong,
+    /// `body` is the empty string.
+    BodyEmpty,
+    /// `body` needs more parts than a long message can have.
+    TooManyParts,
+    /// `webhook_url` is not a URL that can be called.
+    InvalidWebhookUrl,
+    /// `webhook_url` leads to an address that is not public.
+    WebhookNotAllowed,
+    /// `validity_period` is out of range.
+    InvalidValidityPeriod,
+    /// `client_reference` is empty, too long or holds control characters.
+    InvalidClientReference,
+    /// A key of the query is unknown or doubled, or its value cannot be read.
+    InvalidQuery,
+    /// `cursor` was not given out by this API.
+    InvalidCursor,
+    /// The id in the path is not a message id.
+    InvalidMessageId,
+    /// The HTTP request itself is malformed.
+    BadRequest,
+    /// No valid API key.
+    Unauthorized,
+    /// Nothing of this account is at this path.
+    NotFound,
+    /// The path exists, but not with this method.
+    MethodNotAllowed,
+    /// The body of the request was not received in time.
+    RequestTimeout,
+    /// The body of the request is larger than the limit.
+    BodyTooLarge,
+    /// The path and query are longer than the limit.
+    UriTooLong,
+    /// The body of the request is not `application/json`.
+    UnsupportedMediaType,
+    /// No carrier serves the destination.
+    NoRoute,
+    /// The header of the request is larger than the limit.
+    HeaderTooLarge,
+    /// A fault of the gateway.
+    Internal,
+    /// A queue is full; nothing was accepted.
+    Overloaded,
+    /// The disk is full; nothing was accepted.
+    StorageFull,
+    /// The gateway is stopping; nothing was accepted.
+    ShuttingDown,
+}
+
+/// What is fixed for a code: status, stable name, title.
+struct Row(u16, &'static str, &'static str);
+
+impl Code {
+    /// Every code, in the order of declaration.
+    pub const ALL: [Self; 32] = [
+        Self::InvalidJson,
+        Self::UnknownField,
+        Self::DuplicateField,
+        Self::MissingField,
+        Self::InvalidType,
+        Self::InvalidTo,
+        Self::InvalidFrom,
+        Self::InvalidBody,
+        Self::BodyTooLong,
+        Self::BodyEmpty,
+        Self::TooManyParts,
+        Self::InvalidWebhookUrl,
+        Self::WebhookNotAllowed,
+        Self::InvalidValidityPeriod,
+        Self::InvalidClientReference,
+        Self::InvalidQuery,
+        Self::InvalidCursor,
+        Self::InvalidMessageId,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::UnsupportedMediaType,
+        Self::NoRoute,
+        Self::HeaderTooLarge,
+        Self::Internal,
+        Self::Overloaded,
+        Self::StorageFull,
+        Self::ShuttingDown,
+    ];
+
+    const fn row(self) -> Row {
+        match self {
+            Self::InvalidJson => Row(400, "invalid_json", "The body is not valid JSON"),
+            Self::UnknownField => Row(400, "unknown_field", "Unknown field"),
+            Self::DuplicateField => Row(400, "duplicate_field", "Field given twice"),
+            Self::MissingField => Row(400, "missing_field", "Required field is missing"),
+            Self::InvalidType => Row(400, "invalid_type", "Field has the wrong type"),
+            Self::InvalidTo => Row(400, "invalid_to", "Invalid destination number"),
+            Self::InvalidFrom => Row(400, "invalid_from", "Invalid sender"),
+            Self::InvalidBody => Row(400, "invalid_body", "Text cannot be sent"),
+            Self::BodyTooLong => Row(400, "body_too_long", "Text is too long"),
+            Self::BodyEmpty => Row(400, "body_empty", "Text is empty"),
+            Self::TooManyParts => Row(400, "too_many_parts", "Text needs too many parts"),
+            Self::InvalidWebhookUrl => Row(400, "invalid_webhook_url", "Invalid webhook URL"),
+            Self::WebhookNotAllowed => {
+                Row(400, "webhook_not_allowed", "Webhook address is not allowed")
+            }
+            Self::InvalidValidityPeriod => {
+                Row(400, "invalid_validity_period", "Invalid validity period")
+            }
+            Self::InvalidClientReference => {
+                Row(400, "invalid_client_reference", "Invalid client reference")
+            }
+            Self::InvalidQuery => Row(400, "invalid_query", "Invalid query"),
+            Self::InvalidCursor => Row(400, "invalid_cursor", "Invalid cursor"),
+            Self::InvalidMessageId => Row(400, "invalid_message_id", "Invalid message id"),
+            Self::BadRequest => Row(400, "bad_request", "Malformed request"),
+            Self::Unauthorized => Row(401, "unauthorized", "A valid API key is required"),
+            Self::NotFound => Row(404, "not_found", "Not found"),
+            Self::MethodNotAllowed => Row(405, "method_not_allowed", "Method not allowed"),
+            Self::RequestTimeout => Row(408, "request_timeout", "Request took too long"),
+            Self::BodyTooLarge => Row(413, "body_too_large", "Request body is too large"),
+            Self::UriTooLong => Row(414, "uri_too_long", "Path and query are too long"),
+            Self::UnsupportedMediaType => {
+                Row(415, "unsupported_media_type", "Unsupported media type")
+            }
+            Self::NoRoute => Row(422, "no_route", "No carrier serves this destination"),
+            Self::HeaderTooLarge => Row(431, "header_too_large", "Request header is too large"),
+            Self::Internal => Row(500, "internal", "Fault of the gateway"),
+            Self::Overloaded => Row(503, "overloaded", "The gateway is busy"),
+            Self::StorageFull => Row(503, "storage_full", "The gateway has no room to store"),
+            Self::ShuttingDown => Row(503, "shutting_down", "The gateway is stopping"),
+        }
+    }
+
+    /// The HTTP status of the answer.
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// The stable snake_case name: member `code` of the document, label in metrics.
+    pub const fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// A short sentence, the same for every occurrence (RFC 9457 section 3.1.3).
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The URI that identifies the type of problem (RFC 9457 section 3.1.1).
+    pub fn type_uri(self) -> String {
+        format!("https://postrider.dev/problems/{}", self.name())
+    }
+}
+
+/// One refusal.
+///
+/// `detail` and `param` go to the customer and repeat at most the name of a field, never its
+/// value. `private` goes to the operator's log alone and must hold no number and no text either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which refusal.
+    pub code: Code,
+    /// What is wrong and how to mend it, for the customer.
+    pub detail: String,
+    /// The field at fault: a JSON pointer (RFC 6901) into the body, or a key of the query.
+    pub param: Option<String>,
+    /// Seconds for the `Retry-After` field.
+    pub retry_after: Option<u32>,
+    /// Value of the `Allow` field of a 405 (RFC 9110 section 15.5.6).
+    pub allow: Option<&'static str>,
+    /// The cause, for the operator's log; never sent.
+    pub private: Option<String>,
+}
+
+impl Problem {
+    /// A refusal that names no field.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { code, detail, param: None, retry_after: None, allow: None, private: None }
+    }
+
+    /// Names the field at fault.
+    #[must_use]
+    pub fn at(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// Says when to try again, in seconds.
+    #[must_use]
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds the cause for the operator's log.
+    #[must_use]
+    pub fn because(mut self, private: impl Into<String>) -> Self {
+        self.private = Some(private.into());
+        self
+    }
+
+    /// The one answer for a message that is not there, is gone, or belongs to someone else:
+    /// nobody can tell these apart.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "No message of this account has this id.")
+    }
+
+    /// Nothing was accepted because a queue is full; try again after `seconds`.
+    pub fn overloaded(seconds: u32) -> Self {
+        Self::new(Code::Overloaded, "The message was not accepted. Send it again later.")
+            .after(seconds)
+    }
+
+    /// Nothing was accepted because the store is full; try again after `seconds`.
+    pub fn storage_full(seconds: u32) -> Self {
+        Self::new(Code::StorageFull, "The message was not accepted: there is no room to store it.")
+            .after(seconds)
+    }
+
+    /// Nothing was accepted because the gateway is stopping; try again after `seconds`.
+    pub fn shutting_down(seconds: u32) -> Self {
+        Self::new(Code::ShuttingDown, "The message was not accepted. Use another connection.")
+            .after(seconds)
+    }
+
+    /// No route leads to the destination.
+    pub fn no_route() -> Self {
+        Self::new(Code::NoRoute, "No carrier of this gateway serves the destination number.")
+            .at("/to")
+    }
+
+    /// The HTTP status of the answer.
+    pub const fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// The problem document (RFC 9457): `type`, `title`, `status`, `detail`, `code`, `param`
+    /// (null when no field is at fault) and `request_id`.
+    pub fn to_json(&self, request_id: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(320 + self.detail.len());
+        let mut object = Object::begin(&mut out);
+        object.text("type", &self.code.type_uri());
+        object.text("title", self.code.title());
+        object.integer("status", u64::from(self.status()));
+        object.text("detail", &self.detail);
+        object.text("code", self.code.name());
+        object.text_or_null("param", self.param.as_deref());
+        object.text("request_id", request_id);
+        object.end();
+        out
+    }
+}
+
+/// An error's text as a sentence: errors begin in lower case and have no full stop.
+pub(crate) fn sentence(error: &impl core::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut rest = text.chars();
+    match rest.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), rest.as_str()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_distinct_snake_case_and_statuses_are_errors() {
+        let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(code.name().bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_'));
+            assert!((400..=503).contains(&code.status()), "{code:?}");
+            assert!(!code.title().is_empty());
+        }
+    }
+
+    #[test]
+    fn all_is_in_order_of_declaration() {
+        assert!(Code::ALL.is_sorted());
+    }
+
+    #[test]
+    fn the_document_has_every_member_and_hides_the_private_text() {
+        let problem = Problem::new(Code::UnknownField, "Field \"tô\" is unknown.")
+            .at("/t\u{f4}")
+            .because("secret cause");
+        let bytes = problem.to_json("req\"1");
+        assert!(!String::from_utf8_lossy(&bytes).contains("secret"));
+        let read: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(read["type"], "https://postrider.dev/problems/unknown_field");
+        assert_eq!(read["title"], "Unknown field");
+        assert_eq!(read["status"], 400);
+        assert_eq!(read["detail"], "Field \"tô\" is unknown.");
+        assert_eq!(read["code"], "unknown_field");
+        assert_eq!(read["param"], "/tô");
+        assert_eq!(read["request_id"], "req\"1");
+        assert_eq!(read.as_object().unwrap().len(), 7);
+    }
+
+    #[test]
+    fn refusals_that_pass_say_when_to_come_back() {
+        assert_eq!(Problem::overloaded(1).retry_after, Some(1));
+        assert_eq!(Problem::storage_full(30).status(), 503);
+        assert_eq!(Problem::shutting_down(2).code, Code::ShuttingDown);
+        assert_eq!(Problem::no_route().status(), 422);
+        assert_eq!(Problem::not_found().status(), 404);
+    }
+}

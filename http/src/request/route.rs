@@ -1,0 +1,62 @@
+//! From method and path to an endpoint. Pure, lives nowhere.
+
+use postrider_core::id::MessageId;
+
+use super::RequestHead;
+use crate::problem::{Code, Problem};
+
+/// The path of the collection of messages.
+pub const MESSAGES_PATH: &str = "/messages";
+
+/// What a request asks for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /messages`: submit one message.
+    Submit,
+    /// `GET /messages/{id}`: read one message.
+    Get(MessageId),
+    /// `GET /messages`: list messages.
+    List,
+}
+
+/// Finds the endpoint of a request. Paths are compared as sent: case counts, and nothing is
+/// percent-decoded, since no path of ours needs it.
+///
+/// # Errors
+/// [`Code::NotFound`] for other paths, [`Code::MethodNotAllowed`] (with `allow`) for other
+/// methods, [`Code::InvalidMessageId`] when the last segment is not an id.
+pub fn route(head: &RequestHead<'_>) -> Result<Endpoint, Problem> {
+    let unknown = || Problem::new(Code::NotFound, "There is nothing at this path.");
+    let rest = head.path.strip_prefix(MESSAGES_PATH).ok_or_else(unknown)?;
+    if rest.is_empty() {
+        return match head.method {
+            "POST" => Ok(Endpoint::Submit),
+            "GET" => Ok(Endpoint::List),
+            _ => Err(method_not_allowed("GET, POST")),
+        };
+    }
+    let segment = rest.strip_prefix('/').ok_or_else(unknown)?;
+    if segment.is_empty() || segment.contains('/') {
+        return Err(unknown());
+    }
+    match head.method {
+        "GET" => parse_id(segment).map(Endpoint::Get),
+        _ => Err(method_not_allowed("GET")),
+    }
+}
+
+fn method_not_allowed(allow: &'static str) -> Problem {
+    let detail = format!("This path allows {allow}.");
+    let mut problem = Problem::new(Code::MethodNotAllowed, detail);
+    problem.allow = Some(allow);
+    problem
+}
+
+fn parse_id(segment: &str) -> Result<MessageId, Problem> {
+    segment.parse().map_err(|_| {
+        Problem::new(
+            Code::InvalidMessageId,
+            "A message id has the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx, in hexadecimal.",
+        )
+    })
+}
