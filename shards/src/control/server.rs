@@ -1,0 +1,106 @@
+//! The admin port: `/metrics`, `/livez`, `/readyz`, and nothing else. On the control thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::listener::Limited;
+use super::metrics::{self, Format};
+use super::{Control, STOP_LIMIT};
+
+/// Serves until the sender of `stopped` is gone.
+pub(super) async fn run(
+    control: Arc<Control>,
+    listener: TcpListener,
+    stopped: oneshot::Receiver<()>,
+) {
+    let watch = tokio::spawn(watchdog(Arc::clone(&control)));
+    let (end, ended) = oneshot::channel::<()>();
+    let server =
+        axum::serve(Limited::new(listener), router(control)).with_graceful_shutdown(async move {
+            drop(stopped.await);
+            drop(end);
+        });
+    let overdue = async move {
+        drop(ended.await);
+        tokio::time::sleep(STOP_LIMIT).await;
+    };
+    tokio::select! {
+        served = server => if let Err(error) = served {
+            tracing::error!(%error, "the admin port has failed");
+        },
+        () = overdue => tracing::warn!("admin requests still under way were cut off"),
+    }
+    watch.abort();
+}
+
+fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .with_state(control)
+}
+
+async fn metrics(State(control): State<Arc<Control>>, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::of(accepted);
+    let body = metrics::encode(&control, format);
+    ([(CONTENT_TYPE, format.content_type())], body).into_response()
+}
+
+async fn livez(State(control): State<Arc<Control>>) -> Response {
+    let stuck = control.stuck();
+    let now = (control.facts.now)();
+    let shards = control.shards.iter().enumerate().map(|(shard, stats)| {
+        let silent = stats.last_beat().map(|(_, at)| now.saturating_sub(at).as_secs_f64());
+        json!({"shard": shard, "live": !stuck.contains(&shard), "silent_seconds": silent})
+    });
+    let shards = shards.collect::<Vec<_>>();
+    answer(stuck.is_empty(), &json!({"live": stuck.is_empty(), "shards": shards}))
+}
+
+async fn readyz(State(control): State<Arc<Control>>) -> Response {
+    let readiness = &control.readiness;
+    let states = readiness.states().enumerate();
+    let shards =
+        states.map(|(shard, state)| json!({"shard": shard, "state": state.name()})).collect();
+    let ready = readiness.is_ready();
+    let draining = readiness.is_draining();
+    answer(ready, &json!({"ready": ready, "draining": draining, "shards": Value::Array(shards)}))
+}
+
+fn answer(good: bool, body: &Value) -> Response {
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    (status, headers, format!("{body}\n")).into_response()
+}
+
+/// Says once, in the log, that a shard is stuck, and once that it turns again.
+async fn watchdog(control: Arc<Control>) {
+    let mut known = Vec::new();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let stuck = control.stuck();
+        for shard in stuck.iter().filter(|shard| !known.contains(*shard)) {
+            tracing::error!(shard, "the shard's loop has not turned for 10 s");
+        }
+        for shard in known.iter().filter(|shard| !stuck.contains(shard)) {
+            tracing::info!(shard, "the shard's loop turns again");
+        }
+        known = stuck;
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,151 @@
+//! The admin port over a real socket. Tests, lives nowhere.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState};
+use crate::stats::{Counter, Stats};
+
+struct Stage {
+    handle: ControlHandle,
+    shards: Vec<Arc<Stats>>,
+    readiness: Arc<Readiness>,
+    now_ms: Arc<AtomicU64>,
+}
+
+fn stage() -> Stage {
+    let shards = vec![Arc::new(Stats::new(1)), Arc::new(Stats::new(1))];
+    let readiness = Arc::new(Readiness::new(2));
+    let now_ms = Arc::new(AtomicU64::new(0));
+    let clock = Arc::clone(&now_ms);
+    let facts = ControlFacts {
+        version: "0".into(),
+        kernel: "0".into(),
+        drivers: vec!["poll".into(); 2],
+        started_unix_ms: 0,
+        now: Arc::new(move || Duration::from_millis(clock.load(Ordering::SeqCst))),
+    };
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let handle = Control::start(any, shards.clone(), facts, Arc::clone(&readiness)).unwrap();
+    Stage { handle, shards, readiness, now_ms }
+}
+
+/// Status, head and body of one GET.
+fn get(addr: SocketAddr, path: &str, accept: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+impl Stage {
+    fn json(&self, path: &str) -> (u16, Value) {
+        let (status, head, body) = get(self.handle.local_addr, path, "*/*");
+        assert!(head.contains("content-type: application/json"));
+        (status, serde_json::from_str(&body).unwrap())
+    }
+}
+
+#[test]
+fn ready_only_while_every_shard_is_and_nothing_drains() {
+    let stage = stage();
+    let (status, body) = stage.json("/readyz");
+    assert_eq!((status, &body["ready"]), (503, &Value::Bool(false)));
+    assert_eq!(body["shards"][1]["state"], "starting");
+    stage.readiness.set(0, ShardState::Ready);
+    stage.readiness.set(1, ShardState::Recovering);
+    assert_eq!(stage.json("/readyz").0, 503);
+    stage.readiness.set(1, ShardState::Ready);
+    let (status, body) = stage.json("/readyz");
+    assert_eq!((status, &body["ready"]), (200, &Value::Bool(true)));
+    stage.readiness.drain();
+    let (status, body) = stage.json("/readyz");
+    assert_eq!((status, &body["draining"]), (503, &Value::Bool(true)));
+    assert_eq!(body["shards"][0]["state"], "ready");
+}
+
+#[test]
+fn a_shard_that_has_not_beaten_for_ten_seconds_is_not_live() {
+    let stage = stage();
+    stage.now_ms.store(60_000, Ordering::SeqCst);
+    assert_eq!(stage.json("/livez").0, 200, "no shard has begun to beat");
+    for shard in &stage.shards {
+        shard.beat(Duration::from_secs(60));
+    }
+    stage.now_ms.store(70_000, Ordering::SeqCst);
+    assert_eq!(stage.json("/livez").0, 200);
+    stage.now_ms.store(70_001, Ordering::SeqCst);
+    stage.shards[0].beat(Duration::from_secs(70));
+    let (status, body) = stage.json("/livez");
+    assert_eq!((status, &body["live"]), (503, &Value::Bool(false)));
+    assert_eq!(body["shards"][0]["live"], true);
+    assert_eq!(body["shards"][1]["live"], false);
+    stage.shards[1].beat(Duration::from_secs(70));
+    assert_eq!(stage.json("/livez").0, 200);
+    stage.now_ms.store(100_000, Ordering::SeqCst);
+    for shard in 0..2 {
+        stage.readiness.set(shard, ShardState::Stopped);
+    }
+    assert_eq!(stage.json("/livez").0, 200, "a shard that has ended is not stuck");
+}
+
+#[test]
+fn metrics_come_in_the_format_asked_for() {
+    let stage = stage();
+    stage.shards[1].add(Counter::Accepted, 3);
+    let (status, head, body) = get(stage.handle.local_addr, "/metrics", "*/*");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4"));
+    assert!(body.contains("postrider_messages_accepted_total{shard=\"1\"} 3\n"));
+    let open = "application/openmetrics-text; version=1.0.0";
+    let (_, head, body) = get(stage.handle.local_addr, "/metrics", open);
+    assert!(head.contains(&format!("content-type: {open}")));
+    assert!(body.ends_with("# EOF\n"));
+}
+
+#[test]
+fn nothing_else_is_served() {
+    let stage = stage();
+    for path in ["/", "/metrics/", "/messages", "/readyz/x"] {
+        assert_eq!(get(stage.handle.local_addr, path, "*/*").0, 404, "{path}");
+    }
+}
+
+#[test]
+fn stop_ends_the_thread_even_with_a_request_half_sent() {
+    let stage = stage();
+    let addr = stage.handle.local_addr;
+    let mut half = TcpStream::connect(addr).unwrap();
+    half.write_all(b"GET /metrics HTTP/1.1\r\nhost:").unwrap();
+    assert_eq!(stage.json("/livez").0, 200, "the half request was taken up before this one");
+    stage.handle.stop();
+    assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let stage = stage();
+    let facts = ControlFacts {
+        version: String::new(),
+        kernel: String::new(),
+        drivers: Vec::new(),
+        started_unix_ms: 0,
+        now: Arc::new(|| Duration::ZERO),
+    };
+    let taken = stage.handle.local_addr;
+    let again = Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)));
+    let error = again.err().unwrap();
+    assert!(format!("{error:#}").contains(&format!("cannot listen on {taken}")), "{error:#}");
+}
