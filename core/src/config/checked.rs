@@ -1,0 +1,233 @@
+//! The configuration as the program uses it: typed, in range, names resolved. Pure; one per process,
+//! read-only once serving.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::check;
+use super::error::ConfigErrors;
+use super::raw::RawConfig;
+use super::secret;
+use crate::redact::Private;
+use crate::route::RouteConfig;
+use crate::text::ReferenceWidth;
+
+/// Everything that an operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[store]`.
+    pub store: StoreConfig,
+    /// `[limits]`.
+    pub limits: LimitsConfig,
+    /// `[webhooks]`.
+    pub webhooks: WebhookConfig,
+    /// `[[customers]]`, in the order of the file.
+    pub customers: Vec<CustomerConfig>,
+    /// `[[carriers]]`, in the order of the file: `CarrierIx` counts them.
+    pub carriers: Vec<CarrierConfig>,
+    /// `[[routes]]`.
+    pub routes: Vec<RouteConfig>,
+}
+
+/// How a shard waits for the operating system.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring where the kernel allows it, else poll.
+    Auto,
+    /// io_uring, or no start.
+    Uring,
+    /// Readiness (epoll).
+    Poll,
+}
+
+/// The form of log lines.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The process.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where the store, its keys and its lock live.
+    pub data_dir: PathBuf,
+    /// Shards, 1 to 256; 0 for one a core.
+    pub shards: u16,
+    /// How a shard waits.
+    pub driver: Driver,
+    /// Where customers connect.
+    pub listen: SocketAddr,
+    /// Where operators and their monitoring connect.
+    pub admin_listen: SocketAddr,
+    /// Whether a shard is bound to its core.
+    pub pin: bool,
+    /// Whether a shard may spin shortly before it sleeps.
+    pub spin: bool,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+}
+
+/// The log of each shard.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// Octets of a segment.
+    pub segment_bytes: u64,
+    /// Segments of a shard, at least 6.
+    pub max_segments: u32,
+    /// Whether writes go around the page cache.
+    pub direct: bool,
+}
+
+/// Bounds that depend on the machine.
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    /// Messages of a shard that are not final.
+    pub open_messages: u32,
+    /// Final messages that a shard keeps for reading.
+    pub history_messages: u32,
+}
+
+/// Delivery of events to customers.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// Whether private and local addresses may be called.
+    pub allow_private: bool,
+    /// Time for one attempt.
+    pub timeout: Duration,
+    /// Connections of a shard to one endpoint.
+    pub connections_per_endpoint: u16,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct CustomerConfig {
+    /// Its name in the configuration, in logs and metrics.
+    pub name: String,
+    /// SHA-256 of each of its API keys.
+    pub api_key_hashes: Vec<[u8; 32]>,
+    /// Signs its webhooks; 24 to 64 octets, empty until [`Config::load_secrets`] when it is in a
+    /// file.
+    pub webhook_secret: Private<Vec<u8>>,
+    /// Where the secret is, when it is not in the configuration.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Characters of a text.
+    pub max_text_chars: u32,
+}
+
+/// What a bind is for [3.4 section 2.2].
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum BindType {
+    /// Both ways.
+    Transceiver,
+    /// Only towards the carrier.
+    Transmitter,
+    /// Only from the carrier.
+    Receiver,
+}
+
+/// What becomes of a part whose bind was lost before the carrier answered.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum OnUnknownOutcome {
+    /// It is submitted again: nothing is lost, a handset may get it twice.
+    Resubmit,
+}
+
+/// An SMSC or aggregator.
+#[derive(Clone, Debug)]
+pub struct CarrierConfig {
+    /// Its name in the configuration, the API, logs and metrics.
+    pub name: String,
+    /// `host:port`.
+    pub address: String,
+    /// Who we are to it; at most 15 characters.
+    pub system_id: String,
+    /// Our password; empty until [`Config::load_secrets`] when it is in a file.
+    pub password: Private<String>,
+    /// Where the password is, when it is not in the configuration.
+    pub password_file: Option<PathBuf>,
+    /// At most 12 characters.
+    pub system_type: String,
+    /// What its binds are for.
+    pub bind: BindType,
+    /// interface_version: 0x34 or 0x50.
+    pub version: u8,
+    /// Binds over all shards, at least one a shard.
+    pub binds: u16,
+    /// Unanswered submit_sm of a bind.
+    pub window: u16,
+    /// Parts a second over all binds; 0 for no limit.
+    pub parts_per_second: u32,
+    /// The concatenation reference of its parts.
+    pub reference: ReferenceWidth,
+    /// Whether receipts are asked for.
+    pub receipts: bool,
+    /// What becomes of a part whose answer was lost.
+    pub on_unknown_outcome: OnUnknownOutcome,
+    /// command_status that asks it to send a receipt again later.
+    pub receipt_retry_status: u32,
+    /// Silence after which a bind is probed.
+    pub enquire_link: Duration,
+    /// How long a bind waits for an answer.
+    pub response_timeout: Duration,
+}
+
+impl Config {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// What TOML or the schema refuses first, with line and column; else every problem of meaning,
+    /// with its key path and remedy.
+    pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
+        let raw: RawConfig =
+            toml::from_str(text).map_err(|error| ConfigErrors::from_toml(text, &error))?;
+        check::check(raw)
+    }
+
+    /// Fills in the secrets that stand in files of their own. `read` gives a file's text, or why it
+    /// cannot be read; one line end at its end is not part of the secret.
+    ///
+    /// # Errors
+    /// Every file that cannot be read or holds no such secret.
+    pub fn load_secrets(
+        &mut self,
+        read: &mut dyn FnMut(&Path) -> Result<String, String>,
+    ) -> Result<(), ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let mut load = |at: String, path: &Path, errors: &mut ConfigErrors| match read(path) {
+            Ok(text) => Some(String::from(without_line_end(&text))),
+            Err(why) => {
+                let what = format!("{} cannot be read: {why}", path.display());
+                errors.add(at, what, "make the file readable for this user or correct the path");
+                None
+            }
+        };
+        for (index, customer) in self.customers.iter_mut().enumerate() {
+            let Some(path) = &customer.webhook_secret_file else { continue };
+            let at = format!("customers[{index}].webhook_secret_file");
+            let Some(text) = load(at.clone(), path, &mut errors) else { continue };
+            match secret::webhook_secret(&text) {
+                Ok(secret) => customer.webhook_secret = Private::new(secret),
+                Err(why) => errors.add(at, why, check::WEBHOOK_SECRET_MEND),
+            }
+        }
+        for (index, carrier) in self.carriers.iter_mut().enumerate() {
+            let Some(path) = &carrier.password_file else { continue };
+            let at = format!("carriers[{index}].password_file");
+            let Some(text) = load(at.clone(), path, &mut errors) else { continue };
+            check::password(&mut errors, &at, &text);
+            carrier.password = Private::new(text);
+        }
+        errors.or_value(())
+    }
+}
+
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}

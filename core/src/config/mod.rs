@@ -1,0 +1,17 @@
+//! The configuration: TOML as written, the typed and checked form, and the plan made from it. Pure;
+//! one `Config` per process, read-only once serving.
+
+mod check;
+mod checked;
+mod error;
+mod plan;
+mod raw;
+mod secret;
+
+pub use self::checked::{
+    BindType, CarrierConfig, Config, CustomerConfig, Driver, LimitsConfig, LogFormat,
+    OnUnknownOutcome, ServerConfig, StoreConfig, WebhookConfig,
+};
+pub use self::error::{ConfigErrors, ConfigProblem};
+pub use self::plan::{CarrierPlan, MemoryPlan, Plan, ShardPlan};
+pub use crate::route::{RouteConfig, RoutePrefix, RouteTarget};

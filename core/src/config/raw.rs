@@ -1,0 +1,228 @@
+//! The configuration as written: every key optional, unknown ones refused, numbers as wide as TOML
+//! has them so that the check can name every one that is out of range. Pure, lives nowhere.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+
+use crate::limits;
+use crate::redact::Private;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawConfig {
+    pub(super) server: RawServer,
+    pub(super) store: RawStore,
+    pub(super) limits: RawLimits,
+    pub(super) webhooks: RawWebhooks,
+    pub(super) customers: Vec<RawCustomer>,
+    pub(super) carriers: Vec<RawCarrier>,
+    pub(super) routes: Vec<RawRoute>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawServer {
+    pub(super) data_dir: String,
+    pub(super) shards: RawShards,
+    pub(super) driver: String,
+    pub(super) listen: String,
+    pub(super) admin_listen: String,
+    pub(super) pin: bool,
+    pub(super) spin: bool,
+    pub(super) log_format: String,
+}
+
+impl Default for RawServer {
+    fn default() -> Self {
+        RawServer {
+            data_dir: String::from("/var/lib/postrider"),
+            shards: RawShards::Auto,
+            driver: String::from("auto"),
+            listen: String::from("127.0.0.1:8080"),
+            admin_listen: String::from("127.0.0.1:9090"),
+            pin: true,
+            spin: true,
+            log_format: String::from("text"),
+        }
+    }
+}
+
+/// A number of shards, or "auto".
+#[derive(Copy, Clone, Debug)]
+pub(super) enum RawShards {
+    Auto,
+    Count(i64),
+}
+
+impl<'de> Deserialize<'de> for RawShards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShardsVisitor)
+    }
+}
+
+struct ShardsVisitor;
+
+impl Visitor<'_> for ShardsVisitor {
+    type Value = RawShards;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of shards or \"auto\"")
+    }
+
+    fn visit_i64<E: Error>(self, count: i64) -> Result<RawShards, E> {
+        Ok(RawShards::Count(count))
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<RawShards, E> {
+        if word == "auto" {
+            Ok(RawShards::Auto)
+        } else {
+            Err(E::invalid_value(serde::de::Unexpected::Str(word), &self))
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawStore {
+    pub(super) segment_mib: i64,
+    pub(super) max_segments: i64,
+    pub(super) direct: bool,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        let [_, segment_mib, _] = limits::SEGMENT_MIB;
+        let [_, max_segments, _] = limits::SEGMENTS;
+        RawStore {
+            segment_mib: segment_mib.into(),
+            max_segments: max_segments.into(),
+            direct: true,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLimits {
+    pub(super) open_messages: i64,
+    pub(super) history_messages: i64,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        RawLimits {
+            open_messages: limits::OPEN_MESSAGES_DEFAULT.into(),
+            history_messages: limits::HISTORY_MESSAGES_DEFAULT.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawWebhooks {
+    pub(super) allow_private: bool,
+    pub(super) timeout_seconds: i64,
+    pub(super) connections_per_endpoint: i64,
+}
+
+impl Default for RawWebhooks {
+    fn default() -> Self {
+        let timeout = limits::WEBHOOK_TIMEOUT_DEFAULT.as_secs();
+        RawWebhooks {
+            allow_private: false,
+            timeout_seconds: i64::try_from(timeout).unwrap_or(i64::MAX),
+            connections_per_endpoint: limits::WEBHOOK_CONNECTIONS_PER_ENDPOINT.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawCustomer {
+    pub(super) name: String,
+    pub(super) api_keys: Vec<String>,
+    #[serde(deserialize_with = "private")]
+    pub(super) webhook_secret: Option<Private<String>>,
+    pub(super) webhook_secret_file: Option<String>,
+    pub(super) max_text_chars: i64,
+}
+
+impl Default for RawCustomer {
+    fn default() -> Self {
+        RawCustomer {
+            name: String::new(),
+            api_keys: Vec::new(),
+            webhook_secret: None,
+            webhook_secret_file: None,
+            max_text_chars: limits::MAX_TEXT_CHARS.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawCarrier {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) system_id: String,
+    #[serde(deserialize_with = "private")]
+    pub(super) password: Option<Private<String>>,
+    pub(super) password_file: Option<String>,
+    pub(super) system_type: String,
+    pub(super) bind: String,
+    pub(super) version: String,
+    pub(super) binds: i64,
+    pub(super) window: i64,
+    pub(super) parts_per_second: i64,
+    pub(super) reference: i64,
+    pub(super) receipts: bool,
+    pub(super) on_unknown_outcome: String,
+    pub(super) receipt_retry_status: i64,
+    pub(super) enquire_link_seconds: i64,
+    pub(super) response_timeout_seconds: i64,
+}
+
+impl Default for RawCarrier {
+    fn default() -> Self {
+        RawCarrier {
+            name: String::new(),
+            address: String::new(),
+            system_id: String::new(),
+            password: None,
+            password_file: None,
+            system_type: String::new(),
+            bind: String::from("transceiver"),
+            version: String::from("3.4"),
+            binds: 2,
+            window: 100,
+            parts_per_second: 0,
+            reference: 8,
+            receipts: true,
+            on_unknown_outcome: String::from("resubmit"),
+            // ESME_RMSGQFUL: carriers try again later [3.4 section 5.1.3].
+            receipt_retry_status: 0x14,
+            enquire_link_seconds: 30,
+            response_timeout_seconds: 60,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawRoute {
+    pub(super) prefix: Option<String>,
+    pub(super) country: Option<String>,
+    pub(super) carriers: Vec<String>,
+}
+
+fn private<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Private<String>>, D::Error> {
+    // serde's own message would repeat the value.
+    let secret =
+        String::deserialize(deserializer).map_err(|_| D::Error::custom("expected a string"));
+    secret.map(|secret| Some(Private::new(secret)))
+}

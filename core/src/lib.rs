@@ -1,0 +1,19 @@
+//! The decisions of the gateway, pure: numbers, sender ids, text and parts, message ids, placement,
+//! routes, the life of a message, limits, configuration and plan. It knows no socket, file, clock,
+//! thread or randomness and none of our other crates; it lives nowhere, every core may call it.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod config;
+pub mod id;
+pub mod lifecycle;
+pub mod limits;
+pub mod number;
+pub mod place;
+mod prefix;
+pub mod redact;
+pub mod region;
+pub mod route;
+pub mod sender;
+pub mod text;

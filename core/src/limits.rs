@@ -1,0 +1,335 @@
+//! Every bound of the product, with its unit and reason; relations are checked at compile time, and
+//! `postrider plan` prints them. Pure, lives nowhere.
+
+use core::time::Duration;
+
+// ---- What a customer sends ----
+
+/// Characters (Unicode scalar values) of a message's text, unless the customer's own limit is lower.
+pub const MAX_TEXT_CHARS: u32 = 1_600;
+/// Parts of a message: the concatenation element counts them in one octet.
+pub const MAX_PARTS: usize = 255;
+/// Octets of a request body.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Octets of a request line and its headers.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Headers of a request.
+pub const MAX_HEADERS: usize = 64;
+/// Characters of `client_reference`.
+pub const MAX_CLIENT_REFERENCE: usize = 128;
+/// Characters of `webhook_url`.
+pub const MAX_WEBHOOK_URL: usize = 2_048;
+/// Shortest validity that a request may ask for.
+pub const VALIDITY_MIN: Duration = Duration::from_secs(1);
+/// Validity of a message whose request does not say.
+pub const VALIDITY_DEFAULT: Duration = Duration::from_secs(48 * 3_600);
+/// Longest validity.
+pub const VALIDITY_MAX: Duration = Duration::from_secs(72 * 3_600);
+/// A message without a receipt by validity plus this becomes unknown.
+pub const RECEIPT_GRACE: Duration = Duration::from_secs(3_600);
+/// Messages on a page, unless the request says.
+pub const LIST_LIMIT_DEFAULT: u16 = 50;
+/// Messages on a page at most.
+pub const LIST_LIMIT_MAX: u16 = 1_000;
+/// Messages that a shard looks at for one page; the page may then be short, with a cursor.
+pub const LIST_SCAN_MAX: usize = 10_000;
+
+// ---- The edge ----
+
+/// Open HTTP connections of a shard; more are refused.
+pub const HTTP_CONNECTIONS_PER_SHARD: usize = 10_000;
+/// Requests of a shard that wait for an answer; more are refused with 503.
+pub const HTTP_REQUESTS_PER_SHARD: usize = 8_192;
+/// Time for a request's line and headers.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a request's body.
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection without a request is closed after this.
+pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+// ---- Webhooks ----
+
+/// Connections of a shard to one endpoint, unless configured lower.
+pub const WEBHOOK_CONNECTIONS_PER_ENDPOINT: u16 = 64;
+/// Webhook attempts of a shard at the same time.
+pub const WEBHOOKS_IN_FLIGHT: u32 = 1_024;
+/// Time for one attempt, unless configured otherwise.
+pub const WEBHOOK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
+/// Longest time for one attempt that can be configured.
+pub const WEBHOOK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// Octets read of an endpoint's answer.
+pub const WEBHOOK_RESPONSE_BYTES: usize = 16 * 1024;
+
+// ---- The shape of the gateway ----
+
+/// Shards of a process.
+pub const MAX_SHARDS: u16 = 256;
+/// Carriers of a configuration.
+pub const MAX_CARRIERS: usize = 1_024;
+/// Customers of a configuration.
+pub const MAX_CUSTOMERS: usize = 65_535;
+/// API keys of a customer: two live while one is replaced, and some to spare.
+pub const MAX_API_KEYS: usize = 16;
+/// Routes of a configuration.
+pub const MAX_ROUTES: usize = 4_096;
+/// Carriers of a route.
+pub const MAX_CARRIERS_PER_ROUTE: usize = 16;
+/// Characters of the name of a carrier or customer: it is a label of metrics.
+pub const MAX_NAME: usize = 64;
+/// Entries of each lane (requests, replies) between two shards.
+pub const MESH_LANE: usize = 4_096;
+/// Messages of one peer that a shard takes before it looks at others.
+pub const MESH_PER_TURN: usize = 256;
+/// Timers that fire in one turn.
+pub const TIMERS_PER_TURN: usize = 1_024;
+
+// ---- Carriers ----
+
+/// Binds of a carrier on one shard.
+pub const MAX_BINDS_PER_CARRIER_PER_SHARD: u16 = 64;
+/// Unanswered submit_sm of a bind.
+pub const MAX_WINDOW: u16 = 1_000;
+/// Unanswered deliver_sm of a bind; more are answered with `receipt_retry_status`.
+pub const INBOUND_WINDOW: u16 = 1_024;
+/// Octets of a PDU from a carrier: message_payload has up to 64 KiB.
+pub const MAX_PDU: u32 = 70_000;
+/// Times that a part is offered to one carrier that refuses it for a while.
+pub const CARRIER_ATTEMPTS: u8 = 5;
+/// Times that a part is submitted again after an unknown outcome.
+pub const MAX_RESUBMITS: u8 = 10;
+/// First pause before a part is offered again to a carrier that refused it for a while.
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Longest such pause.
+pub const RETRY_MAX: Duration = Duration::from_secs(60);
+/// First pause of a bind that was throttled.
+pub const THROTTLE_PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// Longest such pause.
+pub const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// First pause of a carrier whose queue is full.
+pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(1);
+/// Longest such pause.
+pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A carrier whose binds have all been down for this long loses its queue to others.
+pub const CARRIER_DOWN_GRACE: Duration = Duration::from_secs(5);
+/// A dead carrier's traffic is elsewhere by then.
+pub const FAILOVER: Duration = Duration::from_secs(10);
+
+// ---- Receipts ----
+
+/// When a receipt that matched nothing is tried again, counted from its arrival.
+pub const ORPHAN_RETRIES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
+/// A receipt that still matches nothing is given up.
+pub const ORPHAN_GIVE_UP: Duration = Duration::from_secs(300);
+/// Parked receipts of a carrier on one shard; more are answered with `receipt_retry_status`.
+pub const ORPHANS_PER_CARRIER: usize = 10_000;
+
+// ---- State and store ----
+
+/// Messages of a shard that are not final, unless configured otherwise.
+pub const OPEN_MESSAGES_DEFAULT: u32 = 200_000;
+/// Most such messages that can be configured.
+pub const OPEN_MESSAGES_MAX: u32 = 20_000_000;
+/// Final messages that a shard keeps for reading, unless configured otherwise.
+pub const HISTORY_MESSAGES_DEFAULT: u32 = 200_000;
+/// Most such messages that can be configured.
+pub const HISTORY_MESSAGES_MAX: u32 = 100_000_000;
+/// Records that nobody waits for ride with a batch at most this much later.
+pub const LAZY_COMMIT: Duration = Duration::from_millis(2);
+/// Octets of a batch at which it is written without waiting for more.
+pub const PREFERRED_BATCH: usize = 64 * 1024;
+/// Octets of a batch.
+pub const MAX_BATCH: usize = 1024 * 1024;
+/// Octets of a record in the log.
+pub const MAX_RECORD: usize = 128 * 1024;
+/// MiB of a segment: least, usual, most.
+pub const SEGMENT_MIB: [u32; 3] = [8, 64, 256];
+/// Segments of a shard: least, usual, most.
+pub const SEGMENTS: [u32; 3] = [6, 64, 4_096];
+/// Segments that are ready before they are needed.
+pub const SPARE_SEGMENTS: u32 = 2;
+/// Segments of a shard that new messages cannot fill: reads and receipts go on when the disk is
+/// full.
+pub const RESERVE_SEGMENTS: u64 = 2;
+/// Octets of the store kept for the state changes of an open message.
+pub const RESERVE_PER_OPEN_MESSAGE: u64 = 1_024;
+/// Octets of the store that an open message takes until it is final, its records and their
+/// carrying forward included.
+pub const STORE_PER_OPEN_MESSAGE: u64 = 2_048;
+/// Octets of memory that an open message is reckoned at, its indexes included.
+pub const MEMORY_PER_OPEN_MESSAGE: u64 = 2_048;
+/// Octets of memory that a final message is reckoned at.
+pub const MEMORY_PER_HISTORY_MESSAGE: u64 = 1_536;
+/// Octets of memory of an unanswered submit_sm.
+pub const MEMORY_PER_WINDOW_SLOT: u64 = 256;
+/// Octets of memory of a bind's buffers.
+pub const MEMORY_PER_BIND: u64 = 256 * 1024;
+/// Octets of memory of an entry of a mesh lane.
+pub const MEMORY_PER_MESH_ENTRY: u64 = 128;
+/// Octets of memory of an HTTP connection.
+pub const MEMORY_PER_CONNECTION: u64 = 24 * 1024;
+/// Octets of memory of a parked receipt.
+pub const MEMORY_PER_ORPHAN: u64 = 512;
+
+// ---- What must hold between them ----
+
+const _: () = assert!(VALIDITY_MIN.as_secs() < VALIDITY_DEFAULT.as_secs());
+const _: () = assert!(VALIDITY_DEFAULT.as_secs() <= VALIDITY_MAX.as_secs());
+const _: () = assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX);
+const _: () = assert!(LIST_LIMIT_MAX as usize <= LIST_SCAN_MAX);
+// The longest text in the widest characters: 4 octets each, 12 as escaped surrogates in JSON.
+const _: () = assert!(MAX_TEXT_CHARS as usize * 12 + MAX_WEBHOOK_URL + 4_096 <= MAX_BODY_BYTES);
+// Every text that a customer may send has few enough parts: 2 units a character, 66 a part, and
+// one unit lost at each cut.
+const _: () = assert!((MAX_TEXT_CHARS as usize * 2).div_ceil(65) <= MAX_PARTS);
+const _: () = assert!(MAX_TEXT_CHARS as usize * 4 + MAX_WEBHOOK_URL + 4_096 <= MAX_RECORD);
+const _: () = assert!(MAX_RECORD <= MAX_BATCH && PREFERRED_BATCH <= MAX_BATCH);
+const _: () = assert!(MAX_BATCH <= SEGMENT_MIB[0] as usize * 1024 * 1024);
+const _: () = assert!(MAX_SHARDS as usize <= crate::place::PARTITIONS as usize);
+const _: () = assert!(MAX_CUSTOMERS <= u16::MAX as usize);
+const _: () = assert!(MAX_CARRIERS <= u16::MAX as usize);
+const _: () = assert!(ORPHAN_RETRIES[0].as_secs() < ORPHAN_RETRIES[1].as_secs());
+const _: () = assert!(ORPHAN_RETRIES[1].as_secs() < ORPHAN_RETRIES[2].as_secs());
+const _: () = assert!(ORPHAN_RETRIES[2].as_secs() < ORPHAN_GIVE_UP.as_secs());
+const _: () = assert!(ORPHAN_GIVE_UP.as_secs() < RECEIPT_GRACE.as_secs());
+const _: () = assert!(CARRIER_DOWN_GRACE.as_secs() < FAILOVER.as_secs());
+const _: () = assert!(SEGMENT_MIB[0] <= SEGMENT_MIB[1] && SEGMENT_MIB[1] <= SEGMENT_MIB[2]);
+const _: () = assert!(SEGMENTS[0] <= SEGMENTS[1] && SEGMENTS[1] <= SEGMENTS[2]);
+const _: () = assert!(RESERVE_SEGMENTS + (SPARE_SEGMENTS as u64) < SEGMENTS[0] as u64);
+const _: () = assert!(RESERVE_PER_OPEN_MESSAGE <= STORE_PER_OPEN_MESSAGE);
+const _: () = assert!(OPEN_MESSAGES_DEFAULT <= OPEN_MESSAGES_MAX);
+const _: () = assert!(HISTORY_MESSAGES_DEFAULT <= HISTORY_MESSAGES_MAX);
+const _: () = assert!(WEBHOOK_TIMEOUT_DEFAULT.as_secs() <= WEBHOOK_TIMEOUT_MAX.as_secs());
+// The default store carries the default number of open messages in half of its segments.
+const _: () = assert!(
+    OPEN_MESSAGES_DEFAULT as u64 * STORE_PER_OPEN_MESSAGE
+        <= SEGMENTS[1] as u64 / 2 * SEGMENT_MIB[1] as u64 * 1024 * 1024
+);
+
+/// One bound as `postrider plan` prints it: name, value, unit.
+pub type Limit = (&'static str, u64, &'static str);
+
+/// Whole milliseconds of a bound.
+const fn millis(span: Duration) -> u64 {
+    span.as_secs() * 1_000 + span.subsec_millis() as u64
+}
+
+macro_rules! table {
+    ($($name:ident $value:expr, $unit:literal;)*) => {
+        &[$((stringify!($name), $value as u64, $unit)),*]
+    };
+}
+
+const ALL: &[Limit] = table! {
+    MAX_TEXT_CHARS MAX_TEXT_CHARS, "characters";
+    MAX_PARTS MAX_PARTS, "parts";
+    MAX_BODY_BYTES MAX_BODY_BYTES, "bytes";
+    MAX_HEAD_BYTES MAX_HEAD_BYTES, "bytes";
+    MAX_HEADERS MAX_HEADERS, "headers";
+    MAX_CLIENT_REFERENCE MAX_CLIENT_REFERENCE, "characters";
+    MAX_WEBHOOK_URL MAX_WEBHOOK_URL, "characters";
+    VALIDITY_MIN VALIDITY_MIN.as_secs(), "s";
+    VALIDITY_DEFAULT VALIDITY_DEFAULT.as_secs(), "s";
+    VALIDITY_MAX VALIDITY_MAX.as_secs(), "s";
+    RECEIPT_GRACE RECEIPT_GRACE.as_secs(), "s";
+    LIST_LIMIT_DEFAULT LIST_LIMIT_DEFAULT, "messages";
+    LIST_LIMIT_MAX LIST_LIMIT_MAX, "messages";
+    LIST_SCAN_MAX LIST_SCAN_MAX, "messages";
+    HTTP_CONNECTIONS_PER_SHARD HTTP_CONNECTIONS_PER_SHARD, "connections";
+    HTTP_REQUESTS_PER_SHARD HTTP_REQUESTS_PER_SHARD, "requests";
+    HTTP_HEAD_TIMEOUT HTTP_HEAD_TIMEOUT.as_secs(), "s";
+    HTTP_BODY_TIMEOUT HTTP_BODY_TIMEOUT.as_secs(), "s";
+    HTTP_IDLE_TIMEOUT HTTP_IDLE_TIMEOUT.as_secs(), "s";
+    WEBHOOK_CONNECTIONS_PER_ENDPOINT WEBHOOK_CONNECTIONS_PER_ENDPOINT, "connections";
+    WEBHOOKS_IN_FLIGHT WEBHOOKS_IN_FLIGHT, "attempts";
+    WEBHOOK_TIMEOUT_DEFAULT WEBHOOK_TIMEOUT_DEFAULT.as_secs(), "s";
+    WEBHOOK_TIMEOUT_MAX WEBHOOK_TIMEOUT_MAX.as_secs(), "s";
+    WEBHOOK_RESPONSE_BYTES WEBHOOK_RESPONSE_BYTES, "bytes";
+    PARTITIONS crate::place::PARTITIONS, "partitions";
+    MAX_SHARDS MAX_SHARDS, "shards";
+    MAX_CARRIERS MAX_CARRIERS, "carriers";
+    MAX_CUSTOMERS MAX_CUSTOMERS, "customers";
+    MAX_API_KEYS MAX_API_KEYS, "keys";
+    MAX_ROUTES MAX_ROUTES, "routes";
+    MAX_CARRIERS_PER_ROUTE MAX_CARRIERS_PER_ROUTE, "carriers";
+    MAX_NAME MAX_NAME, "characters";
+    MESH_LANE MESH_LANE, "entries";
+    MESH_PER_TURN MESH_PER_TURN, "entries";
+    TIMERS_PER_TURN TIMERS_PER_TURN, "timers";
+    MAX_BINDS_PER_CARRIER_PER_SHARD MAX_BINDS_PER_CARRIER_PER_SHARD, "binds";
+    MAX_WINDOW MAX_WINDOW, "parts";
+    INBOUND_WINDOW INBOUND_WINDOW, "requests";
+    MAX_PDU MAX_PDU, "bytes";
+    CARRIER_ATTEMPTS CARRIER_ATTEMPTS, "attempts";
+    MAX_RESUBMITS MAX_RESUBMITS, "resubmits";
+    RETRY_FIRST millis(RETRY_FIRST), "ms";
+    RETRY_MAX millis(RETRY_MAX), "ms";
+    THROTTLE_PAUSE_FIRST millis(THROTTLE_PAUSE_FIRST), "ms";
+    THROTTLE_PAUSE_MAX millis(THROTTLE_PAUSE_MAX), "ms";
+    QUEUE_FULL_PAUSE_FIRST millis(QUEUE_FULL_PAUSE_FIRST), "ms";
+    QUEUE_FULL_PAUSE_MAX millis(QUEUE_FULL_PAUSE_MAX), "ms";
+    CARRIER_DOWN_GRACE CARRIER_DOWN_GRACE.as_secs(), "s";
+    FAILOVER FAILOVER.as_secs(), "s";
+    ORPHAN_RETRY_1 ORPHAN_RETRIES[0].as_secs(), "s";
+    ORPHAN_RETRY_2 ORPHAN_RETRIES[1].as_secs(), "s";
+    ORPHAN_RETRY_3 ORPHAN_RETRIES[2].as_secs(), "s";
+    ORPHAN_GIVE_UP ORPHAN_GIVE_UP.as_secs(), "s";
+    ORPHANS_PER_CARRIER ORPHANS_PER_CARRIER, "receipts";
+    OPEN_MESSAGES_DEFAULT OPEN_MESSAGES_DEFAULT, "messages";
+    OPEN_MESSAGES_MAX OPEN_MESSAGES_MAX, "messages";
+    HISTORY_MESSAGES_DEFAULT HISTORY_MESSAGES_DEFAULT, "messages";
+    HISTORY_MESSAGES_MAX HISTORY_MESSAGES_MAX, "messages";
+    LAZY_COMMIT millis(LAZY_COMMIT), "ms";
+    PREFERRED_BATCH PREFERRED_BATCH, "bytes";
+    MAX_BATCH MAX_BATCH, "bytes";
+    MAX_RECORD MAX_RECORD, "bytes";
+    SEGMENT_MIB_MIN SEGMENT_MIB[0], "MiB";
+    SEGMENT_MIB_DEFAULT SEGMENT_MIB[1], "MiB";
+    SEGMENT_MIB_MAX SEGMENT_MIB[2], "MiB";
+    SEGMENTS_MIN SEGMENTS[0], "segments";
+    SEGMENTS_DEFAULT SEGMENTS[1], "segments";
+    SEGMENTS_MAX SEGMENTS[2], "segments";
+    SPARE_SEGMENTS SPARE_SEGMENTS, "segments";
+    RESERVE_SEGMENTS RESERVE_SEGMENTS, "segments";
+    RESERVE_PER_OPEN_MESSAGE RESERVE_PER_OPEN_MESSAGE, "bytes";
+    STORE_PER_OPEN_MESSAGE STORE_PER_OPEN_MESSAGE, "bytes";
+    MEMORY_PER_OPEN_MESSAGE MEMORY_PER_OPEN_MESSAGE, "bytes";
+    MEMORY_PER_HISTORY_MESSAGE MEMORY_PER_HISTORY_MESSAGE, "bytes";
+    MEMORY_PER_WINDOW_SLOT MEMORY_PER_WINDOW_SLOT, "bytes";
+    MEMORY_PER_BIND MEMORY_PER_BIND, "bytes";
+    MEMORY_PER_MESH_ENTRY MEMORY_PER_MESH_ENTRY, "bytes";
+    MEMORY_PER_CONNECTION MEMORY_PER_CONNECTION, "bytes";
+    MEMORY_PER_ORPHAN MEMORY_PER_ORPHAN, "bytes";
+};
+
+/// Every bound, in the order above.
+#[must_use]
+pub fn all() -> &'static [Limit] {
+    ALL
+}
+
+// ---- Shards: pace and patience ----
+
+/// Resolution of a shard's timers.
+pub const TICK: Duration = Duration::from_millis(1);
+/// Delays before a part that a carrier refused for a while is offered to it again; then another
+/// carrier is tried.
+pub const TEMPORARY_RETRIES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+/// How long a bind pauses when the carrier says that it is too fast.
+pub const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
+/// First delay of a bind's back-off; it doubles up to a minute.
+pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+/// Longest a TCP connection to a carrier may take.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Longest a graceful stop waits for what is in flight.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// The oldest segment is emptied when fewer than this many can still be begun.
+pub const RECLAIM_SEGMENTS: u32 = 4;
+/// Messages carried forward or forgotten in one turn.
+pub const RECLAIM_PER_TURN: usize = 64;
+/// How often a shard publishes its gauges and its heartbeat.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+/// Longest X-Request-Id that is taken over, in octets.
+pub const MAX_REQUEST_ID: usize = 128;
+const _: () = assert!(RECLAIM_SEGMENTS as u64 > RESERVE_SEGMENTS);

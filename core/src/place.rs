@@ -1,0 +1,165 @@
+//! Where a number lives: number -> partition by one keyed hash, partition -> shard by one table.
+//! Pure; one `Placement` per process, read-only.
+
+use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use crate::limits::MAX_SHARDS;
+use crate::number::Msisdn;
+
+/// Slices of the destination space; fixed for the life of a data directory.
+pub const PARTITIONS: u16 = 4096;
+
+/// Bits of a hash that choose the partition: the highest.
+const PARTITION_BITS: u32 = PARTITIONS.ilog2();
+const _: () = assert!(PARTITIONS == 1 << PARTITION_BITS);
+
+/// One slice of the destination space, below [`PARTITIONS`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(u16);
+
+impl Partition {
+    /// The partition of this number, when there is one.
+    #[must_use]
+    pub const fn new(number: u16) -> Option<Partition> {
+        if number < PARTITIONS { Some(Partition(number)) } else { None }
+    }
+
+    /// Its number, from 0.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// One core with everything it owns, from 0.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "shard {}", self.0)
+    }
+}
+
+/// The one answer to "who owns this number".
+///
+/// The hash is SipHash-1-3 of the number's eight little-endian octets under the data directory's
+/// key: customers choose the numbers, so an unkeyed hash would let one of them fill one core.
+pub struct Placement {
+    key: [u8; 16],
+    shards: u16,
+    /// By partition.
+    table: Box<[ShardId]>,
+    epoch: u64,
+}
+
+impl Placement {
+    /// An even table in which every shard owns one contiguous run of partitions.
+    ///
+    /// # Panics
+    /// When `shards` is 0 or above [`MAX_SHARDS`]; the plan has refused both.
+    #[must_use]
+    pub fn new(key: [u8; 16], shards: u16) -> Placement {
+        assert!((1..=MAX_SHARDS).contains(&shards), "{shards} shards");
+        let owner = |partition: u16| {
+            let shard = u32::from(partition) * u32::from(shards) / u32::from(PARTITIONS);
+            ShardId(u16::try_from(shard).unwrap_or(0))
+        };
+        Placement { key, shards, table: (0..PARTITIONS).map(owner).collect(), epoch: 1 }
+    }
+
+    /// The partition of a number, fixed by the data directory's key.
+    #[must_use]
+    pub fn partition(&self, number: Msisdn) -> Partition {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write(&number.as_u64().to_le_bytes());
+        let high = hasher.finish() >> (u64::BITS - PARTITION_BITS);
+        Partition(u16::try_from(high).unwrap_or(0))
+    }
+
+    /// The shard that owns a partition.
+    #[must_use]
+    pub fn shard_of(&self, partition: Partition) -> ShardId {
+        // The table has an entry for every partition there is.
+        self.table.get(usize::from(partition.0)).copied().unwrap_or(ShardId(0))
+    }
+
+    /// The shard that owns a number.
+    #[must_use]
+    pub fn owner(&self, number: Msisdn) -> ShardId {
+        self.shard_of(self.partition(number))
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    /// How many partitions a shard owns.
+    #[must_use]
+    pub fn partitions_of(&self, shard: ShardId) -> usize {
+        self.table.iter().filter(|owner| **owner == shard).count()
+    }
+
+    /// Counts changes of the table; a lease or credit of an older epoch is void. The first is 1.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+impl fmt::Debug for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Placement {{ shards: {}, epoch: {} }}", self.shards, self.epoch)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn number(n: u64) -> Msisdn {
+        Msisdn::from_u64(447_700_000_000 + n).unwrap()
+    }
+
+    #[test]
+    fn the_table_is_even_and_contiguous() {
+        for shards in [1, 2, 3, 7, 16, 255, MAX_SHARDS] {
+            let placement = Placement::new([0; 16], shards);
+            let owners: Vec<ShardId> =
+                (0..PARTITIONS).map(|p| placement.shard_of(Partition::new(p).unwrap())).collect();
+            assert!(owners.is_sorted());
+            let counts: Vec<usize> =
+                (0..shards).map(|shard| placement.partitions_of(ShardId(shard))).collect();
+            assert_eq!(counts.iter().sum::<usize>(), usize::from(PARTITIONS));
+            let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+            assert!(most - least <= 1, "{shards} shards: {least} to {most}");
+            assert_eq!(placement.shards(), shards);
+        }
+        assert_eq!(Partition::new(PARTITIONS), None);
+        assert_eq!(ShardId(3).to_string(), "shard 3");
+    }
+
+    #[test]
+    fn numbers_spread_over_partitions() {
+        let placement = Placement::new([9; 16], 2);
+        let mut counts = vec![0u32; usize::from(PARTITIONS)];
+        for n in 0..409_600 {
+            counts[usize::from(placement.partition(number(n)).get())] += 1;
+        }
+        // 100 each on average, standard deviation 10.
+        assert!(counts.iter().all(|count| (40..=170).contains(count)));
+    }
+
+    #[test]
+    fn another_key_places_otherwise() {
+        let (one, two) = (Placement::new([1; 16], 2), Placement::new([2; 16], 2));
+        let same = (0..4096).filter(|n| one.partition(number(*n)) == two.partition(number(*n)));
+        assert!(same.count() < 20);
+    }
+}

@@ -1,0 +1,124 @@
+//! Longest-prefix look-up over whole numbers: prefixes become disjoint ranges, a look-up is one
+//! binary search. Pure, lives nowhere.
+
+use crate::number::{MAX_DIGITS, Msisdn};
+
+/// Powers of ten up to 10^15.
+const POWERS: [u64; MAX_DIGITS + 1] = {
+    let mut powers = [1; MAX_DIGITS + 1];
+    let mut at = 1;
+    while at <= MAX_DIGITS {
+        #[allow(clippy::indexing_slicing, reason = "at compile time, within the bound above")]
+        {
+            powers[at] = powers[at - 1] * 10;
+        }
+        at += 1;
+    }
+    powers
+};
+
+/// Room beside the digits for how many of them there are.
+const LENGTH_BITS: u32 = 4;
+const _: () = assert!(MAX_DIGITS < 1 << LENGTH_BITS);
+
+/// The leading digits of numbers.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Prefix {
+    digits: u64,
+    length: u8,
+}
+
+impl Prefix {
+    /// Reads 0 to 15 digits, the first not 0.
+    pub(crate) fn parse(text: &str) -> Option<Prefix> {
+        let length = u8::try_from(text.len()).ok().filter(|len| usize::from(*len) <= MAX_DIGITS)?;
+        if text.starts_with('0') || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+            return None;
+        }
+        let digits = if text.is_empty() { 0 } else { text.parse().ok()? };
+        Some(Prefix { digits, length })
+    }
+
+    /// How many digits it has.
+    pub(crate) fn length(self) -> u8 {
+        self.length
+    }
+
+    /// Its first key, and the first key behind it.
+    fn keys(self) -> (u64, u64) {
+        let scale = power(MAX_DIGITS - usize::from(self.length));
+        let first = (self.digits * scale) << LENGTH_BITS | u64::from(self.length);
+        let behind = ((self.digits + 1) * scale) << LENGTH_BITS;
+        (first, behind)
+    }
+}
+
+/// A number as a place on the line: its digits aligned left, then how many there are. The count
+/// keeps a number out of the prefixes that are longer than itself and go on with zeros.
+pub(crate) fn key(number: Msisdn) -> u64 {
+    let length = number.len();
+    let missing = MAX_DIGITS.saturating_sub(usize::try_from(length).unwrap_or(MAX_DIGITS));
+    (number.as_u64() * power(missing)) << LENGTH_BITS | u64::from(length)
+}
+
+fn power(exponent: usize) -> u64 {
+    POWERS.get(exponent).copied().unwrap_or(1)
+}
+
+/// Prefixes and what they stand for, the longest one winning.
+#[derive(Debug)]
+pub(crate) struct PrefixTable<T> {
+    /// First keys of disjoint ranges, ascending, and what the range stands for.
+    starts: Vec<u64>,
+    answers: Vec<Option<(Prefix, T)>>,
+}
+
+impl<T: Copy> PrefixTable<T> {
+    /// Builds the table; of equal prefixes the last one counts.
+    pub(crate) fn new(mut entries: Vec<(Prefix, T)>) -> Self {
+        // Ranges of prefixes nest or are disjoint: a stack of the open ones is enough.
+        entries.sort_by_key(|(prefix, _)| (prefix.keys().0, prefix.length));
+        let mut table = PrefixTable { starts: Vec::new(), answers: Vec::new() };
+        let mut open: Vec<(Prefix, T)> = Vec::new();
+        for (prefix, answer) in entries {
+            let first = prefix.keys().0;
+            table.close(&mut open, first);
+            table.begin(first, Some((prefix, answer)));
+            open.push((prefix, answer));
+        }
+        table.close(&mut open, u64::MAX);
+        table
+    }
+
+    /// Ends every open range that ends at or before `up_to`.
+    fn close(&mut self, open: &mut Vec<(Prefix, T)>, up_to: u64) {
+        while let Some((prefix, _)) = open.last() {
+            let behind = prefix.keys().1;
+            if behind > up_to {
+                break;
+            }
+            open.pop();
+            self.begin(behind, open.last().copied());
+        }
+    }
+
+    fn begin(&mut self, start: u64, answer: Option<(Prefix, T)>) {
+        if self.starts.last() == Some(&start) {
+            self.starts.pop();
+            self.answers.pop();
+        }
+        self.starts.push(start);
+        self.answers.push(answer);
+    }
+
+    /// The longest prefix at this key, and what it stands for.
+    pub(crate) fn find(&self, key: u64) -> Option<(Prefix, T)> {
+        let behind = self.starts.partition_point(|start| *start <= key);
+        self.answers.get(behind.checked_sub(1)?).copied().flatten()
+    }
+
+    /// Where the answer may change.
+    pub(crate) fn starts(&self) -> &[u64] {
+        &self.starts
+    }
+}
