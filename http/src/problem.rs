@@ -118,6 +118,11 @@ impl Code {
         Self::ShuttingDown,
     ];
 
+    /// Its place in [`Self::ALL`], for tables of counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     const fn row(self) -> Row {
         match self {
             Self::InvalidJson => Row(400, "invalid_json", "The body is not valid JSON"),
@@ -183,6 +188,8 @@ impl Code {
         format!("https://postrider.dev/problems/{}", self.name())
     }
 }
+
+const _: () = assert!(Code::ShuttingDown.index() + 1 == Code::ALL.len(), "the last code is last");
 
 /// One refusal.
 ///
@@ -313,7 +320,9 @@ mod tests {
 
     #[test]
     fn all_is_in_order_of_declaration() {
-        assert!(Code::ALL.is_sorted());
+        for (at, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code.index(), at);
+        }
     }
 
     #[test]

@@ -98,6 +98,9 @@ pub enum UrlError {
     /// Fragments are never sent.
     #[error("the URL must not have a fragment (\"#\")")]
     Fragment,
+    /// Nothing can listen on port 0.
+    #[error("the port must not be 0")]
+    PortZero,
     /// A port that is not for web servers.
     #[error("the port must be 80, 443, or 1024 and above")]
     Port,
@@ -148,7 +151,7 @@ pub fn check_url(text: &str, policy: &UrlPolicy) -> Result<WebhookTarget, UrlErr
     let host = url.host().ok_or(UrlError::Malformed)?;
     let port = url.port().unwrap_or(scheme.default_port());
     if port == 0 {
-        return Err(UrlError::Port);
+        return Err(UrlError::PortZero);
     }
     if !policy.allow_private {
         check_public(&host, port)?;

@@ -165,7 +165,7 @@ fn malformed_urls_are_refused_under_every_policy() {
         ("https://:@example.com/", UrlError::Userinfo),
         ("https://example.com/#top", UrlError::Fragment),
         ("https://example.com/#", UrlError::Fragment),
-        ("https://example.com:0/", UrlError::Port),
+        ("https://example.com:0/", UrlError::PortZero),
         (long.as_str(), UrlError::TooLong),
     ] {
         for policy in [STRICT, OPEN] {
