@@ -1,0 +1,330 @@
+//! The account itself: one entry a message, filled from the ledgers in the order sender, carriers,
+//! sink. One per join, on the caller's thread.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Context as _, ensure};
+
+use super::lines::{CarrierLine, Read, SenderLine, SinkLine};
+use super::report::Report;
+use crate::stats::Spans;
+
+/// Messages in one ledger at most: the account is kept in memory.
+const MESSAGES_MAX: u64 = 50_000_000;
+
+/// Parts of a message told apart by bits in its entry; further ones by a set.
+const BITS: u64 = 64;
+
+/// Ids of lost messages that are named.
+const NAMED: usize = 20;
+
+/// Final statuses of a message that may never have reached a carrier.
+const GIVEN_UP: [&str; 5] = ["rejected", "expired", "failed", "canceled", "undelivered"];
+
+/// All final statuses.
+const FINAL: [&str; 7] =
+    ["delivered", "undelivered", "expired", "rejected", "failed", "canceled", "unknown"];
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Outcome {
+    /// The sender's ledger ends before it: as good as unacknowledged.
+    #[default]
+    Open,
+    Accepted,
+    Refused,
+    Unacknowledged,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    sent: bool,
+    outcome: Outcome,
+    text: u64,
+    accepted_us: u64,
+    parts: u64,
+    /// Which of the first 64 parts are at a carrier.
+    taken: u64,
+    taken_count: u64,
+    last_part_us: u64,
+    text_seen: bool,
+    text_differs: bool,
+    /// Index into [`FINAL`].
+    status: Option<usize>,
+    webhook_us: u64,
+    status_changed: bool,
+    id: Option<Box<str>>,
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub(super) struct Account {
+    entries: Vec<Entry>,
+    by_number: HashMap<u64, usize>,
+    by_id: HashMap<Box<str>, usize>,
+    texts: Vec<String>,
+    late_parts: HashSet<(usize, u64)>,
+    ghosts: HashSet<Box<str>>,
+    webhooks_asked: bool,
+    accept: Spans,
+    report: Report,
+}
+
+impl Account {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            entries: Vec::new(),
+            by_number: HashMap::new(),
+            by_id: HashMap::new(),
+            texts: Vec::new(),
+            late_parts: HashSet::new(),
+            ghosts: HashSet::new(),
+            webhooks_asked: true,
+            accept: Spans::new()?,
+            report: Report::default(),
+        })
+    }
+
+    /// Takes a line of the sender's ledger.
+    pub(super) fn sender(&mut self, line: Read<'_>) -> anyhow::Result<()> {
+        let Some(line) = self.whole(line) else { return Ok(()) };
+        match serde_json::from_str(line)? {
+            SenderLine::Run { webhook } => self.webhooks_asked = webhook,
+            SenderLine::Txt { x, text } => {
+                let at = usize::try_from(x)?;
+                ensure!(at == self.texts.len(), "texts are not in order");
+                self.texts.push(text.into_owned());
+            }
+            SenderLine::Req { i, to, t, x } => self.sent(i, &to, t, x)?,
+            SenderLine::Acc { i, id, t, lat, parts } => self.accepted(i, &id, t, lat, parts)?,
+            SenderLine::Err { i } => self.entry(i)?.outcome = Outcome::Refused,
+            SenderLine::Una { i } => self.entry(i)?.outcome = Outcome::Unacknowledged,
+        }
+        Ok(())
+    }
+
+    /// Takes a line of a carrier's ledger.
+    pub(super) fn carrier(&mut self, line: Read<'_>) -> anyhow::Result<()> {
+        let Some(line) = self.whole(line) else { return Ok(()) };
+        match serde_json::from_str(line)? {
+            CarrierLine::Part { t, to, n, st } => {
+                self.saw(t);
+                if st == 0 {
+                    self.part(t, &to, n);
+                }
+            }
+            CarrierLine::Text { t, to, text } => {
+                self.saw(t);
+                self.text(&to, &text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a line of the sink's ledger.
+    pub(super) fn sink(&mut self, line: Read<'_>) -> anyhow::Result<()> {
+        let Some(line) = self.whole(line) else { return Ok(()) };
+        let SinkLine::Hook { t, id, st, ok } = serde_json::from_str(line)?;
+        self.saw(t);
+        if !ok {
+            self.report.bad_signatures += 1;
+            return Ok(());
+        }
+        let Some(status) = FINAL.iter().position(|name| *name == st) else { return Ok(()) };
+        let found = self.by_id.get(id.as_ref()).copied();
+        let Some(entry) = found.and_then(|index| self.entries.get_mut(index)) else {
+            self.report.webhooks_unknown += 1;
+            return Ok(());
+        };
+        match entry.status {
+            None => {
+                entry.status = Some(status);
+                entry.webhook_us = t;
+            }
+            Some(earlier) => entry.status_changed |= earlier != status,
+        }
+        Ok(())
+    }
+
+    fn whole<'a>(&mut self, line: Read<'a>) -> Option<&'a str> {
+        match line {
+            Read::Line(line) => Some(line),
+            Read::Torn => {
+                self.report.torn_ledgers += 1;
+                None
+            }
+        }
+    }
+
+    fn saw(&mut self, t: u64) {
+        self.report.last_us = self.report.last_us.max(t);
+    }
+
+    fn entry(&mut self, index: u64) -> anyhow::Result<&mut Entry> {
+        let entry = usize::try_from(index).ok().and_then(|index| self.entries.get_mut(index));
+        entry.filter(|entry| entry.sent).with_context(|| format!("message {index} was never sent"))
+    }
+
+    fn sent(&mut self, index: u64, to: &str, t: u64, text: u64) -> anyhow::Result<()> {
+        ensure!(index < MESSAGES_MAX, "more than {MESSAGES_MAX} messages");
+        let at = usize::try_from(index)?;
+        if at >= self.entries.len() {
+            self.entries.resize(at + 1, Entry::default());
+        }
+        let number = number(to).with_context(|| format!("{to:?} is not a number"))?;
+        let other = self.by_number.insert(number, at);
+        ensure!(other.is_none(), "destination {to} is used twice");
+        if let Some(entry) = self.entries.get_mut(at) {
+            ensure!(!entry.sent, "message {index} is there twice");
+            *entry = Entry { sent: true, text, ..Entry::default() };
+        }
+        let first = self.report.first_us;
+        self.report.first_us = if first == 0 { t } else { first.min(t) };
+        self.saw(t);
+        Ok(())
+    }
+
+    fn accepted(
+        &mut self,
+        index: u64,
+        id: &str,
+        t: u64,
+        lat: u64,
+        parts: u64,
+    ) -> anyhow::Result<()> {
+        let entry = self.entry(index)?;
+        entry.outcome = Outcome::Accepted;
+        entry.accepted_us = t;
+        entry.parts = parts;
+        entry.id = Some(id.into());
+        let other = self.by_id.insert(id.into(), usize::try_from(index)?);
+        ensure!(other.is_none(), "message id {id} was given twice");
+        self.accept.record_us(lat);
+        self.saw(t);
+        Ok(())
+    }
+
+    /// The message for that destination; one that was never sent to is a ghost.
+    fn find(&mut self, to: &str) -> Option<usize> {
+        let found = number(to).and_then(|number| self.by_number.get(&number)).copied();
+        if found.is_none() {
+            self.ghosts.insert(to.into());
+        }
+        found
+    }
+
+    fn part(&mut self, t: u64, to: &str, n: u64) {
+        let Some(index) = self.find(to) else { return };
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let bit = n.checked_sub(1).filter(|bit| *bit < BITS).map(|bit| 1_u64 << bit);
+        let fresh = match bit {
+            Some(bit) => entry.taken & bit == 0,
+            None => self.late_parts.insert((index, n)),
+        };
+        entry.taken |= bit.unwrap_or(0);
+        if !fresh {
+            self.report.duplicates += 1;
+            return;
+        }
+        entry.taken_count += 1;
+        entry.last_part_us = entry.last_part_us.max(t);
+    }
+
+    fn text(&mut self, to: &str, text: &str) {
+        let Some(index) = self.find(to) else { return };
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        entry.text_seen = true;
+        let sent = usize::try_from(entry.text).ok().and_then(|at| self.texts.get(at));
+        entry.text_differs |= sent.is_some_and(|sent| sent != text);
+    }
+
+    /// Draws the balance.
+    pub(super) fn report(
+        mut self,
+        statuses: Option<&HashMap<String, String>>,
+    ) -> anyhow::Result<Report> {
+        let mut spans = [Spans::new()?, Spans::new()?, Spans::new()?];
+        let entries = std::mem::take(&mut self.entries);
+        for entry in entries.iter().filter(|entry| entry.sent) {
+            self.balance(entry, statuses, &mut spans);
+        }
+        let [submit, webhook, whole] = spans;
+        Ok(Report {
+            ghosts: u64::try_from(self.ghosts.len())?,
+            accept_ms: self.accept.percentiles(),
+            accept_to_submit_ms: submit.percentiles(),
+            submit_to_webhook_ms: webhook.percentiles(),
+            end_to_end_ms: whole.percentiles(),
+            ..self.report
+        })
+    }
+
+    fn balance(
+        &mut self,
+        entry: &Entry,
+        statuses: Option<&HashMap<String, String>>,
+        spans: &mut [Spans; 3],
+    ) {
+        let report = &mut self.report;
+        let at_carrier = entry.taken_count > 0;
+        report.text_mismatches += u64::from(entry.text_differs);
+        match entry.outcome {
+            Outcome::Accepted => {}
+            Outcome::Refused => {
+                report.refused += 1;
+                report.refused_at_carrier += u64::from(at_carrier);
+                return;
+            }
+            Outcome::Open | Outcome::Unacknowledged => {
+                report.unacknowledged += 1;
+                report.unacknowledged_at_carrier += u64::from(at_carrier);
+                return;
+            }
+        }
+        let whole = entry.taken_count >= entry.parts.max(1);
+        report.accepted += 1;
+        report.parts += entry.parts;
+        report.submitted += u64::from(whole);
+        report.webhooks += u64::from(entry.status.is_some());
+        report.status_changes += u64::from(entry.status_changed);
+        report.texts_missing += u64::from(whole && !entry.text_seen);
+        let [submit, webhook, end_to_end] = spans;
+        if whole {
+            submit.record_us(entry.last_part_us.saturating_sub(entry.accepted_us));
+        }
+        if entry.status.is_some() {
+            end_to_end.record_us(entry.webhook_us.saturating_sub(entry.accepted_us));
+            if whole {
+                webhook.record_us(entry.webhook_us.saturating_sub(entry.last_part_us));
+            }
+        }
+        self.judge(entry, whole, statuses);
+    }
+
+    fn judge(&mut self, entry: &Entry, whole: bool, statuses: Option<&HashMap<String, String>>) {
+        let id = entry.id.as_deref().unwrap_or("");
+        let told = statuses.and_then(|statuses| statuses.get(id)).map(String::as_str);
+        let told = told.filter(|name| FINAL.contains(name));
+        let hooked = entry.status.and_then(|status| FINAL.get(status)).copied();
+        let last = if self.webhooks_asked { hooked } else { hooked.or(told) };
+        match last {
+            Some("delivered") => self.report.delivered += 1,
+            Some(_) => self.report.undelivered += 1,
+            None => {}
+        }
+        let given_up = hooked.or(told).is_some_and(|name| GIVEN_UP.contains(&name));
+        let reported = hooked.is_some() || !self.webhooks_asked;
+        if (whole || given_up) && reported {
+            return;
+        }
+        self.report.lost += 1;
+        if self.report.lost_ids.len() < NAMED {
+            self.report.lost_ids.push(id.to_owned());
+        }
+    }
+}
+
+/// The number itself, with or without a plus.
+fn number(to: &str) -> Option<u64> {
+    let digits = to.strip_prefix('+').unwrap_or(to);
+    digits.parse().ok()
+}
