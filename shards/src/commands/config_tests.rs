@@ -1,0 +1,103 @@
+//! `check` and `plan` over real files. Tests, lives nowhere.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::commands::plan::{self, PlanArgs};
+
+const GOOD: &str = r#"
+[server]
+data_dir = "data"
+shards = 2
+
+[[carriers]]
+name = "alpha"
+address = "127.0.0.1:2775"
+system_id = "esme"
+password_file = "secrets/alpha"
+binds = 2
+
+[[routes]]
+prefix = "44"
+carriers = ["alpha"]
+"#;
+
+/// A folder with a configuration and the secret that it names.
+fn folder(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    std::fs::write(folder.path().join("secrets/alpha"), "s3cret\n").unwrap();
+    let config = folder.path().join("postrider.toml");
+    std::fs::write(&config, text).unwrap();
+    (folder, config)
+}
+
+fn check(config: &Path) -> (i32, String) {
+    let mut output = Vec::new();
+    let args = CheckArgs { config: config.to_owned(), cores: Some(2) };
+    let status = run_on(&args, &mut output);
+    (status, String::from_utf8(output).unwrap())
+}
+
+fn plan(config: &Path, json: bool) -> (i32, String) {
+    let mut output = Vec::new();
+    let args = PlanArgs { config: config.to_owned(), cores: Some(2), json };
+    let status = plan::run_on(&args, &mut output);
+    (status, String::from_utf8(output).unwrap())
+}
+
+#[test]
+fn a_good_configuration_is_summed_up() {
+    let (_folder, config) = folder(GOOD);
+    assert_eq!(check(&config), (0, "ok: 2 shards, 0 customers, 1 carrier, 1 route\n".into()));
+}
+
+#[test]
+fn secrets_stand_beside_the_configuration_wherever_the_program_runs() {
+    let (_folder, config) = folder(GOOD);
+    assert_eq!(load(&config).unwrap().carriers[0].password.expose(), "s3cret");
+}
+
+#[test]
+fn every_problem_is_named_with_its_key_and_the_status_is_4() {
+    let bad = GOOD.replace("binds = 2", "binds = 2\nwindow = 0").replace("\"44\"", "\"4x\"");
+    let (_folder, config) = folder(&bad);
+    let (status, said) = check(&config);
+    assert_eq!((status, said.lines().count()), (4, 2), "{said}");
+    assert!(said.lines().all(|line| line.contains("postrider.toml: ")));
+    assert!(said.contains("carriers[0].window: ") && said.contains("routes[0].prefix: "), "{said}");
+    assert_eq!(plan(&config, false), (4, String::new()));
+}
+
+#[test]
+fn a_secret_that_is_missing_and_a_plan_that_cannot_be_are_problems_too() {
+    let (folder_, config) = folder(GOOD);
+    std::fs::remove_file(folder_.path().join("secrets/alpha")).unwrap();
+    let (status, said) = check(&config);
+    assert!(status == 4 && said.contains("carriers[0].password_file: "), "{said}");
+    let (_folder, config) = folder(&GOOD.replace("binds = 2", "binds = 1"));
+    let (status, said) = check(&config);
+    assert!(status == 4 && said.contains("carriers[0].binds: "), "{said}");
+}
+
+#[test]
+fn an_unknown_key_is_told_by_line_and_a_missing_file_is_a_failure() {
+    let (_folder, config) = folder(&GOOD.replace("binds", "bind_s"));
+    let (status, said) = check(&config);
+    assert!(status == 4 && said.contains("line 11") && said.contains("did you mean"), "{said}");
+    assert_eq!(check(Path::new("/nonexistent/postrider.toml")), (1, String::new()));
+}
+
+#[test]
+fn the_plan_is_printed_for_people_and_for_programs() {
+    let (_folder, config) = folder(GOOD);
+    let (status, said) = plan(&config, false);
+    assert!(status == 0 && said.contains("alpha") && said.contains("2 shards"), "{said}");
+    let (status, said) = plan(&config, true);
+    let read: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &read["shard_count"]), (0, &2.into()));
+}
