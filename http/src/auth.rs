@@ -156,6 +156,8 @@ mod tests {
         let keys = [(CustomerIx(7), near), (CustomerIx(8), hash_api_key("pr_live_alpha"))];
         let ring = Keyring::new(keys.into_iter());
         assert_eq!(ring.authenticate(Some(b"Bearer pr_live_alpha")).unwrap(), CustomerIx(8));
+        let only_near = Keyring::new([(CustomerIx(7), near)].into_iter());
+        assert!(only_near.authenticate(Some(b"Bearer pr_live_alpha")).is_err());
     }
 
     #[test]

@@ -119,6 +119,17 @@ fn pauses_between_probes_are_capped() {
     }
     queue.push(99, a, now).unwrap();
     assert_eq!(queue.poll_timeout(), Some(now + PROBE_PAUSE_MAX));
+    // A success ends it, and the next pause is short again.
+    now += PROBE_PAUSE_MAX;
+    assert_eq!(drain(&mut queue, now), [99]);
+    queue.handle_result(now, 99, a, true);
+    for key in [100, 101] {
+        queue.push(key, a, now).unwrap();
+        assert_eq!(drain(&mut queue, now), [key]);
+        queue.handle_result(now, key, a, false);
+    }
+    queue.push(102, a, now).unwrap();
+    assert_eq!(queue.poll_timeout(), Some(now + PROBE_PAUSE_FIRST));
 }
 
 #[test]
