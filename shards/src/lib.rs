@@ -1,0 +1,4 @@
+//! The server of Postrider (assembling).
+pub mod shard;
+pub mod stats;
+pub mod wheel;

@@ -1,0 +1,187 @@
+//! The way in: a customer's request at the shard that read it, and its acceptance at the owner of
+//! the number. An id leaves only once the record is on disk.
+
+use postrider_core::clock::Now;
+use postrider_core::id::IdFields;
+use postrider_core::limits;
+use postrider_core::redact::Private;
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::{Code, Problem};
+use postrider_http::request::{ApiRequest, Submission};
+
+use super::mesh::{Accepted, Call, CallId, Reply, Request};
+use super::message::{Envelope, Message};
+use super::reclaim::accepted_record;
+use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard, Timer};
+use crate::stats::Counter;
+use postrider_core::place::ShardId;
+
+impl Shard {
+    /// A validated request of an authenticated customer; the answer comes as `Op::Answer`.
+    pub fn handle_api(&mut self, now: Now, ticket: u64, customer: CustomerIx, request: ApiRequest) {
+        match request {
+            ApiRequest::Submit(submission) => {
+                self.submit_request(now, ticket, customer, Box::new(submission));
+            }
+            ApiRequest::Get(id) => self.get_request(ticket, customer, id),
+            ApiRequest::List(query) => self.list_request(ticket, customer, Box::new(query)),
+        }
+        self.pump(now);
+    }
+
+    fn submit_request(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        customer: CustomerIx,
+        submission: Box<Submission>,
+    ) {
+        let owner = self.shared.placement.owner(submission.to);
+        if owner == self.id {
+            self.accept(now, customer, submission, ReplyTo::Ticket(ticket));
+        } else if self.mesh.has_room(owner) {
+            let call = self.mesh.open(&[owner], Call::Answer { ticket });
+            self.request(owner, call, Request::Submit { customer, submission });
+        } else {
+            self.stats.inc(Counter::MeshRefused);
+            self.answer(ticket, ApiResponse::Problem(Problem::overloaded(1).because("the owner is busy")));
+        }
+    }
+
+    pub(super) fn answer(&mut self, ticket: u64, response: ApiResponse) {
+        self.ops.push_back(Op::Answer { ticket, response });
+    }
+
+    /// At the owner: takes the message into the log, or says why not.
+    pub(super) fn accept(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        submission: Box<Submission>,
+        to: ReplyTo,
+    ) {
+        if let Err(problem) = self.may_accept(&submission) {
+            self.refuse(to, submission, problem);
+            return;
+        }
+        let envelope = self.envelope(now, customer, &submission);
+        let sender = envelope.sender.as_text();
+        let partition = self.shared.placement.partition(envelope.to);
+        let record = accepted_record(&envelope, &sender, partition);
+        let home = self.journal.log.head_segment();
+        self.journal.append(now.mono, &record);
+        self.journal.then(After::Accepted { sequence: envelope.sequence, to, spent: submission });
+        self.table.insert(Message::new(envelope, home));
+    }
+
+    /// Every reason for which an owner refuses a message, before anything is written.
+    fn may_accept(&self, submission: &Submission) -> Result<(), Problem> {
+        if self.drain != Drain::No {
+            return Err(Problem::shutting_down(1));
+        }
+        let open_limit = usize::try_from(self.shared.config.limits.open_messages);
+        if self.table.open() >= open_limit.unwrap_or(usize::MAX) {
+            return Err(Problem::overloaded(1).because("too many open messages"));
+        }
+        if self.storage_is_short() {
+            return Err(Problem::storage_full(5));
+        }
+        if self.eligible(submission).next().is_none() {
+            return Err(Problem::no_route());
+        }
+        Ok(())
+    }
+
+    /// Whether what is left belongs to the state changes of messages already accepted.
+    fn storage_is_short(&self) -> bool {
+        let room = self.journal.log.room();
+        let segment = self.shared.config.store.segment_bytes;
+        let open = u64::try_from(self.table.open()).unwrap_or(u64::MAX);
+        let reserve = limits::RESERVE_SEGMENTS
+            .saturating_mul(segment)
+            .saturating_add(open.saturating_mul(limits::RESERVE_PER_OPEN_MESSAGE));
+        self.journal.log.full() || room.bytes_free < reserve
+    }
+
+    fn refuse(&mut self, to: ReplyTo, spent: Box<Submission>, problem: Problem) {
+        self.stats.inc(match problem.code {
+            Code::NoRoute => Counter::RefusedNoRoute,
+            Code::StorageFull => Counter::RefusedStorageFull,
+            Code::ShuttingDown => Counter::RefusedShuttingDown,
+            _ => Counter::RefusedOverloaded,
+        });
+        match to {
+            ReplyTo::Ticket(ticket) => self.answer(ticket, ApiResponse::Problem(problem)),
+            ReplyTo::Shard(shard, call) => {
+                self.reply(shard, call, Reply::Submitted { spent, result: Err(problem) });
+            }
+        }
+    }
+
+    fn envelope(&mut self, now: Now, customer: CustomerIx, submission: &Submission) -> Envelope {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let partition = self.shared.placement.partition(submission.to);
+        let id = self.shared.cipher.seal(IdFields { time: now.wall, partition, sequence });
+        Envelope {
+            id,
+            sequence,
+            customer: self.shared.customer_number(customer),
+            to: submission.to,
+            sender: submission.from.clone(),
+            body: Private::new(submission.body.expose().as_str().into()),
+            webhook_url: submission.webhook_url.as_deref().map(Into::into),
+            client_reference: submission.client_reference.as_deref().map(Into::into),
+            encoding: submission.encoding,
+            reference: self.references.next(&submission.from, submission.to),
+            part_count: submission.parts,
+            accepted: now.wall,
+            valid_until: now.wall.after(submission.validity.unwrap_or(limits::VALIDITY_DEFAULT)),
+        }
+    }
+
+    /// The accepted record is on disk.
+    pub(super) fn accepted(&mut self, now: Now, sequence: u64, to: ReplyTo, spent: Box<Submission>) {
+        let Some(message) = self.table.publish(sequence) else {
+            panic!("an accepted message vanished before its answer");
+        };
+        let envelope = &message.envelope;
+        let accepted =
+            Accepted { id: envelope.id, parts: envelope.part_count, encoding: envelope.encoding };
+        let validity = envelope.valid_until.since(now.wall);
+        self.stats.inc(Counter::Accepted);
+        self.stats.add(Counter::AcceptedParts, u64::from(accepted.parts));
+        match to {
+            ReplyTo::Ticket(ticket) => self.answer(ticket, ApiResponse::Accepted(accepted)),
+            ReplyTo::Shard(shard, call) => {
+                self.reply(shard, call, Reply::Submitted { spent, result: Ok(accepted) });
+            }
+        }
+        self.set_deadline(sequence, Some((now.mono + validity, Timer::Validity(sequence))));
+        self.dispatch(now, sequence);
+    }
+
+    /// A reply from another shard.
+    pub(super) fn take_reply(&mut self, now: Now, from: ShardId, id: CallId, reply: Reply) {
+        let Some(call) = self.mesh.close(from, id) else {
+            panic!("{from} replied to a call that is not open");
+        };
+        match (call, reply) {
+            (Call::Answer { ticket }, Reply::Submitted { spent: _, result }) => {
+                let response = match result {
+                    Ok(accepted) => ApiResponse::Accepted(accepted),
+                    Err(problem) => ApiResponse::Problem(problem),
+                };
+                self.answer(ticket, response);
+            }
+            (Call::Answer { ticket }, Reply::Found(found)) => {
+                self.answer(ticket, super::query::found(found));
+            }
+            (call @ Call::List { .. }, Reply::Page(page)) => self.take_page(id, call, *page),
+            (call, Reply::Receipt { spent, outcome }) => {
+                self.take_receipt_outcome(now, id, call, spent, outcome);
+            }
+            (call, reply) => panic!("{from} answered {call:?} with {reply:?}"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One bind as the shard sees it: the session, when it may submit, when to connect again. One per
+//! bind, on the shard that holds it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use postrider_core::route::CarrierIx;
+use postrider_smpp::backoff::{Backoff, BackoffCause};
+use postrider_smpp::session::{Session, SessionConfig, State};
+use postrider_storage::Lsn;
+
+/// The state of the TCP connection below the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Waiting for its back-off.
+    Down,
+    /// The driver was asked to connect.
+    Connecting,
+    /// Open; the session says how far it is.
+    Up,
+    /// The driver was asked to close.
+    Closing,
+}
+
+/// One bind.
+pub(crate) struct Bind {
+    pub(crate) carrier: CarrierIx,
+    pub(crate) session: Session,
+    pub(crate) link: Link,
+    /// Counts connections: what came on an older one is not answered on a newer.
+    pub(crate) epoch: u64,
+    pub(crate) backoff: Backoff,
+    pub(crate) bound_since: Option<Duration>,
+    pub(crate) paused_until: Duration,
+    pub(crate) rate: RateWindow,
+    pub(crate) window: u16,
+    /// Answers whose records are not yet on disk: at most one window of them.
+    undurable: VecDeque<Lsn>,
+    /// The deadline for which a timer stands in the wheel.
+    pub(crate) armed: Option<Duration>,
+    /// A flush stands among the ops.
+    pub(crate) flushing: bool,
+    /// Why the peer refused the last bind.
+    pub(crate) refused: Option<BackoffCause>,
+}
+
+impl Bind {
+    pub(crate) fn new(
+        carrier: CarrierIx,
+        config: SessionConfig,
+        rate: u32,
+        backoff: Backoff,
+    ) -> Self {
+        let window = config.window;
+        Bind {
+            carrier,
+            session: Session::new(config),
+            link: Link::Down,
+            epoch: 0,
+            backoff,
+            bound_since: None,
+            paused_until: Duration::ZERO,
+            rate: RateWindow::new(rate),
+            window,
+            undurable: VecDeque::new(),
+            armed: None,
+            flushing: false,
+            refused: None,
+        }
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        matches!(self.session.state(), State::Bound(_))
+    }
+
+    /// Submits that may leave now, as far as window and log allow.
+    pub(crate) fn room(&self) -> usize {
+        let waiting = self.undurable.len();
+        if !self.is_bound() || waiting >= usize::from(self.window) {
+            return 0;
+        }
+        self.session.window_free()
+    }
+
+    /// An answer came; its record is `lsn`.
+    pub(crate) fn answered(&mut self, lsn: Lsn) {
+        self.undurable.push_back(lsn);
+    }
+
+    /// Records up to `durable` are on disk.
+    pub(crate) fn settle(&mut self, durable: Lsn) {
+        while self.undurable.front().is_some_and(|lsn| *lsn <= durable) {
+            self.undurable.pop_front();
+        }
+    }
+}
+
+/// A rate that no window of one second exceeds, wherever that second begins. It remembers the times
+/// of the last `rate` submits.
+pub(crate) struct RateWindow {
+    rate: usize,
+    sent: VecDeque<Duration>,
+}
+
+impl RateWindow {
+    /// `rate` in parts per second; 0 is no limit.
+    pub(crate) fn new(rate: u32) -> Self {
+        RateWindow { rate: usize::try_from(rate).unwrap_or(usize::MAX), sent: VecDeque::new() }
+    }
+
+    /// When the next part may leave: now, or later.
+    pub(crate) fn next(&self, now: Duration) -> Duration {
+        if self.rate == 0 || self.sent.len() < self.rate {
+            return now;
+        }
+        let second = Duration::from_secs(1);
+        self.sent.front().map_or(now, |oldest| now.max(*oldest + second + Duration::from_nanos(1)))
+    }
+
+    /// A part leaves.
+    pub(crate) fn sent(&mut self, now: Duration) {
+        if self.rate == 0 {
+            return;
+        }
+        if self.sent.len() == self.rate {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_second_holds_more_than_the_rate() {
+        let mut window = RateWindow::new(7);
+        let mut sent = Vec::new();
+        for step in 0..5_000u64 {
+            let now = Duration::from_millis(step);
+            while window.next(now) <= now {
+                window.sent(now);
+                sent.push(now);
+            }
+        }
+        for (index, first) in sent.iter().enumerate() {
+            let second = sent.iter().skip(index).filter(|at| **at <= *first + Duration::from_secs(1));
+            assert!(second.count() <= 7, "more than 7 within a second of {first:?}");
+        }
+        assert!(sent.len() >= 34, "{} parts in five seconds at 7 a second", sent.len());
+    }
+}

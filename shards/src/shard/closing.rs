@@ -1,0 +1,234 @@
+//! Events of parts, and the ends they lead to: final statuses, validity, the move to history, the
+//! graceful stop. Part of the shard's machine.
+
+use std::time::Duration;
+
+use postrider_core::clock::Now;
+use postrider_core::lifecycle::{PartEvent, PartStatus};
+use postrider_core::limits;
+use postrider_storage::Lsn;
+use postrider_storage::Record;
+
+use super::bind::Link;
+use super::message::{Event, NO_CARRIER};
+use super::reclaim::part_record;
+use super::table::PartRef;
+use super::{After, Drain, Op, Shard, Timer};
+use crate::stats::Counter;
+
+impl Shard {
+    /// An event of `part`, now, with nothing to say beyond its kind.
+    pub(super) fn event(&self, now: Now, part: PartRef, kind: PartEvent) -> Event {
+        Event {
+            at: now.wall,
+            kind,
+            part: part.part,
+            carrier: NO_CARRIER,
+            status: 0,
+            attempt: 0,
+            detail: Box::default(),
+        }
+    }
+
+    /// Puts an event into the log and onto its message. `waited`: somebody waits for the record.
+    /// Gives the record's number.
+    ///
+    /// # Panics
+    /// When the lifecycle does not allow it.
+    pub(super) fn part_event(
+        &mut self,
+        now: Now,
+        sequence: u64,
+        event: Event,
+        waited: bool,
+    ) -> Lsn {
+        let record = part_record(sequence, &event);
+        let lsn = if waited {
+            self.journal.append(now.mono, &record)
+        } else {
+            self.journal.append_lazy(now.mono, &record)
+        };
+        if event.kind == PartEvent::Submitted {
+            let part = PartRef { sequence, part: event.part };
+            self.table.index(event.carrier, &event.detail, part);
+        }
+        let Some(message) = self.table.get_mut(sequence) else {
+            panic!("an event for a message that this shard does not hold");
+        };
+        if let Some(status) = message.apply(event) {
+            self.finish(now, sequence, status);
+        }
+        lsn
+    }
+
+    /// The message has its final status.
+    fn finish(&mut self, _now: Now, sequence: u64, status: PartStatus) {
+        self.stats.inc(match status {
+            PartStatus::Delivered => Counter::MessagesDelivered,
+            PartStatus::Undelivered => Counter::MessagesUndelivered,
+            PartStatus::Expired => Counter::MessagesExpired,
+            PartStatus::Rejected => Counter::MessagesRejected,
+            PartStatus::Failed => Counter::MessagesFailed,
+            PartStatus::Canceled => Counter::MessagesCanceled,
+            PartStatus::Unknown
+            | PartStatus::Queued
+            | PartStatus::Held
+            | PartStatus::Submitted
+            | PartStatus::OutcomeUnknown => Counter::MessagesUnknown,
+        });
+        self.set_deadline(sequence, None);
+        self.journal.then(After::Finished { sequence });
+        self.close_if_done(sequence);
+    }
+
+    /// Replaces the timer for the end of a message's validity or grace.
+    pub(super) fn set_deadline(&mut self, sequence: u64, next: Option<(Duration, Timer)>) {
+        let timer = next.map(|(at, timer)| self.wheel.insert(at, timer));
+        let Some(message) = self.table.get_mut(sequence) else { return };
+        if let Some(old) = std::mem::replace(&mut message.deadline, timer) {
+            self.wheel.cancel(old);
+        }
+    }
+
+    /// Moves a message to history once nothing is owed any more, and keeps history in its bound.
+    pub(super) fn close_if_done(&mut self, sequence: u64) {
+        if !self.table.get(sequence).is_some_and(super::message::Message::is_closed) {
+            return;
+        }
+        self.table.close(sequence);
+        let limit = usize::try_from(self.shared.config.limits.history_messages);
+        while self.table.history() > limit.unwrap_or(usize::MAX) {
+            let Some(oldest) = self.table.oldest_closed() else { break };
+            self.table.forget(oldest);
+        }
+    }
+
+    /// The validity of a message is over: what was not sent is not sent any more, and what was
+    /// sent has the grace time to be receipted.
+    pub(super) fn validity_over(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        if message.outcome.is_some() {
+            return;
+        }
+        let rest = message.envelope.valid_until.since(now.wall);
+        if !rest.is_zero() {
+            // The wall clock stood still while the monotonic one ran: the deadline is wall time.
+            self.set_deadline(sequence, Some((now.mono + rest, Timer::Validity(sequence))));
+            return;
+        }
+        let unsent = unsent_parts(message.parts.iter().map(|p| (p.status, p.in_flight)));
+        let grace = message.envelope.valid_until.after(limits::RECEIPT_GRACE).since(now.wall);
+        self.set_deadline(sequence, Some((now.mono + grace, Timer::Grace(sequence))));
+        for part in unsent {
+            let part = PartRef { sequence, part };
+            let event = self.event(now, part, PartEvent::Expired);
+            let event = Event { detail: b"validity period over".as_slice().into(), ..event };
+            if self.is_open(sequence) {
+                self.part_event(now, sequence, event, true);
+            }
+        }
+    }
+
+    /// No receipt by validity plus grace: the parts that were sent stay unknown.
+    pub(super) fn grace_over(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        let open: Vec<u8> = message
+            .parts
+            .iter()
+            .zip(0u8..)
+            .filter(|(part, _)| !part.status.is_final())
+            .map(|(_, index)| index)
+            .collect();
+        for part in open {
+            if self.is_open(sequence) {
+                let event = self.event(now, PartRef { sequence, part }, PartEvent::TimedOut);
+                self.part_event(now, sequence, event, true);
+            }
+        }
+    }
+
+    fn is_open(&self, sequence: u64) -> bool {
+        self.table.get(sequence).is_some_and(|message| message.outcome.is_none())
+    }
+
+    /// Begins a graceful stop: nothing new is accepted or submitted; what is in flight is awaited.
+    /// `Op::Drained` says when everything is on disk and unbound.
+    pub fn handle_drain(&mut self, now: Now) {
+        if self.drain == Drain::No {
+            self.drain = Drain::Waiting;
+            self.wheel.insert(now.mono + limits::DRAIN_LIMIT, Timer::DrainLimit);
+        }
+        self.pump(now);
+    }
+
+    /// Whether this shard has begun to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.drain != Drain::No
+    }
+
+    /// The drain has lasted long enough: what is still unanswered stays unanswered.
+    pub(super) fn drain_limit(&mut self, now: Now) {
+        if self.drain == Drain::Waiting {
+            self.unbind_all(now, true);
+        }
+    }
+
+    /// Takes the stop a step further when it can go on.
+    pub(super) fn pump_drain(&mut self, now: Now) {
+        match self.drain {
+            Drain::No | Drain::Done => {}
+            Drain::Waiting => {
+                if self.outbound.in_flight() == 0 && self.journal.waiting() == 0 {
+                    self.unbind_all(now, false);
+                }
+                let down = self.outbound.binds.iter().all(|bind| bind.link == Link::Down);
+                if down && self.mesh.in_flight() == 0 && self.journal.waiting() == 0 {
+                    self.mark_clean(now);
+                    self.drain = Drain::Marked;
+                }
+            }
+            Drain::Marked => {
+                if self.journal.is_settled() {
+                    self.drain = Drain::Done;
+                    self.ops.push_back(Op::Drained);
+                }
+            }
+        }
+    }
+
+    fn unbind_all(&mut self, now: Now, at_once: bool) {
+        for bind in 0..self.outbound.binds.len() {
+            let Some(held) = self.outbound.binds.get_mut(bind) else { continue };
+            match held.link {
+                Link::Up if at_once => {
+                    held.link = Link::Closing;
+                    self.ops.push_back(Op::Close(bind));
+                }
+                Link::Up => {
+                    held.session.unbind(now.mono);
+                    self.bind_events(now, bind);
+                }
+                Link::Down | Link::Connecting | Link::Closing => {}
+            }
+        }
+    }
+
+    /// Writes where the sequence stands, as the last record of an orderly stop.
+    fn mark_clean(&mut self, now: Now) {
+        let next_sequence = self.next_sequence;
+        let record = Record::Mark { at_ms: now.wall.0, next_sequence, clean: true };
+        self.journal.append(now.mono, &record);
+    }
+}
+
+/// The parts that no bind has taken.
+fn unsent_parts(parts: impl Iterator<Item = (PartStatus, bool)>) -> Vec<u8> {
+    parts
+        .zip(0u8..)
+        .filter(|((status, in_flight), _)| {
+            matches!(status, PartStatus::Queued | PartStatus::Held) && !in_flight
+        })
+        .map(|(_, index)| index)
+        .collect()
+}

@@ -1,0 +1,72 @@
+//! The shard's log as the rest of the shard sees it: append a record, and say what must wait until
+//! it is on disk. One per shard.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use postrider_storage::{Log, Lsn, Urgency};
+use postrider_storage::Record;
+
+use super::After;
+
+/// The log and what waits for it.
+pub(crate) struct Journal {
+    pub(crate) log: Log,
+    waiting: VecDeque<(Lsn, After)>,
+    last: Lsn,
+}
+
+impl Journal {
+    pub(crate) fn new(log: Log) -> Self {
+        let last = log.durable();
+        Journal { log, waiting: VecDeque::new(), last }
+    }
+
+    /// Appends a record that nobody waits for: it rides with the next batch.
+    pub(crate) fn append_lazy(&mut self, now: Duration, record: &Record<'_>) -> Lsn {
+        self.last = self.log.append(record, Urgency::Lazy, now);
+        self.last
+    }
+
+    /// Appends a record that somebody waits for.
+    pub(crate) fn append(&mut self, now: Duration, record: &Record<'_>) -> Lsn {
+        self.last = self.log.append(record, Urgency::Waited, now);
+        self.last
+    }
+
+    /// `after` happens once everything appended so far is on disk.
+    pub(crate) fn then(&mut self, after: After) {
+        self.waiting.push_back((self.last, after));
+    }
+
+    /// Whether everything appended is on disk.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.log.durable() >= self.last
+    }
+
+    /// The next thing whose records are on disk.
+    pub(crate) fn poll_ready(&mut self) -> Option<After> {
+        let (lsn, _) = self.waiting.front()?;
+        if !released(*lsn, self.log.durable()) {
+            return None;
+        }
+        self.waiting.pop_front().map(|(_, after)| after)
+    }
+
+    /// Things that wait for the disk.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// The one comparison that the whole promise rests on.
+#[cfg(not(feature = "acknowledge-before-sync"))]
+fn released(lsn: Lsn, durable: Lsn) -> bool {
+    lsn <= durable
+}
+
+/// The deliberately broken build: the simulation must catch it.
+#[cfg(feature = "acknowledge-before-sync")]
+fn released(_lsn: Lsn, _durable: Lsn) -> bool {
+    true
+}

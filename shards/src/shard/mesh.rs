@@ -1,0 +1,253 @@
+//! What shards say to each other, and the credit that keeps both lanes of every ring from ever
+//! being full: a request leaves only when its reply has a place. One `Mesh` per shard.
+
+use std::collections::HashMap;
+
+use postrider_core::clock::UnixMs;
+use postrider_core::id::MessageId;
+use postrider_core::number::Msisdn;
+use postrider_core::place::ShardId;
+use postrider_core::route::CarrierIx;
+use postrider_core::text::Encoding;
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::Problem;
+use postrider_http::request::{Cursor, ListQuery, Submission};
+use postrider_http::response::MessageView;
+use postrider_smpp::receipt::ReceiptState;
+
+/// Names one request of one shard; replies carry it back.
+pub type CallId = u64;
+
+/// One message on a ring. Requests and replies have a lane each.
+#[derive(Debug)]
+pub enum MeshMessage {
+    /// Asks the receiver to do something.
+    Request {
+        /// Echoed in the reply.
+        call: CallId,
+        /// What is asked.
+        request: Request,
+    },
+    /// Answers a request.
+    Reply {
+        /// The request's.
+        call: CallId,
+        /// What came of it.
+        reply: Reply,
+    },
+}
+
+/// What one shard asks of another.
+#[derive(Debug)]
+pub enum Request {
+    /// Accept a message whose number the receiver owns.
+    Submit {
+        /// Who submits.
+        customer: CustomerIx,
+        /// What, already validated at the edge.
+        submission: Box<Submission>,
+    },
+    /// Show a message of the receiver's partitions.
+    Get {
+        /// Who asks.
+        customer: CustomerIx,
+        /// Which one.
+        id: MessageId,
+    },
+    /// Show a page of the customer's messages.
+    List {
+        /// Who asks.
+        customer: CustomerIx,
+        /// Which ones.
+        query: Box<ListQuery>,
+    },
+    /// Apply a receipt to a message of the receiver's.
+    Receipt {
+        /// The receipt.
+        notice: Box<ReceiptNotice>,
+        /// Keep it durably when no message fits.
+        park: bool,
+    },
+}
+
+/// What comes back. Boxes that came with the request go back to the core that allocated them.
+#[derive(Debug)]
+pub enum Reply {
+    /// To `Submit`, once durable.
+    Submitted {
+        /// The request's box.
+        spent: Box<Submission>,
+        /// The id, or why not.
+        result: Result<Accepted, Problem>,
+    },
+    /// To `Get`.
+    Found(Option<Box<MessageView>>),
+    /// To `List`.
+    Page(Box<Page>),
+    /// To `Receipt`, once durable.
+    Receipt {
+        /// The request's box.
+        spent: Box<ReceiptNotice>,
+        /// What came of it.
+        outcome: ReceiptOutcome,
+    },
+}
+
+/// A message that cannot be lost any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: MessageId,
+    /// Its parts.
+    pub parts: u8,
+    /// Its alphabet.
+    pub encoding: Encoding,
+}
+
+/// One shard's share of a list, newest first.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The messages with their keys.
+    pub items: Vec<(Cursor, MessageView)>,
+    /// The shard looked only this far: older messages may exist.
+    pub looked_to: Option<Cursor>,
+}
+
+/// What became of a receipt at one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptOutcome {
+    /// It belonged to a message here and is on disk.
+    Applied,
+    /// No message here fits.
+    NoMatch,
+    /// Kept durably until its message turns up.
+    Parked,
+    /// No room to keep it.
+    Refused,
+}
+
+/// A receipt, as far as matching needs it, in octets of our own.
+#[derive(Clone, Debug)]
+pub struct ReceiptNotice {
+    /// The carrier it came from.
+    pub carrier: CarrierIx,
+    /// Its source address as the carrier wrote it.
+    pub source: Vec<u8>,
+    /// Its destination address.
+    pub destination: Vec<u8>,
+    /// The handset: the source address in international form.
+    pub handset: Option<Msisdn>,
+    /// The carrier's message id.
+    pub id: Vec<u8>,
+    /// A second id, where text and TLV differ.
+    pub other_id: Option<Vec<u8>>,
+    /// The state it reports.
+    pub state: Option<ReceiptState>,
+    /// The state's word and the carrier's error, as sent.
+    pub words: Vec<u8>,
+    /// When it arrived.
+    pub at: UnixMs,
+}
+
+/// The credit of one shard towards its peers, and the calls that are open.
+pub(crate) struct Mesh {
+    own: ShardId,
+    /// Requests without a reply, by peer.
+    open: Vec<usize>,
+    lane: usize,
+    next: CallId,
+    calls: HashMap<CallId, Call, std::hash::BuildHasherDefault<ahash::AHasher>>,
+}
+
+/// What to do when the reply comes.
+#[derive(Debug)]
+pub(crate) enum Call {
+    /// Answer the HTTP request.
+    Answer { ticket: u64 },
+    /// Merge pages; answer when none is missing.
+    List { ticket: u64, limit: u16, pages: Vec<Page>, missing: u16 },
+    /// The owner of the handset looks for the message.
+    AskOwner { delivery: super::Delivery },
+    /// Every other shard looks for it.
+    AskAll { origin: Seeker, missing: u16, applied: bool, notice: Option<Box<ReceiptNotice>> },
+    /// The owner keeps it.
+    Park { delivery: super::Delivery },
+}
+
+/// On whose behalf every shard is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seeker {
+    /// A PDU that waits for its response.
+    Bind(super::Delivery),
+    /// A parked receipt.
+    Orphan(u64),
+}
+
+impl Mesh {
+    pub(crate) fn new(own: ShardId, shards: u16, lane: usize) -> Self {
+        Mesh {
+            own,
+            open: vec![0; usize::from(shards)],
+            lane,
+            next: 1,
+            calls: HashMap::default(),
+        }
+    }
+
+    /// The other shards.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let own = self.own;
+        let count = u16::try_from(self.open.len()).unwrap_or(u16::MAX);
+        (0..count).map(ShardId).filter(move |shard| *shard != own)
+    }
+
+    /// Whether a request to `to` would find room for itself and its reply.
+    pub(crate) fn has_room(&self, to: ShardId) -> bool {
+        self.open.get(usize::from(to.0)).is_some_and(|open| *open < self.lane)
+    }
+
+    /// Whether every peer has room.
+    pub(crate) fn has_room_everywhere(&self) -> bool {
+        self.peers().all(|peer| self.has_room(peer))
+    }
+
+    /// Takes the credit for one request and files what its reply means. Requests to several peers
+    /// may share one call.
+    ///
+    /// # Panics
+    /// Without room: callers ask first.
+    pub(crate) fn open(&mut self, to: &[ShardId], call: Call) -> CallId {
+        for peer in to {
+            let lane = self.lane;
+            let Some(open) = self.open.get_mut(usize::from(peer.0)) else {
+                panic!("no such shard: {peer}");
+            };
+            assert!(*open < lane, "request to {peer} without room for its reply");
+            *open += 1;
+        }
+        let id = self.next;
+        self.next += 1;
+        self.calls.insert(id, call);
+        id
+    }
+
+    /// A reply came: gives back the credit and what to do. `None` cannot happen between shards of
+    /// one process.
+    pub(crate) fn close(&mut self, from: ShardId, id: CallId) -> Option<Call> {
+        if let Some(open) = self.open.get_mut(usize::from(from.0)) {
+            assert!(*open > 0, "reply from {from} to no request");
+            *open -= 1;
+        }
+        self.calls.remove(&id)
+    }
+
+    /// Files a call that misses further replies again.
+    pub(crate) fn keep(&mut self, id: CallId, call: Call) {
+        self.calls.insert(id, call);
+    }
+
+    /// Requests without a reply.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.calls.len()
+    }
+}

@@ -1,0 +1,337 @@
+//! One message as its owner holds it: what the customer sent, its parts, every event, and the rules
+//! by which events change it. One table of these per shard; the same `apply` serves live traffic
+//! and the replay of the log, so that both always agree.
+
+use postrider_core::clock::UnixMs;
+use postrider_core::id::MessageId;
+use postrider_core::lifecycle::{self, PartEvent, PartStatus};
+use postrider_core::number::Msisdn;
+use postrider_core::redact::Private;
+use postrider_core::route::CarrierIx;
+use postrider_core::sender::SenderId;
+use postrider_core::text::Encoding;
+use postrider_storage::SegmentId;
+
+use crate::wheel::TimerId;
+
+/// The durable number that stands for "no carrier" in records and events.
+pub(crate) const NO_CARRIER: u32 = 0;
+
+/// One short_message of a message.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) status: PartStatus,
+    /// The id the carrier gave in its submit_sm_resp; empty until then.
+    pub(crate) carrier_message_id: Box<[u8]>,
+    /// Durable number of the carrier of the last attempt.
+    pub(crate) carrier: u32,
+    /// What the carrier said last: a command_status or the text of a receipt.
+    pub(crate) error: Option<Box<str>>,
+    /// Written to a bind and unanswered. Not durable: after a crash it is queued again.
+    pub(crate) in_flight: bool,
+    /// Waits for a retry timer.
+    pub(crate) waiting: bool,
+    /// Temporary refusals so far on the present carrier.
+    pub(crate) tries: u8,
+    /// Times it was submitted again after an unknown outcome.
+    pub(crate) resubmits: u8,
+}
+
+impl Part {
+    fn new() -> Self {
+        Part {
+            status: PartStatus::Queued,
+            carrier_message_id: Box::default(),
+            carrier: NO_CARRIER,
+            error: None,
+            in_flight: false,
+            waiting: false,
+            tries: 0,
+            resubmits: 0,
+        }
+    }
+
+    /// Whether it may be handed to a bind now.
+    pub(crate) fn sendable(&self) -> bool {
+        self.status == PartStatus::Queued && !self.in_flight && !self.waiting
+    }
+}
+
+/// One thing that happened to one part.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) at: UnixMs,
+    pub(crate) kind: PartEvent,
+    /// From 0.
+    pub(crate) part: u8,
+    /// Durable number of the carrier, [`NO_CARRIER`] for none.
+    pub(crate) carrier: u32,
+    /// The carrier's command_status, 0 for none.
+    pub(crate) status: u32,
+    pub(crate) attempt: u8,
+    /// The carrier's message id for `Submitted`, its words for the others.
+    pub(crate) detail: Box<[u8]>,
+}
+
+/// How far the customer's webhook for the final status has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Webhook {
+    /// The customer asked for none.
+    None,
+    /// The message is not final, or the attempt is due.
+    Pending { attempt: u16, due: UnixMs },
+    /// The receiver answered 2xx.
+    Acknowledged,
+    /// The schedule is over or the receiver answered 410.
+    GivenUp,
+}
+
+/// One attempt to deliver the webhook.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WebhookAttempt {
+    pub(crate) at: UnixMs,
+    pub(crate) outcome: WebhookOutcome,
+    /// HTTP status, 0 when there was no answer.
+    pub(crate) status: u16,
+}
+
+/// What came of one webhook attempt; the number is the log's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum WebhookOutcome {
+    Acknowledged = 1,
+    Retry = 2,
+    GivenUp = 3,
+}
+
+impl WebhookOutcome {
+    pub(crate) fn from_u8(value: u8) -> Option<Self> {
+        match value {
+            1 => Some(WebhookOutcome::Acknowledged),
+            2 => Some(WebhookOutcome::Retry),
+            3 => Some(WebhookOutcome::GivenUp),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            WebhookOutcome::Acknowledged => "webhook_acknowledged",
+            WebhookOutcome::Retry => "webhook_failed",
+            WebhookOutcome::GivenUp => "webhook_given_up",
+        }
+    }
+}
+
+/// What the customer submitted, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) id: MessageId,
+    pub(crate) sequence: u64,
+    /// Durable number of the customer.
+    pub(crate) customer: u32,
+    pub(crate) to: Msisdn,
+    pub(crate) sender: SenderId,
+    pub(crate) body: Private<Box<str>>,
+    pub(crate) webhook_url: Option<Box<str>>,
+    pub(crate) client_reference: Option<Box<str>>,
+    pub(crate) encoding: Encoding,
+    /// Concatenation reference of its parts; the low octet when the carrier takes 8 bits.
+    pub(crate) reference: u16,
+    pub(crate) part_count: u8,
+    pub(crate) accepted: UnixMs,
+    pub(crate) valid_until: UnixMs,
+}
+
+/// A message and all that happened to it.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) envelope: Envelope,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) events: Vec<Event>,
+    /// The final status, once there is one: it never changes again.
+    pub(crate) outcome: Option<PartStatus>,
+    pub(crate) finished: Option<UnixMs>,
+    pub(crate) submitted: Option<UnixMs>,
+    pub(crate) webhook: Webhook,
+    pub(crate) webhook_attempts: Vec<WebhookAttempt>,
+    /// No record of this message lies in an older segment.
+    pub(crate) home: SegmentId,
+    /// The accepted record is on disk: only then does the message exist for anybody.
+    pub(crate) durable: bool,
+    /// The carrier whose queue holds it.
+    pub(crate) queued_on: Option<CarrierIx>,
+    /// The bind its parts take while it lives.
+    pub(crate) bind: Option<usize>,
+    /// Durable numbers of the carriers that refused it.
+    pub(crate) refused_by: Vec<u32>,
+    /// The timer for the end of its validity, then of its grace.
+    pub(crate) deadline: Option<TimerId>,
+}
+
+impl Message {
+    pub(crate) fn new(envelope: Envelope, home: SegmentId) -> Self {
+        let parts = (0..envelope.part_count).map(|_| Part::new()).collect();
+        let webhook = match envelope.webhook_url {
+            Some(_) => Webhook::Pending { attempt: 0, due: UnixMs(0) },
+            None => Webhook::None,
+        };
+        Message {
+            envelope,
+            parts,
+            events: Vec::new(),
+            outcome: None,
+            finished: None,
+            submitted: None,
+            webhook,
+            webhook_attempts: Vec::new(),
+            home,
+            durable: false,
+            queued_on: None,
+            bind: None,
+            refused_by: Vec::new(),
+            deadline: None,
+        }
+    }
+
+    /// Applies one event; gives the final status when this event made the message final.
+    ///
+    /// # Panics
+    /// On an event that the lifecycle's table does not allow: a broken invariant stops the process.
+    pub(crate) fn apply(&mut self, event: Event) -> Option<PartStatus> {
+        let index = usize::from(event.part);
+        let Some(part) = self.parts.get_mut(index) else {
+            panic!("event for part {} of a message of {} parts", event.part, self.parts.len());
+        };
+        match lifecycle::next(part.status, event.kind) {
+            Ok(status) => part.status = status,
+            Err(illegal) => panic!("message {}: {illegal}", self.envelope.id),
+        }
+        note(part, &event);
+        match event.kind {
+            PartEvent::Submitted if self.submitted.is_none() => self.submitted = Some(event.at),
+            PartEvent::Refused if !self.refused_by.contains(&event.carrier) => {
+                self.refused_by.push(event.carrier);
+            }
+            _ => {}
+        }
+        let at = event.at;
+        self.events.push(event);
+        self.settle(at)
+    }
+
+    /// Freezes the status at the first fold that is final.
+    fn settle(&mut self, at: UnixMs) -> Option<PartStatus> {
+        if self.outcome.is_some() {
+            return None;
+        }
+        let status = self.fold();
+        if !status.is_final() {
+            return None;
+        }
+        self.outcome = Some(status);
+        self.finished = Some(at);
+        Some(status)
+    }
+
+    /// A part's status as the customer sees it: what was not sent when the message became final is
+    /// not sent any more.
+    pub(crate) fn shown(&self, part: &Part) -> PartStatus {
+        if self.outcome.is_some() && part.status == PartStatus::Queued && !part.in_flight {
+            PartStatus::Canceled
+        } else {
+            part.status
+        }
+    }
+
+    fn fold(&self) -> PartStatus {
+        match self.parts.as_slice() {
+            [only] => lifecycle::fold(&[only.status]),
+            parts => {
+                let statuses: Vec<PartStatus> = parts.iter().map(|part| part.status).collect();
+                lifecycle::fold(&statuses)
+            }
+        }
+    }
+
+    /// The message's status: the frozen one once final, else the fold of its parts.
+    pub(crate) fn status(&self) -> PartStatus {
+        self.outcome.unwrap_or_else(|| self.fold())
+    }
+
+    /// Notes a webhook attempt.
+    pub(crate) fn apply_webhook(&mut self, attempt: u16, entry: WebhookAttempt, next: UnixMs) {
+        self.webhook_attempts.push(entry);
+        self.webhook = match entry.outcome {
+            WebhookOutcome::Acknowledged => Webhook::Acknowledged,
+            WebhookOutcome::GivenUp => Webhook::GivenUp,
+            WebhookOutcome::Retry => Webhook::Pending { attempt: attempt.saturating_add(1), due: next },
+        };
+    }
+
+    /// Every id that a carrier gave to a part: part, carrier, id.
+    pub(crate) fn carrier_ids(&self) -> impl Iterator<Item = (u8, u32, &[u8])> {
+        self.events
+            .iter()
+            .filter(|event| event.kind == PartEvent::Submitted)
+            .map(|event| (event.part, event.carrier, &*event.detail))
+    }
+
+    /// Final, and nothing more is owed to the customer.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.outcome.is_some() && !matches!(self.webhook, Webhook::Pending { .. })
+    }
+
+    /// Whether any part was taken by a carrier: then all parts stay with that carrier.
+    pub(crate) fn any_submitted(&self) -> bool {
+        self.parts.iter().any(|part| {
+            part.in_flight || !matches!(part.status, PartStatus::Queued | PartStatus::Held)
+        })
+    }
+
+    /// The first part that may be handed to a bind now.
+    pub(crate) fn next_sendable(&self) -> Option<u8> {
+        let index = self.parts.iter().position(Part::sendable)?;
+        u8::try_from(index).ok()
+    }
+}
+
+/// Keeps on the part what the last event said of it.
+fn note(part: &mut Part, event: &Event) {
+    match event.kind {
+        PartEvent::Submitted => {
+            part.carrier_message_id = event.detail.clone();
+            part.carrier = event.carrier;
+            part.error = None;
+        }
+        PartEvent::Refused
+        | PartEvent::Rejected
+        | PartEvent::Undelivered
+        | PartEvent::Expired
+        | PartEvent::Failed => {
+            part.carrier = event.carrier;
+            part.error = Some(error_text(event));
+        }
+        PartEvent::OutcomeUnknown => part.carrier = event.carrier,
+        PartEvent::Requeued => part.resubmits = event.attempt,
+        PartEvent::Held
+        | PartEvent::Released
+        | PartEvent::Intermediate
+        | PartEvent::Delivered
+        | PartEvent::Canceled
+        | PartEvent::TimedOut
+        | PartEvent::LateReceipt => {}
+    }
+}
+
+/// The carrier's own words, or its command_status by name.
+fn error_text(event: &Event) -> Box<str> {
+    if !event.detail.is_empty() {
+        return String::from_utf8_lossy(&event.detail).into_owned().into_boxed_str();
+    }
+    let status = postrider_smpp::status::CommandStatus(event.status);
+    match status.name() {
+        Some(name) => name.into(),
+        None => format!("command_status 0x{:08x}", event.status).into_boxed_str(),
+    }
+}

@@ -1,0 +1,421 @@
+//! The shard: everything one core decides, as a pure machine. `handle_*` takes what happened,
+//! `poll_op` gives what to do, `poll_timeout` says when to come back. It owns a slice of the
+//! numbers, the binds that serve them and its own log; it knows no socket, file, clock or thread.
+//! One per core.
+
+mod accept;
+mod bind;
+mod closing;
+mod journal;
+mod mesh;
+mod message;
+mod outbound;
+mod query;
+mod receipts;
+mod recover;
+mod reclaim;
+mod sessions;
+mod submit;
+mod table;
+mod webhooks;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::clock::Now;
+use postrider_core::config::Config;
+use postrider_core::id::IdCipher;
+use postrider_core::limits;
+use postrider_core::place::{Placement, ShardId};
+use postrider_core::route::{CarrierIx, RouteTable};
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::Problem;
+use postrider_http::request::{Cursor, Submission};
+use postrider_http::response::MessageView;
+use postrider_http::url_guard::WebhookTarget;
+use postrider_http::webhook::queue::WebhookQueue;
+use postrider_smpp::command::CommandId;
+use postrider_storage::{Chore, LogIoError, Write};
+
+pub use self::mesh::{
+    Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
+};
+use crate::stats::{Counter, Gauge, Histogram, Stats};
+use crate::wheel::Wheel;
+
+/// What every shard reads and none writes: one per process, behind an `Arc`.
+pub struct Shared {
+    /// The checked configuration.
+    pub config: Config,
+    /// Number -> ranked carriers.
+    pub routes: RouteTable,
+    /// Number -> partition -> shard.
+    pub placement: Placement,
+    /// Seals and opens message ids.
+    pub cipher: IdCipher,
+    /// Durable numbers of carriers and customers.
+    pub numbers: Numbers,
+    /// Binds of each carrier on each shard, by carrier.
+    pub binds_per_shard: Vec<u16>,
+}
+
+/// Durable numbers, by the order of the configuration. 0 is never given.
+pub struct Numbers {
+    /// By `CarrierIx`.
+    pub carriers: Vec<u32>,
+    /// By `CustomerIx`.
+    pub customers: Vec<u32>,
+}
+
+impl Shared {
+    /// The durable number of a carrier.
+    pub(crate) fn carrier_number(&self, carrier: CarrierIx) -> u32 {
+        self.numbers.carriers.get(usize::from(carrier.0)).copied().unwrap_or(message::NO_CARRIER)
+    }
+
+    /// The carrier of a durable number, when it is still configured.
+    pub(crate) fn carrier_of(&self, number: u32) -> Option<CarrierIx> {
+        let at = self.numbers.carriers.iter().position(|own| *own == number)?;
+        u16::try_from(at).ok().map(CarrierIx)
+    }
+
+    /// The name of a carrier by durable number.
+    pub(crate) fn carrier_name(&self, number: u32) -> Option<&str> {
+        let carrier = self.carrier_of(number)?;
+        self.config.carriers.get(usize::from(carrier.0)).map(|carrier| carrier.name.as_str())
+    }
+
+    /// The durable number of a customer; 0, which no message has, when there is none.
+    pub(crate) fn customer_number(&self, customer: CustomerIx) -> u32 {
+        self.numbers.customers.get(usize::from(customer.0)).copied().unwrap_or(0)
+    }
+}
+
+/// One bind's place among the shard's binds.
+pub type BindIx = usize;
+
+/// A PDU of a carrier that waits for its response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery {
+    bind: BindIx,
+    /// The session it came on: a later session does not know its sequence number.
+    epoch: u64,
+    command: CommandId,
+    sequence: u32,
+}
+
+/// What waits until the log is on disk.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// The message exists: answer, and queue its parts.
+    Accepted { sequence: u64, to: ReplyTo, spent: Box<Submission> },
+    /// Answer the carrier.
+    Respond { delivery: Delivery, status: u32 },
+    /// Reply to another shard about a receipt.
+    Reply { to: ShardId, call: CallId, spent: Box<ReceiptNotice>, outcome: ReceiptOutcome },
+    /// The final status is on disk: tell the customer.
+    Finished { sequence: u64 },
+    /// The resend is on record: queue the part again.
+    Resend { sequence: u64 },
+}
+
+/// Where the answer to a submission goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReplyTo {
+    Ticket(u64),
+    Shard(ShardId, CallId),
+}
+
+/// What the edge answers a customer.
+#[derive(Debug)]
+pub enum ApiResponse {
+    /// 202.
+    Accepted(Accepted),
+    /// 200 with one message.
+    Message(Box<MessageView>),
+    /// 200 with a page.
+    Page {
+        /// Newest first.
+        items: Vec<MessageView>,
+        /// Where the next page begins.
+        next: Option<Cursor>,
+    },
+    /// An error.
+    Problem(Problem),
+}
+
+/// What the driver is asked to do.
+#[derive(Debug)]
+pub enum Op {
+    /// Answer the HTTP request of this ticket.
+    Answer {
+        /// As given to `handle_api`.
+        ticket: u64,
+        /// What to answer.
+        response: ApiResponse,
+    },
+    /// Put this on the ring to that shard. There is room: the machine keeps the count.
+    Mesh {
+        /// The receiver.
+        to: ShardId,
+        /// The message.
+        message: MeshMessage,
+    },
+    /// Open a connection for this bind.
+    Connect(BindIx),
+    /// Write what `take_bind_output` gives.
+    Flush(BindIx),
+    /// Write what is left and close the connection.
+    Close(BindIx),
+    /// Post a webhook; the result comes to `handle_webhook_result`.
+    Webhook(Box<WebhookPost>),
+    /// Everything is on disk and unbound: this shard may stop.
+    Drained,
+}
+
+/// One webhook attempt.
+#[derive(Debug)]
+pub struct WebhookPost {
+    /// Names the message in the result.
+    pub sequence: u64,
+    /// Where to.
+    pub target: WebhookTarget,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The event.
+    pub body: Vec<u8>,
+}
+
+/// Named timers of the shard's one wheel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The session of a bind wants its `handle_timeout`.
+    Session(BindIx),
+    /// Connect again.
+    Reconnect(BindIx),
+    /// A pause of the carrier or one of its binds is over, or its rate has room.
+    Resume(CarrierIx),
+    /// All binds of the carrier have been down for a while.
+    Down(CarrierIx),
+    /// The validity of a message ends.
+    Validity(u64),
+    /// No receipt by validity plus grace.
+    Grace(u64),
+    /// A temporary refusal is over.
+    Retry(u64, u8),
+    /// Look again for the message of a parked receipt.
+    Orphan(u64),
+    /// Chores of the log that failed for want of space.
+    Chores,
+    /// The drain has lasted long enough.
+    DrainLimit,
+}
+
+/// One core's share of the gateway.
+pub struct Shard {
+    id: ShardId,
+    shared: Arc<Shared>,
+    stats: Arc<Stats>,
+    journal: journal::Journal,
+    table: table::Table,
+    outbound: outbound::Outbound,
+    mesh: mesh::Mesh,
+    orphans: receipts::Orphans,
+    webhooks: WebhookQueue,
+    wheel: Wheel<Timer>,
+    references: submit::References,
+    ops: VecDeque<Op>,
+    next_sequence: u64,
+    drain: Drain,
+    seed: u64,
+}
+
+/// How far a graceful stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    /// Nothing new; waiting for windows, calls and the log.
+    Waiting,
+    /// Unbound and marked clean; waiting for the mark's batch.
+    Marked,
+    Done,
+}
+
+/// What a shard is made from.
+pub struct ShardParts {
+    /// Which one it is.
+    pub id: ShardId,
+    /// The process's read-only part.
+    pub shared: Arc<Shared>,
+    /// Counters, read by the control thread.
+    pub stats: Arc<Stats>,
+    /// Seed of every random choice: jitter, nothing else.
+    pub seed: u64,
+    /// First delay of a bind's back-off.
+    pub reconnect_first: Duration,
+}
+
+impl Shard {
+    /// Which shard this is.
+    #[must_use]
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// The log's batch is on disk, or failed.
+    pub fn handle_written(&mut self, now: Now, write: Write, result: Result<(), LogIoError>) {
+        if result.is_ok() {
+            self.stats.inc(Counter::Commits);
+            let octets = u64::try_from(write.blocks.as_bytes().len()).unwrap_or(u64::MAX);
+            self.stats.add(Counter::CommitBytes, octets);
+            self.stats.observe_value(Histogram::CommitBytes, octets);
+        }
+        self.journal.log.handle_written(now.mono, write, result);
+        self.touch_waiting();
+        self.pump(now);
+    }
+
+    /// A chore of the log is done, or failed.
+    pub fn handle_chore(&mut self, now: Now, chore: Chore, result: Result<(), LogIoError>) {
+        if result.is_err() {
+            self.wheel.insert(now.mono + Duration::from_secs(1), Timer::Chores);
+        }
+        self.journal.log.handle_chore(chore, result);
+        self.pump(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        for _ in 0..limits::TIMERS_PER_TURN {
+            let Some(timer) = self.wheel.expire(now.mono) else { break };
+            self.fire(now, timer);
+        }
+        self.pump(now);
+    }
+
+    fn fire(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Session(bind) => self.session_timeout(now, bind),
+            Timer::Reconnect(bind) => self.reconnect(now, bind),
+            Timer::Resume(carrier) => self.resume(carrier),
+            Timer::Down(carrier) => self.leave_dead_carrier(now, carrier),
+            Timer::Validity(sequence) => self.validity_over(now, sequence),
+            Timer::Grace(sequence) => self.grace_over(now, sequence),
+            Timer::Retry(sequence, part) => self.retry_part(now, sequence, part),
+            Timer::Orphan(orphan) => self.seek_orphan(now, orphan),
+            Timer::Chores => self.journal.log.retry_chores(),
+            Timer::DrainLimit => self.drain_limit(now),
+        }
+    }
+
+    /// A message from another shard.
+    pub fn handle_mesh(&mut self, now: Now, from: ShardId, message: MeshMessage) {
+        match message {
+            MeshMessage::Request { call, request } => self.serve_peer(now, from, call, request),
+            MeshMessage::Reply { call, reply } => self.take_reply(now, from, call, reply),
+        }
+        self.pump(now);
+    }
+
+    fn serve_peer(&mut self, now: Now, from: ShardId, call: CallId, request: Request) {
+        match request {
+            Request::Submit { customer, submission } => {
+                self.accept(now, customer, submission, ReplyTo::Shard(from, call));
+            }
+            Request::Get { customer, id } => {
+                let found = self.view_of(customer, id).map(Box::new);
+                self.reply(from, call, Reply::Found(found));
+            }
+            Request::List { customer, query } => {
+                let page = Box::new(self.page(customer, &query));
+                self.reply(from, call, Reply::Page(page));
+            }
+            Request::Receipt { notice, park } => {
+                self.receipt_for_peer(now, from, call, notice, park);
+            }
+        }
+    }
+
+    fn reply(&mut self, to: ShardId, call: CallId, reply: Reply) {
+        self.ops.push_back(Op::Mesh { to, message: MeshMessage::Reply { call, reply } });
+    }
+
+    fn request(&mut self, to: ShardId, call: CallId, request: Request) {
+        self.stats.inc(Counter::MeshRequests);
+        self.ops.push_back(Op::Mesh { to, message: MeshMessage::Request { call, request } });
+    }
+
+    /// Lets everything that became possible happen: what waited for the disk, submits, webhooks,
+    /// housekeeping.
+    fn pump(&mut self, now: Now) {
+        while let Some(after) = self.journal.poll_ready() {
+            self.happen(now, after);
+        }
+        self.pump_carriers(now);
+        self.pump_webhooks(now);
+        self.pump_reclaim(now);
+        self.pump_drain(now);
+    }
+
+    fn happen(&mut self, now: Now, after: After) {
+        match after {
+            After::Accepted { sequence, to, spent } => self.accepted(now, sequence, to, spent),
+            After::Respond { delivery, status } => self.respond(delivery, status),
+            After::Reply { to, call, spent, outcome } => {
+                self.reply(to, call, Reply::Receipt { spent, outcome });
+            }
+            After::Finished { sequence } => self.announce(now, sequence),
+            After::Resend { sequence } => self.enqueue_first(sequence),
+        }
+    }
+
+    /// The next thing for the driver to do.
+    pub fn poll_op(&mut self) -> Option<Op> {
+        self.ops.pop_front()
+    }
+
+    /// The next batch for the disk; one is in flight at a time.
+    pub fn poll_write(&mut self, now: Now) -> Option<Write> {
+        let write = self.journal.log.poll_write(now.mono);
+        if write.is_none() && self.journal.log.starved() {
+            self.stats.inc(Counter::LogStarved);
+        }
+        write
+    }
+
+    /// The next chore of the log; slow, for a helper thread.
+    pub fn poll_chore(&mut self) -> Option<Chore> {
+        self.journal.log.poll_chore()
+    }
+
+    /// The error that stopped the log for good.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<&LogIoError> {
+        self.journal.log.poisoned()
+    }
+
+    /// When `handle_timeout` is due at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let webhooks = if self.drain == Drain::No { self.webhooks.poll_timeout() } else { None };
+        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Publishes the gauges; called by the driver a few times a second.
+    pub fn publish(&self) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        self.stats.set(Gauge::OpenMessages, count(self.table.open()));
+        self.stats.set(Gauge::HistoryMessages, count(self.table.history()));
+        self.stats.set(Gauge::QueuedParts, count(self.outbound.queued()));
+        self.stats.set(Gauge::InFlightParts, count(self.outbound.in_flight()));
+        self.stats.set(Gauge::WebhookBacklog, count(self.webhooks.len()));
+        self.stats.set(Gauge::OrphansParked, count(self.orphans.len()));
+        self.stats.set(Gauge::LogSegments, count(self.journal.log.live_segments()));
+        self.stats.set(Gauge::LogBytesFree, self.journal.log.room().bytes_free);
+        self.publish_binds();
+    }
+}

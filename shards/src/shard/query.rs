@@ -1,0 +1,221 @@
+//! The way to read: one message by id, a page of a customer's messages over all shards. A message
+//! of another customer is as unknown as one that never was.
+
+use postrider_core::clock::UnixMs;
+use postrider_core::id::MessageId;
+use postrider_core::lifecycle::PartStatus;
+use postrider_core::limits;
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::Problem;
+use postrider_http::request::{Cursor, ListQuery};
+use postrider_http::response::{MessageView, PartView, TimelineEntry};
+
+use super::mesh::{Call, CallId, Page, Request};
+use super::message::{Event, Message};
+use super::{ApiResponse, Shard, Shared};
+use crate::stats::Counter;
+use postrider_core::lifecycle::PartEvent;
+use postrider_core::redact::Private;
+
+impl Shard {
+    pub(super) fn get_request(&mut self, ticket: u64, customer: CustomerIx, id: MessageId) {
+        let Some(fields) = self.shared.cipher.open(id) else {
+            self.answer(ticket, found(None));
+            return;
+        };
+        let owner = self.shared.placement.shard_of(fields.partition);
+        if owner == self.id {
+            let view = self.view_of(customer, id).map(Box::new);
+            self.answer(ticket, found(view));
+        } else if self.mesh.has_room(owner) {
+            let call = self.mesh.open(&[owner], Call::Answer { ticket });
+            self.request(owner, call, Request::Get { customer, id });
+        } else {
+            self.busy(ticket);
+        }
+    }
+
+    fn busy(&mut self, ticket: u64) {
+        self.stats.inc(Counter::MeshRefused);
+        self.answer(ticket, ApiResponse::Problem(Problem::overloaded(1)));
+    }
+
+    /// A message of this shard, if it is this customer's.
+    pub(super) fn view_of(&self, customer: CustomerIx, id: MessageId) -> Option<MessageView> {
+        let fields = self.shared.cipher.open(id)?;
+        let message = self.table.get(fields.sequence)?;
+        let own = message.envelope.customer == self.shared.customer_number(customer);
+        (own && message.durable && message.envelope.id == id)
+            .then(|| view(&self.shared, message))
+    }
+
+    pub(super) fn list_request(&mut self, ticket: u64, customer: CustomerIx, query: Box<ListQuery>) {
+        let peers: Vec<_> = self.mesh.peers().collect();
+        if !self.mesh.has_room_everywhere() {
+            self.busy(ticket);
+            return;
+        }
+        let own = self.page(customer, &query);
+        let missing = u16::try_from(peers.len()).unwrap_or(u16::MAX);
+        let call = Call::List { ticket, limit: query.limit, pages: vec![own], missing };
+        if peers.is_empty() {
+            self.finish_list(call);
+            return;
+        }
+        let id = self.mesh.open(&peers, call);
+        for peer in peers {
+            self.request(peer, id, Request::List { customer, query: query.clone() });
+        }
+    }
+
+    /// One peer's share of a list arrived.
+    pub(super) fn take_page(&mut self, id: CallId, call: Call, page: Page) {
+        let Call::List { ticket, limit, mut pages, missing } = call else {
+            panic!("a page for a call that is no list");
+        };
+        pages.push(page);
+        let call = Call::List { ticket, limit, pages, missing: missing - 1 };
+        if missing > 1 {
+            self.mesh.keep(id, call);
+        } else {
+            self.finish_list(call);
+        }
+    }
+
+    fn finish_list(&mut self, call: Call) {
+        let Call::List { ticket, limit, pages, .. } = call else { return };
+        let (items, next) = merge(pages, usize::from(limit));
+        self.answer(ticket, ApiResponse::Page { items, next });
+    }
+
+    /// This shard's share of a list.
+    pub(super) fn page(&self, customer: CustomerIx, query: &ListQuery) -> Page {
+        let number = self.shared.customer_number(customer);
+        let newest = query.to.map(|to| UnixMs(to.0.saturating_sub(1)));
+        let cursor = query.cursor.as_ref();
+        let mut page = Page::default();
+        let found = self.table.by_customer(number, newest, query.from, cursor);
+        for (looked, (key, message)) in found.enumerate() {
+            let at = Cursor { created: key.1, id: key.2 };
+            if fits(query, message) {
+                page.items.push((at.clone(), view(&self.shared, message)));
+            }
+            // One more than asked tells whether there is a next page.
+            if page.items.len() > usize::from(query.limit) || looked >= limits::LIST_SCAN_MAX {
+                page.looked_to = Some(at);
+                break;
+            }
+        }
+        page
+    }
+}
+
+/// The answer to a look for one message.
+pub(super) fn found(view: Option<Box<MessageView>>) -> ApiResponse {
+    match view {
+        Some(view) => ApiResponse::Message(view),
+        None => ApiResponse::Problem(Problem::not_found()),
+    }
+}
+
+fn fits(query: &ListQuery, message: &Message) -> bool {
+    let envelope = &message.envelope;
+    query.status.is_none_or(|status| status == message.status())
+        && query.to_number.is_none_or(|number| number == envelope.to)
+        && query.from_number.as_ref().is_none_or(|sender| *sender == envelope.sender)
+}
+
+/// Merges the shards' shares, newest first. Nothing older than a place up to which every shard has
+/// looked is shown: a later page brings it.
+fn merge(pages: Vec<Page>, limit: usize) -> (Vec<MessageView>, Option<Cursor>) {
+    let key = |cursor: &Cursor| (cursor.created, cursor.id);
+    let horizon = pages.iter().filter_map(|page| page.looked_to.as_ref()).max_by_key(|c| key(c));
+    let horizon = horizon.cloned();
+    let mut items: Vec<(Cursor, MessageView)> = pages.into_iter().flat_map(|p| p.items).collect();
+    items.sort_by(|(a, _), (b, _)| key(b).cmp(&key(a)));
+    if let Some(horizon) = &horizon {
+        items.retain(|(at, _)| key(at) >= key(horizon));
+    }
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(|(at, _)| at.clone()) } else { horizon };
+    (items.into_iter().map(|(_, view)| view).collect(), next)
+}
+
+/// Everything the customer may see of a message.
+pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
+    let envelope = &message.envelope;
+    let status = message.status();
+    let name = |number: u32| shared.carrier_name(number).map(str::to_owned);
+    let parts: Vec<PartView> = message
+        .parts
+        .iter()
+        .zip(1u8..)
+        .map(|(part, index)| PartView {
+            index,
+            status: message.shown(part),
+            carrier_message_id: text_of(&part.carrier_message_id),
+            carrier: name(part.carrier),
+            error_code: part.error.as_deref().map(str::to_owned),
+        })
+        .collect();
+    let failed = status.is_final() && status != PartStatus::Delivered;
+    let error = if failed { parts.iter().find_map(|part| part.error_code.clone()) } else { None };
+    MessageView {
+        id: envelope.id,
+        from: envelope.sender.as_text().as_str().to_owned(),
+        to: envelope.to.e164().as_str().to_owned(),
+        body: Private::new(envelope.body.expose().to_string()),
+        encoding: envelope.encoding,
+        segment_count: envelope.part_count,
+        carrier: parts.iter().find_map(|part| part.carrier.clone()),
+        status,
+        error_code: error,
+        client_reference: envelope.client_reference.as_deref().map(str::to_owned),
+        created: envelope.accepted,
+        submitted: message.submitted,
+        finished: message.finished,
+        cost_millicents: None,
+        parts,
+        timeline: timeline(shared, message),
+    }
+}
+
+fn timeline(shared: &Shared, message: &Message) -> Vec<TimelineEntry> {
+    let entry = |at: UnixMs, event: &str| TimelineEntry {
+        at,
+        event: event.to_owned(),
+        part: None,
+        carrier: None,
+        detail: None,
+    };
+    let mut entries = vec![entry(message.envelope.accepted, "accepted")];
+    entries.extend(message.events.iter().map(|event| TimelineEntry {
+        part: event.part.checked_add(1),
+        carrier: shared.carrier_name(event.carrier).map(str::to_owned),
+        detail: detail(event),
+        ..entry(event.at, event.kind.name())
+    }));
+    entries.extend(message.webhook_attempts.iter().map(|attempt| TimelineEntry {
+        detail: (attempt.status != 0).then(|| attempt.status.to_string()),
+        ..entry(attempt.at, attempt.outcome.name())
+    }));
+    entries
+}
+
+fn detail(event: &Event) -> Option<String> {
+    if event.kind == PartEvent::Requeued {
+        return Some(format!("resubmission {}", event.attempt));
+    }
+    text_of(&event.detail).or_else(|| {
+        let status = postrider_smpp::status::CommandStatus(event.status);
+        (event.status != 0).then(|| status.name().map_or_else(
+            || format!("command_status 0x{:08x}", event.status),
+            str::to_owned,
+        ))
+    })
+}
+
+fn text_of(octets: &[u8]) -> Option<String> {
+    (!octets.is_empty()).then(|| String::from_utf8_lossy(octets).into_owned())
+}

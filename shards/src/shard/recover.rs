@@ -1,0 +1,250 @@
+//! From the log back to the shard: replay rebuilds the table, then everything that was under way
+//! starts again. Runs before the shard takes its first input.
+
+use postrider_core::clock::{Now, UnixMs};
+use postrider_core::id::MessageId;
+use postrider_core::lifecycle::PartEvent;
+use postrider_core::limits;
+use postrider_core::number::Msisdn;
+use postrider_core::redact::Private;
+use postrider_core::sender::SenderId;
+use postrider_core::text::Encoding;
+use postrider_smpp::receipt::ReceiptState;
+use postrider_storage::Disk;
+use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
+use postrider_storage::{Frames, Record};
+
+use super::mesh::{Mesh, ReceiptNotice};
+use super::message::{Envelope, Event, Message, WebhookAttempt, WebhookOutcome};
+use super::outbound::Outbound;
+use super::receipts::{Orphans, state_from_u8};
+use super::submit::References;
+use super::table::{PartRef, Table};
+use super::{Drain, Shard, ShardParts, Shared, Timer};
+use crate::wheel::Wheel;
+use postrider_http::webhook::queue::WebhookQueue;
+
+/// What replay builds.
+struct Replay<'a> {
+    shared: &'a Shared,
+    table: Table,
+    orphans: Orphans,
+    references: References,
+    next_sequence: u64,
+    latest: UnixMs,
+}
+
+impl Shard {
+    /// Opens the shard's log on `disk` and rebuilds the shard from it.
+    ///
+    /// # Errors
+    /// When the log cannot be read or is corrupt; the error names the file and what to do.
+    pub fn open<D: Disk>(
+        parts: ShardParts,
+        disk: &mut D,
+        config: LogConfig,
+        now: Now,
+    ) -> Result<(Shard, Recovery), OpenError> {
+        let mut replay = Replay {
+            shared: &parts.shared,
+            table: Table::new(),
+            orphans: Orphans::new(),
+            references: References::new(),
+            next_sequence: 1,
+            latest: now.wall,
+        };
+        let (log, recovery) =
+            Log::open(disk, config, now.mono, now.wall.0, &mut |segment, _lsn, record| {
+                replay.apply(segment, record);
+            })?;
+        let Replay { table, orphans, references, next_sequence, .. } = replay;
+        let shards = parts.shared.placement.shards();
+        let webhooks = &parts.shared.config.webhooks;
+        let in_flight = limits::WEBHOOKS_IN_FLIGHT;
+        let mut shard = Shard {
+            id: parts.id,
+            journal: super::journal::Journal::new(log),
+            table,
+            outbound: Outbound::new(&parts.shared, parts.seed, parts.reconnect_first),
+            mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
+            orphans,
+            webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight),
+            wheel: Wheel::new(now.mono, limits::TICK),
+            references,
+            ops: std::collections::VecDeque::new(),
+            next_sequence,
+            drain: Drain::No,
+            seed: parts.seed,
+            shared: parts.shared,
+            stats: parts.stats,
+        };
+        shard.resume_all(now);
+        Ok((shard, recovery))
+    }
+
+    /// Takes up what was under way: parts without an answer are queued again, deadlines armed,
+    /// webhooks and parked receipts scheduled.
+    fn resume_all(&mut self, now: Now) {
+        for sequence in self.table.sequences() {
+            let Some(message) = self.table.publish(sequence) else { continue };
+            if message.is_closed() {
+                self.close_if_done(sequence);
+            } else if message.outcome.is_some() {
+                self.rearm_webhook(now, sequence);
+            } else {
+                let left = message.envelope.valid_until.since(now.wall);
+                self.set_deadline(sequence, Some((now.mono + left, Timer::Validity(sequence))));
+                self.dispatch(now, sequence);
+            }
+        }
+        for orphan in self.orphans.numbers() {
+            self.schedule_look(now, orphan);
+        }
+    }
+
+    /// Messages that are not closed; for the start's report.
+    #[must_use]
+    pub fn open_messages(&self) -> usize {
+        self.table.open()
+    }
+}
+
+impl Replay<'_> {
+    fn apply(&mut self, segment: SegmentId, record: &Record<'_>) {
+        match record {
+            Record::Accepted { .. } => self.accepted(segment, record),
+            Record::Part { .. } => self.part(record),
+            Record::Webhook { sequence, attempt, at_ms, next_ms, outcome, status } => {
+                let Some(outcome) = WebhookOutcome::from_u8(*outcome) else { return };
+                let entry = WebhookAttempt { at: UnixMs(*at_ms), outcome, status: *status };
+                if let Some(message) = self.table.get_mut(*sequence) {
+                    message.apply_webhook(*attempt, entry, UnixMs(*next_ms));
+                }
+            }
+            Record::Orphan { .. } => self.orphan(record),
+            Record::OrphanClosed { orphan, .. } => {
+                self.orphans.remove(*orphan);
+            }
+            Record::Carried { sequence, state } => self.carried(segment, *sequence, state),
+            Record::Mark { next_sequence, .. } => {
+                self.next_sequence = self.next_sequence.max(*next_sequence);
+            }
+        }
+    }
+
+    fn accepted(&mut self, segment: SegmentId, record: &Record<'_>) {
+        let Some(envelope) = envelope(record) else { return };
+        self.next_sequence = self.next_sequence.max(envelope.sequence + 1);
+        self.latest = self.latest.max(envelope.accepted);
+        self.references.seen(&envelope.sender, envelope.to, envelope.reference);
+        self.table.discard(envelope.sequence);
+        self.table.insert(Message::new(envelope, segment));
+    }
+
+    fn part(&mut self, record: &Record<'_>) {
+        let Record::Part { sequence, part, event, carrier, status, at_ms, detail, attempt } = record
+        else {
+            return;
+        };
+        let Some(kind) = PartEvent::from_u8(*event) else { return };
+        // The message may have been forgotten with its segment.
+        let Some(message) = self.table.get_mut(*sequence) else { return };
+        let event = Event {
+            at: UnixMs(*at_ms),
+            kind,
+            part: *part,
+            carrier: *carrier,
+            status: *status,
+            attempt: *attempt,
+            detail: (*detail).into(),
+        };
+        message.apply(event);
+        if kind == PartEvent::Submitted {
+            self.table.index(*carrier, detail, PartRef { sequence: *sequence, part: *part });
+        }
+    }
+
+    fn orphan(&mut self, record: &Record<'_>) {
+        let Record::Orphan {
+            orphan,
+            carrier,
+            at_ms,
+            source,
+            dest,
+            carrier_message_id,
+            state,
+            error,
+        } = record
+        else {
+            return;
+        };
+        let Some(carrier) = self.shared.carrier_of(*carrier) else { return };
+        let state: Option<ReceiptState> = state_from_u8(*state);
+        let notice = ReceiptNotice {
+            carrier,
+            source: source.to_vec(),
+            destination: dest.to_vec(),
+            handset: Msisdn::from_carrier(source),
+            id: carrier_message_id.to_vec(),
+            other_id: None,
+            state,
+            words: error.to_vec(),
+            at: UnixMs(*at_ms),
+        };
+        self.orphans.insert(Some(*orphan), Box::new(notice));
+    }
+
+    /// A message's state that was carried here from an older segment.
+    fn carried(&mut self, segment: SegmentId, sequence: u64, state: &[u8]) {
+        self.table.discard(sequence);
+        for frame in Frames::new(state) {
+            let decoded = frame.and_then(|f| Record::decode(f.kind, f.version, f.body));
+            match decoded {
+                Ok(Some(record)) => self.apply(segment, &record),
+                Ok(None) => {}
+                Err(error) => panic!("a verified batch holds a broken carried record: {error}"),
+            }
+        }
+    }
+}
+
+fn envelope(record: &Record<'_>) -> Option<Envelope> {
+    let Record::Accepted {
+        sequence,
+        partition: _,
+        customer,
+        to,
+        sender,
+        body,
+        webhook_url,
+        client_reference,
+        encoding,
+        parts,
+        reference,
+        accepted_ms,
+        valid_until_ms,
+        id,
+    } = record
+    else {
+        return None;
+    };
+    let text = |octets: &[u8]| -> Option<Box<str>> {
+        let text = std::str::from_utf8(octets).ok()?;
+        (!text.is_empty()).then(|| text.into())
+    };
+    Some(Envelope {
+        id: MessageId::from_u128(*id),
+        sequence: *sequence,
+        customer: *customer,
+        to: Msisdn::from_u64(*to)?,
+        sender: SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?,
+        body: Private::new(std::str::from_utf8(body).ok()?.into()),
+        webhook_url: text(webhook_url),
+        client_reference: text(client_reference),
+        encoding: Encoding::from_u8(*encoding)?,
+        reference: *reference,
+        part_count: *parts,
+        accepted: UnixMs(*accepted_ms),
+        valid_until: UnixMs(*valid_until_ms),
+    })
+}

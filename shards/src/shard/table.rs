@@ -1,0 +1,233 @@
+//! The messages of one shard and the ways to find them: by sequence, by customer and time, by what
+//! the carrier called a part. One per shard; everything in it can be rebuilt from the log.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+
+use postrider_core::clock::UnixMs;
+use postrider_core::id::MessageId;
+use postrider_http::request::Cursor;
+use postrider_storage::SegmentId;
+
+use super::message::Message;
+
+/// A part of a message of this shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartRef {
+    pub(crate) sequence: u64,
+    /// From 0.
+    pub(crate) part: u8,
+}
+
+type CarrierKey = (u32, Box<[u8]>);
+type FixedHasher = std::hash::BuildHasherDefault<ahash::AHasher>;
+
+/// All messages of the shard, open and in history.
+pub(crate) struct Table {
+    messages: BTreeMap<u64, Box<Message>>,
+    by_customer: BTreeMap<(u32, UnixMs, MessageId), u64>,
+    by_carrier_id: HashMap<CarrierKey, Vec<PartRef>, FixedHasher>,
+    by_home: BTreeMap<SegmentId, Vec<u64>>,
+    history: VecDeque<u64>,
+    open: usize,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Table {
+            messages: BTreeMap::new(),
+            by_customer: BTreeMap::new(),
+            by_carrier_id: HashMap::default(),
+            by_home: BTreeMap::new(),
+            history: VecDeque::new(),
+            open: 0,
+        }
+    }
+
+    /// Messages that are not closed.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Closed messages kept for reading.
+    pub(crate) fn history(&self) -> usize {
+        self.history.len()
+    }
+
+    pub(crate) fn get(&self, sequence: u64) -> Option<&Message> {
+        self.messages.get(&sequence).map(|message| &**message)
+    }
+
+    pub(crate) fn get_mut(&mut self, sequence: u64) -> Option<&mut Message> {
+        self.messages.get_mut(&sequence).map(|message| &mut **message)
+    }
+
+    /// The sequences present, oldest first.
+    pub(crate) fn sequences(&self) -> Vec<u64> {
+        self.messages.keys().copied().collect()
+    }
+
+    /// Adds a message that nobody can see yet.
+    pub(crate) fn insert(&mut self, message: Message) {
+        let sequence = message.envelope.sequence;
+        self.by_home.entry(message.home).or_default().push(sequence);
+        let before = self.messages.insert(sequence, Box::new(message));
+        assert!(before.is_none(), "sequence {sequence} was given twice");
+        self.open += 1;
+    }
+
+    /// Makes a message visible: its accepted record is on disk.
+    pub(crate) fn publish(&mut self, sequence: u64) -> Option<&mut Message> {
+        let message = self.messages.get_mut(&sequence)?;
+        message.durable = true;
+        let envelope = &message.envelope;
+        self.by_customer.insert((envelope.customer, envelope.accepted, envelope.id), sequence);
+        Some(message)
+    }
+
+    /// Moves a message's home forward after its records were carried there.
+    pub(crate) fn rehome(&mut self, sequence: u64, home: SegmentId) {
+        if let Some(message) = self.messages.get_mut(&sequence) {
+            message.home = home;
+            self.by_home.entry(home).or_default().push(sequence);
+        }
+    }
+
+    /// The message is closed: it moves to history.
+    pub(crate) fn close(&mut self, sequence: u64) {
+        self.open = self.open.checked_sub(1).unwrap_or_else(|| panic!("closed more than opened"));
+        self.history.push_back(sequence);
+    }
+
+    /// The message that has been closed longest.
+    pub(crate) fn oldest_closed(&self) -> Option<u64> {
+        self.history.front().copied()
+    }
+
+    /// Forgets a closed message, wherever in history it stands.
+    pub(crate) fn forget(&mut self, sequence: u64) {
+        if self.history.front() == Some(&sequence) {
+            self.history.pop_front();
+        } else {
+            self.history.retain(|other| *other != sequence);
+        }
+        self.remove(sequence);
+    }
+
+    /// Forgets a message that never was acknowledged or whose state is replaced (replay).
+    pub(crate) fn discard(&mut self, sequence: u64) {
+        if self.messages.contains_key(&sequence) {
+            self.open = self.open.saturating_sub(1);
+            self.remove(sequence);
+        }
+    }
+
+    fn remove(&mut self, sequence: u64) {
+        let Some(message) = self.messages.remove(&sequence) else { return };
+        let envelope = &message.envelope;
+        self.by_customer.remove(&(envelope.customer, envelope.accepted, envelope.id));
+        for (_, carrier, id) in message.carrier_ids() {
+            self.unindex(carrier, id, sequence);
+        }
+    }
+
+    /// Notes what the carrier calls a part. An empty id cannot be matched and is not kept.
+    pub(crate) fn index(&mut self, carrier: u32, id: &[u8], part: PartRef) {
+        if id.is_empty() {
+            return;
+        }
+        let found = self.by_carrier_id.entry((carrier, normal(id))).or_default();
+        if !found.contains(&part) {
+            found.push(part);
+        }
+    }
+
+    fn unindex(&mut self, carrier: u32, id: &[u8], sequence: u64) {
+        let key = (carrier, normal(id));
+        if let Some(found) = self.by_carrier_id.get_mut(&key) {
+            found.retain(|part| part.sequence != sequence);
+            if found.is_empty() {
+                self.by_carrier_id.remove(&key);
+            }
+        }
+    }
+
+    /// The part that the carrier calls `id`: the exact spelling first, then without regard to case,
+    /// then without leading zeros; two that fit equally well are no match.
+    pub(crate) fn find(&self, carrier: u32, id: &[u8]) -> Option<PartRef> {
+        let found = self.by_carrier_id.get(&(carrier, normal(id)))?;
+        let spelled = |part: &PartRef, same: fn(&[u8], &[u8]) -> bool| {
+            self.get(part.sequence).is_some_and(|message| {
+                message.carrier_ids().any(|(index, _, own)| index == part.part && same(own, id))
+            })
+        };
+        let exact: fn(&[u8], &[u8]) -> bool = |a, b| a == b;
+        let folded: fn(&[u8], &[u8]) -> bool = |a, b| a.eq_ignore_ascii_case(b);
+        let any: fn(&[u8], &[u8]) -> bool = |_, _| true;
+        for same in [exact, folded, any] {
+            let mut fitting = found.iter().filter(|part| spelled(part, same));
+            match (fitting.next(), fitting.next()) {
+                (Some(only), None) => return Some(*only),
+                (Some(_), Some(_)) => return None,
+                (None, _) => {}
+            }
+        }
+        None
+    }
+
+    /// The oldest segment that any message still needs.
+    pub(crate) fn oldest_home(&self) -> Option<SegmentId> {
+        self.by_home.keys().next().copied()
+    }
+
+    /// Takes up to `limit` sequences that were filed under `segment`; false when none are left.
+    pub(crate) fn take_homed(&mut self, segment: SegmentId, limit: usize) -> Vec<u64> {
+        let Some(list) = self.by_home.get_mut(&segment) else { return Vec::new() };
+        let at = list.len().saturating_sub(limit);
+        let taken = list.split_off(at);
+        if list.is_empty() {
+            self.by_home.remove(&segment);
+        }
+        taken
+    }
+
+    /// A customer's messages from `newest` backwards in (time, id) order, after `cursor`, not older
+    /// than `oldest`.
+    pub(crate) fn by_customer(
+        &self,
+        customer: u32,
+        newest: Option<UnixMs>,
+        oldest: Option<UnixMs>,
+        cursor: Option<&Cursor>,
+    ) -> impl Iterator<Item = (&(u32, UnixMs, MessageId), &Message)> {
+        let low = (customer, oldest.unwrap_or_default(), MessageId::from_u128(0));
+        let top = (customer, newest.unwrap_or(UnixMs(u64::MAX)), MessageId::from_u128(u128::MAX));
+        let mut high = Bound::Included(top);
+        if let Some(cursor) = cursor {
+            let after = (customer, cursor.created, cursor.id);
+            if after <= top {
+                high = Bound::Excluded(after);
+            }
+        }
+        let range = match high {
+            Bound::Included(key) | Bound::Excluded(key) if key <= low => None,
+            _ => Some(self.by_customer.range((Bound::Included(low), high))),
+        };
+        range
+            .into_iter()
+            .flatten()
+            .rev()
+            .filter_map(|(key, sequence)| self.get(*sequence).map(|message| (key, message)))
+    }
+}
+
+/// The form under which spellings of one id meet: lower case, and without leading zeros when all
+/// characters are hexadecimal digits.
+fn normal(id: &[u8]) -> Box<[u8]> {
+    let mut folded: Vec<u8> = id.iter().map(u8::to_ascii_lowercase).collect();
+    if folded.iter().all(u8::is_ascii_hexdigit) {
+        let zeros = folded.iter().take_while(|octet| **octet == b'0').count();
+        folded.drain(..zeros);
+    }
+    folded.into_boxed_slice()
+}
