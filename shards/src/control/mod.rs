@@ -95,12 +95,17 @@ impl Readiness {
         }
     }
 
+    /// Says that a shard takes requests.
+    pub fn set_ready(&self, shard: usize) {
+        self.set(shard, ShardState::Ready);
+    }
+
     /// Says that the process is going away, whatever the shards' states are.
-    pub fn drain(&self) {
+    pub fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Whether `drain` was called.
+    /// Whether `set_draining` was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
@@ -174,13 +179,18 @@ impl Control {
 
 /// The control thread from outside. Dropping it stops the thread.
 pub struct ControlHandle {
-    /// Where it listens.
-    pub local_addr: SocketAddr,
+    local_addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl ControlHandle {
+    /// Where it listens: the port that was had when 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
     /// Answers what is under way, for 2 s at most, and ends the thread.
     pub fn stop(mut self) {
         self.end();

@@ -52,7 +52,7 @@ fn get(addr: SocketAddr, path: &str, accept: &str) -> (u16, String, String) {
 
 impl Stage {
     fn json(&self, path: &str) -> (u16, Value) {
-        let (status, head, body) = get(self.handle.local_addr, path, "*/*");
+        let (status, head, body) = get(self.handle.local_addr(), path, "*/*");
         assert!(head.contains("content-type: application/json"));
         (status, serde_json::from_str(&body).unwrap())
     }
@@ -64,13 +64,13 @@ fn ready_only_while_every_shard_is_and_nothing_drains() {
     let (status, body) = stage.json("/readyz");
     assert_eq!((status, &body["ready"]), (503, &Value::Bool(false)));
     assert_eq!(body["shards"][1]["state"], "starting");
-    stage.readiness.set(0, ShardState::Ready);
+    stage.readiness.set_ready(0);
     stage.readiness.set(1, ShardState::Recovering);
     assert_eq!(stage.json("/readyz").0, 503);
     stage.readiness.set(1, ShardState::Ready);
     let (status, body) = stage.json("/readyz");
     assert_eq!((status, &body["ready"]), (200, &Value::Bool(true)));
-    stage.readiness.drain();
+    stage.readiness.set_draining();
     let (status, body) = stage.json("/readyz");
     assert_eq!((status, &body["draining"]), (503, &Value::Bool(true)));
     assert_eq!(body["shards"][0]["state"], "ready");
@@ -105,12 +105,12 @@ fn a_shard_that_has_not_beaten_for_ten_seconds_is_not_live() {
 fn metrics_come_in_the_format_asked_for() {
     let stage = stage();
     stage.shards[1].add(Counter::Accepted, 3);
-    let (status, head, body) = get(stage.handle.local_addr, "/metrics", "*/*");
+    let (status, head, body) = get(stage.handle.local_addr(), "/metrics", "*/*");
     assert_eq!(status, 200);
     assert!(head.contains("content-type: text/plain; version=0.0.4"));
     assert!(body.contains("postrider_messages_accepted_total{shard=\"1\"} 3\n"));
     let open = "application/openmetrics-text; version=1.0.0";
-    let (_, head, body) = get(stage.handle.local_addr, "/metrics", open);
+    let (_, head, body) = get(stage.handle.local_addr(), "/metrics", open);
     assert!(head.contains(&format!("content-type: {open}")));
     assert!(body.ends_with("# EOF\n"));
 }
@@ -119,14 +119,14 @@ fn metrics_come_in_the_format_asked_for() {
 fn nothing_else_is_served() {
     let stage = stage();
     for path in ["/", "/metrics/", "/messages", "/readyz/x"] {
-        assert_eq!(get(stage.handle.local_addr, path, "*/*").0, 404, "{path}");
+        assert_eq!(get(stage.handle.local_addr(), path, "*/*").0, 404, "{path}");
     }
 }
 
 #[test]
 fn stop_ends_the_thread_even_with_a_request_half_sent() {
     let stage = stage();
-    let addr = stage.handle.local_addr;
+    let addr = stage.handle.local_addr();
     let mut half = TcpStream::connect(addr).unwrap();
     half.write_all(b"GET /metrics HTTP/1.1\r\nhost:").unwrap();
     assert_eq!(stage.json("/livez").0, 200, "the half request was taken up before this one");
@@ -144,7 +144,7 @@ fn an_address_in_use_is_named() {
         started_unix_ms: 0,
         now: Arc::new(|| Duration::ZERO),
     };
-    let taken = stage.handle.local_addr;
+    let taken = stage.handle.local_addr();
     let again = Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)));
     let error = again.err().unwrap();
     assert!(format!("{error:#}").contains(&format!("cannot listen on {taken}")), "{error:#}");
