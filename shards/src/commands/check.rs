@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use postrider_core::config::{Config, Plan};
 
 use super::config_file::{LoadError, cores, load, refuse};
-use super::exit;
 use super::lines::print;
+use crate::exit;
 
 /// Check a configuration and say everything that is wrong with it.
 ///

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use postrider_core::config::{Config, ConfigErrors};
 
-use super::exit;
 use super::lines::complain;
+use crate::exit;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ impl LoadError {
     pub const fn status(&self) -> i32 {
         match self {
             Self::Unreadable { .. } => exit::FAILED,
-            Self::Invalid { .. } => exit::CONFIG,
+            Self::Invalid { .. } => exit::CONFIG_INVALID,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, ErrorKind, Read as _, Write};
 
-use super::exit;
+use crate::exit;
 
 /// The longest line that is read, in octets: many times the largest PDU in hexadecimal.
 pub(crate) const LINE_MAX: usize = 1 << 20;

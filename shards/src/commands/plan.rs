@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use postrider_core::config::Plan;
 
 use super::config_file::{LoadError, cores, load, refuse};
-use super::exit;
 use super::lines::print;
+use crate::exit;
 
 /// Print the plan: partitions, binds, windows, rates, crossings, memory and disk per shard.
 ///
