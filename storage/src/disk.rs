@@ -69,14 +69,15 @@ pub struct LogIoError {
 /// A shard's log directory, blocking. Every method that changes something returns only after the
 /// change (data, length and directory entry) would survive a power cut.
 pub trait Disk {
-    /// All segment files, in any order. Left-over temporary files are removed.
+    /// All segment files, in any order. Changes nothing.
     ///
     /// # Errors
     /// [`LogIoError`] when the directory cannot be read.
     fn list(&mut self) -> Result<Vec<SegmentFile>, LogIoError>;
 
     /// Makes durable what an earlier process may have left in the page cache, so that recovery
-    /// never builds on bytes that a power cut could still take back.
+    /// never builds on bytes that a power cut could still take back. Removes files that were being
+    /// made when it stopped.
     ///
     /// # Errors
     /// [`LogIoError`] when a sync fails.

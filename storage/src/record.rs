@@ -85,6 +85,8 @@ pub enum Record<'a> {
         encoding: u8,
         /// Number of parts.
         parts: u8,
+        /// Concatenation reference of its parts.
+        reference: u16,
         /// When it was accepted.
         accepted_ms: u64,
         /// When it expires.
@@ -326,6 +328,7 @@ impl<'a> Record<'a> {
             client_reference,
             encoding,
             parts,
+            reference,
             accepted_ms,
             valid_until_ms,
             id,
@@ -347,6 +350,8 @@ impl<'a> Record<'a> {
             partition: partition.into(),
             encoding,
             parts,
+            reference: reference.into(),
+            reserved: U16::ZERO,
         };
         put(fixed.as_bytes());
         for tail in [sender, body, webhook_url, client_reference] {

@@ -112,9 +112,6 @@ impl Disk for FileDisk {
             if let Some(id) = SegmentId::from_file_name(&name) {
                 let len = std::fs::metadata(&path).map_err(list)?.len();
                 files.push(SegmentFile { id, len });
-            } else if name.ends_with(TMP) {
-                // A segment that was being made when the process stopped: never used.
-                std::fs::remove_file(&path).map_err(list)?;
             }
         }
         Ok(files)
@@ -122,8 +119,11 @@ impl Disk for FileDisk {
 
     fn sync(&mut self) -> Result<(), LogIoError> {
         for name in self.names().map_err(|error| log_error("list", &self.dir, &error))? {
-            if SegmentId::from_file_name(&name).is_some() {
-                let path = self.dir.join(name);
+            let path = self.dir.join(&name);
+            if name.ends_with(TMP) {
+                // A segment that was being made when the process stopped: never used.
+                std::fs::remove_file(&path).map_err(|error| log_error("remove", &path, &error))?;
+            } else if SegmentId::from_file_name(&name).is_some() {
                 let synced = File::open(&path).and_then(|file| file.sync_all());
                 synced.map_err(|error| log_error("sync", &path, &error))?;
             }

@@ -142,16 +142,19 @@ impl<D: Disk> Run<'_, D> {
     }
 
     /// A file without a batch of its own may begin with an older segment's, from before it was
-    /// recycled; but that segment is gone then. One that is still due here was misplaced.
+    /// recycled; but that segment is gone then. One that is still due here was misplaced, and so
+    /// was a file of another shard.
     fn refuse_misplaced(&mut self, file: SegmentFile) -> Result<(), OpenError> {
-        let oldest = self.oldest;
+        let (oldest, shard) = (self.oldest, self.shard);
         let mut scanner = self.scanner(file);
         let Some(header) = scanner.header(0)? else { return Ok(()) };
-        let holds = header.segment_id();
-        if holds == file.id || holds < oldest || !scanner.is_intact(0, &header)? {
+        let (holds, of_shard) = (header.segment_id(), header.shard.get());
+        let due = holds >= oldest && holds != file.id;
+        if !(due || of_shard != shard) || !scanner.is_intact(0, &header)? {
             return Ok(());
         }
-        Err(OpenError::Misplaced { file: file.id.file_name(), holds: holds.file_name() })
+        let holds = format!("{holds} of shard {of_shard}");
+        Err(OpenError::Misplaced { file: format!("{} of shard {shard}", file.id), holds })
     }
 
     /// Replays the written segments; returns where the newest ends.

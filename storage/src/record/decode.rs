@@ -91,6 +91,7 @@ impl<'a> Body<'a> {
             client_reference: self.tail(fixed.client_reference_len)?,
             encoding: fixed.encoding,
             parts: fixed.parts,
+            reference: fixed.reference.get(),
             accepted_ms: fixed.accepted_ms.get(),
             valid_until_ms: fixed.valid_until_ms.get(),
             id: fixed.id.get(),

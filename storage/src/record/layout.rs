@@ -28,6 +28,8 @@ pub(super) struct AcceptedLayout {
     pub(super) partition: U16,
     pub(super) encoding: u8,
     pub(super) parts: u8,
+    pub(super) reference: U16,
+    pub(super) reserved: U16,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -96,7 +98,7 @@ pub(super) struct MarkLayout {
     pub(super) reserved: [u8; 7],
 }
 
-const _: () = assert!(size_of::<FrameLayout>() == 8 && size_of::<AcceptedLayout>() == 72);
+const _: () = assert!(size_of::<FrameLayout>() == 8 && size_of::<AcceptedLayout>() == 76);
 const _: () = assert!(size_of::<PartLayout>() == 32 && size_of::<WebhookLayout>() == 32);
 const _: () = assert!(size_of::<OrphanLayout>() == 40 && size_of::<OrphanClosedLayout>() == 24);
 const _: () = assert!(size_of::<CarriedLayout>() == 16 && size_of::<MarkLayout>() == 24);

@@ -43,6 +43,7 @@ fn record(m: &Material) -> Record<'_> {
             client_reference: &m.bytes[3],
             encoding: w,
             parts: x,
+            reference: low16(c),
             accepted_ms: b,
             valid_until_ms: c,
             id: u128::from(a) << 64 | u128::from(d),
