@@ -198,7 +198,7 @@ fn texts_that_cannot_be_sent() {
 fn a_text_of_too_many_parts() {
     let body = with("body", &format!("\"{}\"", "ж".repeat(20_000)));
     let generous = postrider_http::request::CustomerLimits { max_text_chars: 100_000 };
-    let head = common::head("POST", "/messages", None, Some(b"application/json"));
+    let head = common::head("POST", "/api/v1/messages", None, Some(b"application/json"));
     let problem = refusal(common::request_with(&head, &body, &generous));
     assert_eq!((problem.code.name(), problem.status()), ("too_many_parts", 400));
     assert_eq!(problem.param.as_deref(), Some("/body"));
@@ -268,31 +268,31 @@ fn bodies_of_the_wrong_kind_or_size() {
 
 #[test]
 fn paths_and_methods() {
-    let id_path = format!("/messages/{ID}");
-    let long_path = format!("/messages/{ID}/parts");
+    let id_path = format!("/api/v1/messages/{ID}");
+    let long_path = format!("/api/v1/messages/{ID}/parts");
     let upper_path = format!("/MESSAGES/{ID}");
     for (method, path, status, code, allow) in [
         ("GET", "/", 404, "not_found", None),
         ("GET", "", 404, "not_found", None),
         ("GET", "/message", 404, "not_found", None),
-        ("GET", "/messagesx", 404, "not_found", None),
-        ("GET", "/messages/", 404, "not_found", None),
-        ("GET", "//messages", 404, "not_found", None),
+        ("GET", "/api/v1/messagesx", 404, "not_found", None),
+        ("GET", "/api/v1/messages/", 404, "not_found", None),
+        ("GET", "//api/v1/messages", 404, "not_found", None),
         ("GET", "/%6dessages", 404, "not_found", None),
         ("GET", &long_path, 404, "not_found", None),
         ("GET", &upper_path, 404, "not_found", None),
-        ("POST", "/../messages", 404, "not_found", None),
-        ("PUT", "/messages", 405, "method_not_allowed", Some("GET, POST")),
-        ("DELETE", "/messages", 405, "method_not_allowed", Some("GET, POST")),
-        ("post", "/messages", 405, "method_not_allowed", Some("GET, POST")),
+        ("POST", "/api/v1/../messages", 404, "not_found", None),
+        ("PUT", "/api/v1/messages", 405, "method_not_allowed", Some("GET, POST")),
+        ("DELETE", "/api/v1/messages", 405, "method_not_allowed", Some("GET, POST")),
+        ("post", "/api/v1/messages", 405, "method_not_allowed", Some("GET, POST")),
         ("POST", &id_path, 405, "method_not_allowed", Some("GET")),
         ("PATCH", &id_path, 405, "method_not_allowed", Some("GET")),
-        ("GET", "/messages/1", 400, "invalid_message_id", None),
-        ("GET", "/messages/..", 400, "invalid_message_id", None),
-        ("GET", &format!("/messages/{ID}0"), 400, "invalid_message_id", None),
-        ("GET", &format!("/messages/{}", ID.replace('-', "")), 400, "invalid_message_id", None),
-        ("GET", &format!("/messages/{}", ID.replace('0', "g")), 400, "invalid_message_id", None),
-        ("GET", &format!("/messages/%30{}", &ID[1..]), 400, "invalid_message_id", None),
+        ("GET", "/api/v1/messages/1", 400, "invalid_message_id", None),
+        ("GET", "/api/v1/messages/..", 400, "invalid_message_id", None),
+        ("GET", &format!("/api/v1/messages/{ID}0"), 400, "invalid_message_id", None),
+        ("GET", &format!("/api/v1/messages/{}", ID.replace('-', "")), 400, "invalid_message_id", None),
+        ("GET", &format!("/api/v1/messages/{}", ID.replace('0', "g")), 400, "invalid_message_id", None),
+        ("GET", &format!("/api/v1/messages/%30{}", &ID[1..]), 400, "invalid_message_id", None),
     ] {
         let problem = refusal(request(method, path, None, None, b""));
         assert_eq!((problem.status(), problem.code.name()), (status, code), "{method} {path}");
@@ -303,13 +303,13 @@ fn paths_and_methods() {
 #[test]
 fn requests_with_what_they_do_not_take() {
     let good = with("body", "\"hi\"");
-    let id_path = format!("/messages/{ID}");
+    let id_path = format!("/api/v1/messages/{ID}");
     let json = Some(&b"application/json"[..]);
-    let problem = refusal(request("POST", "/messages", Some("dry_run=true"), json, &good));
+    let problem = refusal(request("POST", "/api/v1/messages", Some("dry_run=true"), json, &good));
     assert_eq!((problem.code.name(), problem.param.as_deref()), ("invalid_query", Some("dry_run")));
     let problem = refusal(request("GET", &id_path, Some("expand=parts"), None, b""));
     assert_eq!((problem.code.name(), problem.param.as_deref()), ("invalid_query", Some("expand")));
-    for path in ["/messages", &id_path] {
+    for path in ["/api/v1/messages", &id_path] {
         let problem = refusal(request("GET", path, None, json, b"{}"));
         assert_eq!((problem.status(), problem.code.name()), (400, "bad_request"));
     }
@@ -388,7 +388,7 @@ fn no_refusal_repeats_a_value() {
         refusal(get(Some(&format!("status={secret}")))),
         refusal(get(Some(&format!("cursor={secret}")))),
         refusal(get(Some(&format!("from={secret}")))),
-        refusal(request("GET", &format!("/messages/{secret}"), None, None, b"")),
+        refusal(request("GET", &format!("/api/v1/messages/{secret}"), None, None, b"")),
         refusal(post(quoted.as_bytes())),
         refusal(post(format!("{{\"body\":{quoted} {quoted}}}").as_bytes())),
     ];

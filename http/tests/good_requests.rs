@@ -106,8 +106,8 @@ fn the_json_media_type_in_every_spelling() {
 #[test]
 fn one_message_by_id_in_either_case() {
     let expected = Ok(ApiRequest::Get(ID.parse().unwrap()));
-    assert_eq!(request("GET", &format!("/messages/{ID}"), None, None, b""), expected);
-    let upper = format!("/messages/{}", ID.to_uppercase());
+    assert_eq!(request("GET", &format!("/api/v1/messages/{ID}"), None, None, b""), expected);
+    let upper = format!("/api/v1/messages/{}", ID.to_uppercase());
     assert_eq!(request("GET", &upper, Some(""), None, b""), expected);
 }
 
@@ -235,7 +235,7 @@ proptest! {
     #[test]
     fn no_head_panics(
         method in "GET|POST|[A-Z]{0,7}",
-        path in "/messages(/[0-9a-f-]{0,40})?|/?\\PC{0,40}",
+        path in "/api/v1/messages(/[0-9a-f-]{0,40})?|/?\\PC{0,40}",
         query in proptest::option::of("([a-z_]{1,11}=[0-9a-zA-Z%+:.-]{0,30}&?){0,4}|\\PC{0,60}"),
         content_type in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40)),
         octets in proptest::collection::vec(any::<u8>(), 0..40),

@@ -49,11 +49,11 @@ pub struct CustomerLimits {
 /// A request that is well-formed and allowed, as far as that can be known from itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiRequest {
-    /// `POST /messages`.
+    /// `POST /api/v1/messages`.
     Submit(Submission),
-    /// `GET /messages/{id}`.
+    /// `GET /api/v1/messages/{id}`.
     Get(MessageId),
-    /// `GET /messages`.
+    /// `GET /api/v1/messages`.
     List(ListQuery),
 }
 

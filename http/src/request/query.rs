@@ -1,4 +1,4 @@
-//! `GET /messages`: the filters of a list. Pure, lives nowhere.
+//! `GET /api/v1/messages`: the filters of a list. Pure, lives nowhere.
 
 use std::borrow::Cow;
 

@@ -6,16 +6,16 @@ use super::RequestHead;
 use crate::problem::{Code, Problem};
 
 /// The path of the collection of messages.
-pub const MESSAGES_PATH: &str = "/messages";
+pub const MESSAGES_PATH: &str = "/api/v1/messages";
 
 /// What a request asks for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// `POST /messages`: submit one message.
+    /// `POST /api/v1/messages`: submit one message.
     Submit,
-    /// `GET /messages/{id}`: read one message.
+    /// `GET /api/v1/messages/{id}`: read one message.
     Get(MessageId),
-    /// `GET /messages`: list messages.
+    /// `GET /api/v1/messages`: list messages.
     List,
 }
 

@@ -1,4 +1,4 @@
-//! `POST /messages`: the body of a submit, field by field. Pure, lives nowhere.
+//! `POST /api/v1/messages`: the body of a submit, field by field. Pure, lives nowhere.
 
 use core::time::Duration;
 

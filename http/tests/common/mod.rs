@@ -51,7 +51,7 @@ pub(crate) fn request(
 
 /// A submit with this `Content-Type`.
 pub(crate) fn post_as(content_type: Option<&[u8]>, body: &[u8]) -> Result<ApiRequest, Problem> {
-    request("POST", "/messages", None, content_type, body)
+    request("POST", "/api/v1/messages", None, content_type, body)
 }
 
 /// A submit.
@@ -61,7 +61,7 @@ pub(crate) fn post(body: &[u8]) -> Result<ApiRequest, Problem> {
 
 /// A list.
 pub(crate) fn get(query: Option<&str>) -> Result<ApiRequest, Problem> {
-    request("GET", "/messages", query, None, b"")
+    request("GET", "/api/v1/messages", query, None, b"")
 }
 
 /// The problem that a request met.
