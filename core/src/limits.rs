@@ -1,5 +1,6 @@
 //! Every bound of the product, with its unit and reason; relations are checked at compile time, and
-//! `postrider plan` prints them. Pure, lives nowhere.
+//! `postrider plan` prints them: a new one goes into its section, into `ALL` and into
+//! tests/vectors/limits.txt. Pure, lives nowhere.
 
 use core::time::Duration;
 
@@ -36,6 +37,8 @@ pub const LIST_SCAN_MAX: usize = 10_000;
 
 // ---- The edge ----
 
+/// Longest X-Request-Id that is taken over, in octets.
+pub const MAX_REQUEST_ID: usize = 128;
 /// Open HTTP connections of a shard; more are refused.
 pub const HTTP_CONNECTIONS_PER_SHARD: usize = 10_000;
 /// Requests of a shard that wait for an answer; more are refused with 503.
@@ -83,6 +86,13 @@ pub const MESH_PER_TURN: usize = 256;
 /// Timers that fire in one turn.
 pub const TIMERS_PER_TURN: usize = 1_024;
 
+/// Resolution of a shard's timers.
+pub const TICK: Duration = Duration::from_millis(1);
+/// How often a shard publishes its gauges and its heartbeat.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+/// Longest a graceful stop waits for what is in flight.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
 // ---- Carriers ----
 
 /// Binds of a carrier on one shard.
@@ -93,18 +103,20 @@ pub const MAX_WINDOW: u16 = 1_000;
 pub const INBOUND_WINDOW: u16 = 1_024;
 /// Octets of a PDU from a carrier: message_payload has up to 64 KiB.
 pub const MAX_PDU: u32 = 70_000;
+/// Delays before a part that a carrier refused for a while is offered to it again; then another
+/// carrier is tried.
+pub const TEMPORARY_RETRIES: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 /// Times that a part is offered to one carrier that refuses it for a while.
-pub const CARRIER_ATTEMPTS: u8 = 5;
+pub const CARRIER_ATTEMPTS: usize = TEMPORARY_RETRIES.len() + 1;
 /// Times that a part is submitted again after an unknown outcome.
 pub const MAX_RESUBMITS: u8 = 10;
-/// First pause before a part is offered again to a carrier that refused it for a while.
-pub const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// Longest such pause.
-pub const RETRY_MAX: Duration = Duration::from_secs(60);
-/// First pause of a bind that was throttled.
-pub const THROTTLE_PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// Longest such pause.
-pub const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How long a bind pauses when the carrier says that it is too fast.
+pub const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
+/// First delay of a bind's back-off; it doubles up to a minute.
+pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+/// Longest a TCP connection to a carrier may take.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// First pause of a carrier whose queue is full.
 pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// Longest such pause.
@@ -151,6 +163,10 @@ pub const SPARE_SEGMENTS: u32 = 2;
 /// Segments of a shard that new messages cannot fill: reads and receipts go on when the disk is
 /// full.
 pub const RESERVE_SEGMENTS: u64 = 2;
+/// The oldest segment is emptied when fewer than this many can still be begun.
+pub const RECLAIM_SEGMENTS: u32 = 4;
+/// Messages carried forward or forgotten in one turn.
+pub const RECLAIM_PER_TURN: usize = 64;
 /// Octets of the store kept for the state changes of an open message.
 pub const RESERVE_PER_OPEN_MESSAGE: u64 = 1_024;
 /// Octets of the store that an open message takes until it is final, its records and their
@@ -196,6 +212,8 @@ const _: () = assert!(CARRIER_DOWN_GRACE.as_secs() < FAILOVER.as_secs());
 const _: () = assert!(SEGMENT_MIB[0] <= SEGMENT_MIB[1] && SEGMENT_MIB[1] <= SEGMENT_MIB[2]);
 const _: () = assert!(SEGMENTS[0] <= SEGMENTS[1] && SEGMENTS[1] <= SEGMENTS[2]);
 const _: () = assert!(RESERVE_SEGMENTS + (SPARE_SEGMENTS as u64) < SEGMENTS[0] as u64);
+const _: () = assert!(RECLAIM_SEGMENTS as u64 > RESERVE_SEGMENTS);
+const _: () = assert!(RECLAIM_SEGMENTS < SEGMENTS[0]);
 const _: () = assert!(RESERVE_PER_OPEN_MESSAGE <= STORE_PER_OPEN_MESSAGE);
 const _: () = assert!(OPEN_MESSAGES_DEFAULT <= OPEN_MESSAGES_MAX);
 const _: () = assert!(HISTORY_MESSAGES_DEFAULT <= HISTORY_MESSAGES_MAX);
@@ -235,6 +253,7 @@ const ALL: &[Limit] = table! {
     LIST_LIMIT_DEFAULT LIST_LIMIT_DEFAULT, "messages";
     LIST_LIMIT_MAX LIST_LIMIT_MAX, "messages";
     LIST_SCAN_MAX LIST_SCAN_MAX, "messages";
+    MAX_REQUEST_ID MAX_REQUEST_ID, "bytes";
     HTTP_CONNECTIONS_PER_SHARD HTTP_CONNECTIONS_PER_SHARD, "connections";
     HTTP_REQUESTS_PER_SHARD HTTP_REQUESTS_PER_SHARD, "requests";
     HTTP_HEAD_TIMEOUT HTTP_HEAD_TIMEOUT.as_secs(), "s";
@@ -256,16 +275,21 @@ const ALL: &[Limit] = table! {
     MESH_LANE MESH_LANE, "entries";
     MESH_PER_TURN MESH_PER_TURN, "entries";
     TIMERS_PER_TURN TIMERS_PER_TURN, "timers";
+    TICK millis(TICK), "ms";
+    PUBLISH_EVERY millis(PUBLISH_EVERY), "ms";
+    DRAIN_LIMIT DRAIN_LIMIT.as_secs(), "s";
     MAX_BINDS_PER_CARRIER_PER_SHARD MAX_BINDS_PER_CARRIER_PER_SHARD, "binds";
     MAX_WINDOW MAX_WINDOW, "parts";
     INBOUND_WINDOW INBOUND_WINDOW, "requests";
     MAX_PDU MAX_PDU, "bytes";
+    TEMPORARY_RETRY_1 TEMPORARY_RETRIES[0].as_secs(), "s";
+    TEMPORARY_RETRY_2 TEMPORARY_RETRIES[1].as_secs(), "s";
+    TEMPORARY_RETRY_3 TEMPORARY_RETRIES[2].as_secs(), "s";
     CARRIER_ATTEMPTS CARRIER_ATTEMPTS, "attempts";
     MAX_RESUBMITS MAX_RESUBMITS, "resubmits";
-    RETRY_FIRST millis(RETRY_FIRST), "ms";
-    RETRY_MAX millis(RETRY_MAX), "ms";
-    THROTTLE_PAUSE_FIRST millis(THROTTLE_PAUSE_FIRST), "ms";
-    THROTTLE_PAUSE_MAX millis(THROTTLE_PAUSE_MAX), "ms";
+    THROTTLED_PAUSE millis(THROTTLED_PAUSE), "ms";
+    RECONNECT_FIRST millis(RECONNECT_FIRST), "ms";
+    CONNECT_LIMIT CONNECT_LIMIT.as_secs(), "s";
     QUEUE_FULL_PAUSE_FIRST millis(QUEUE_FULL_PAUSE_FIRST), "ms";
     QUEUE_FULL_PAUSE_MAX millis(QUEUE_FULL_PAUSE_MAX), "ms";
     CARRIER_DOWN_GRACE CARRIER_DOWN_GRACE.as_secs(), "s";
@@ -291,6 +315,8 @@ const ALL: &[Limit] = table! {
     SEGMENTS_MAX SEGMENTS[2], "segments";
     SPARE_SEGMENTS SPARE_SEGMENTS, "segments";
     RESERVE_SEGMENTS RESERVE_SEGMENTS, "segments";
+    RECLAIM_SEGMENTS RECLAIM_SEGMENTS, "segments";
+    RECLAIM_PER_TURN RECLAIM_PER_TURN, "messages";
     RESERVE_PER_OPEN_MESSAGE RESERVE_PER_OPEN_MESSAGE, "bytes";
     STORE_PER_OPEN_MESSAGE STORE_PER_OPEN_MESSAGE, "bytes";
     MEMORY_PER_OPEN_MESSAGE MEMORY_PER_OPEN_MESSAGE, "bytes";
@@ -307,29 +333,3 @@ const ALL: &[Limit] = table! {
 pub fn all() -> &'static [Limit] {
     ALL
 }
-
-// ---- Shards: pace and patience ----
-
-/// Resolution of a shard's timers.
-pub const TICK: Duration = Duration::from_millis(1);
-/// Delays before a part that a carrier refused for a while is offered to it again; then another
-/// carrier is tried.
-pub const TEMPORARY_RETRIES: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
-/// How long a bind pauses when the carrier says that it is too fast.
-pub const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
-/// First delay of a bind's back-off; it doubles up to a minute.
-pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
-/// Longest a TCP connection to a carrier may take.
-pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Longest a graceful stop waits for what is in flight.
-pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// The oldest segment is emptied when fewer than this many can still be begun.
-pub const RECLAIM_SEGMENTS: u32 = 4;
-/// Messages carried forward or forgotten in one turn.
-pub const RECLAIM_PER_TURN: usize = 64;
-/// How often a shard publishes its gauges and its heartbeat.
-pub const PUBLISH_EVERY: Duration = Duration::from_millis(200);
-/// Longest X-Request-Id that is taken over, in octets.
-pub const MAX_REQUEST_ID: usize = 128;
-const _: () = assert!(RECLAIM_SEGMENTS as u64 > RESERVE_SEGMENTS);

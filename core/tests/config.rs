@@ -1,0 +1,295 @@
+//! The configuration: the example, the defaults, and every problem with its place and remedy.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postrider_core::config::{
+    BindType, Config, ConfigErrors, Driver, LogFormat, OnUnknownOutcome, RouteTarget,
+};
+use postrider_core::number::Msisdn;
+use postrider_core::route::{CarrierIx, RouteTable};
+use postrider_core::text::ReferenceWidth;
+
+const EXAMPLE: &str = include_str!("../data/example.toml");
+
+const CUSTOMER: &str = r#"
+[[customers]]
+name = "acme"
+api_keys = ["sha256:3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea"]
+webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"#;
+
+const CARRIER: &str = r#"
+[[carriers]]
+name = "alpha"
+address = "localhost:2775"
+system_id = "me"
+"#;
+
+#[test]
+fn the_example_is_read() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    assert_eq!(config.server.data_dir, PathBuf::from("/var/lib/postrider"));
+    assert_eq!((config.server.shards, config.server.driver), (2, Driver::Auto));
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.admin_listen.port(), 9090);
+    assert_eq!(config.server.log_format, LogFormat::Text);
+    assert!(config.server.pin && config.server.spin && config.store.direct);
+    assert_eq!((config.store.segment_bytes, config.store.max_segments), (64 << 20, 64));
+    assert_eq!(config.limits.open_messages, 200_000);
+    assert_eq!(config.webhooks.timeout, Duration::from_secs(15));
+    assert_eq!(config.customers[0].name, "acme");
+    assert_eq!(config.customers[0].api_key_hashes[0][0], 0x3f);
+    assert_eq!(config.customers[0].webhook_secret.expose().len(), 24);
+    let [alpha, beta] = config.carriers.as_slice() else { panic!("two carriers") };
+    assert_eq!(alpha.password_file.as_deref(), Some(Path::new("/etc/postrider/alpha.password")));
+    assert_eq!((alpha.bind, alpha.version), (BindType::Transceiver, 0x34));
+    assert_eq!((alpha.receipt_retry_status, alpha.reference), (0x14, ReferenceWidth::Eight));
+    assert_eq!(alpha.on_unknown_outcome, OnUnknownOutcome::Resubmit);
+    assert_eq!((beta.binds, beta.window, beta.parts_per_second), (3, 20, 300));
+    assert_eq!(beta.password.expose(), "secret08");
+    assert!(matches!(config.routes[0].target, RouteTarget::Country("GB")));
+
+    let table = RouteTable::new(&config.routes);
+    let ranked = |text| table.candidates(Msisdn::parse_strict(text).unwrap()).to_vec();
+    assert_eq!(ranked("442079460000"), [CarrierIx(0), CarrierIx(1)]);
+    assert_eq!(ranked("447900900123"), [CarrierIx(1)]);
+    assert_eq!(ranked("33612345678"), [CarrierIx(1), CarrierIx(0)]);
+}
+
+/// What the example says of its defaults is true.
+#[test]
+fn the_example_shows_the_defaults() {
+    let sections = EXAMPLE.split_once("[[customers]]").unwrap().0;
+    let shown = Config::parse(&sections.replace("shards = 2", "shards = \"auto\"")).unwrap();
+    let empty = Config::parse("").unwrap();
+    assert_eq!(format!("{shown:?}"), format!("{empty:?}"));
+    assert_eq!(empty.server.shards, 0);
+
+    let full = Config::parse(EXAMPLE).unwrap();
+    let short = Config::parse(&format!("{CUSTOMER}{CARRIER}")).unwrap();
+    let mut alpha = short.carriers[0].clone();
+    alpha.address.clone_from(&full.carriers[0].address);
+    alpha.system_id.clone_from(&full.carriers[0].system_id);
+    alpha.password_file.clone_from(&full.carriers[0].password_file);
+    assert_eq!(format!("{alpha:?}"), format!("{:?}", full.carriers[0]));
+    assert_eq!(format!("{:?}", short.customers[0]), format!("{:?}", full.customers[0]));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let shown = format!("{:?}", Config::parse(EXAMPLE).unwrap());
+    assert!(!shown.contains("secret08") && shown.contains("[redacted]"));
+    let text = format!("{CARRIER}password = \"topsecret\u{e9}\"\npassword_file = \"x\"\n");
+    assert!(!refusal(&text).contains("topsecret"));
+    let text = CUSTOMER.replace("whsec_", "hidden_");
+    assert!(!refusal(&text).contains("hidden_MfKQ"));
+    let text = format!("{CARRIER}password = 12345678\n");
+    assert!(!refusal(&text).contains("12345678"));
+}
+
+fn refusal(text: &str) -> String {
+    Config::parse(text).expect_err(text).to_string()
+}
+
+#[test]
+fn toml_errors_say_where() {
+    for (text, expected) in [
+        ("[server]\nshard = 2\n", "line 2, column 1: unknown key `shard`; did you mean `shards`?"),
+        (
+            "[server]\n  listne = \"x\"",
+            "line 2, column 3: unknown key `listne`; did you mean `listen`?",
+        ),
+        (
+            "[limits]\ncolour = 1\n",
+            "line 2, column 1: unknown key `colour`; known keys: open_messages, history_messages",
+        ),
+        ("[stores]\n", "line 1, column 2: unknown key `stores`; did you mean `store`?"),
+        ("[[carriers]]\nname = \"a\"\n\n[[carriers]]\nbind_s = 2", "line 5, column 1"),
+        ("[server]\nshards = \"many\"\n", "line 2, column 10: invalid value"),
+        ("[server]\nshards = \"many\"\n", "expected a number of shards or \"auto\""),
+        ("[server\nshards = 2\n", "line 1, column 8"),
+        ("[store]\nsegment_mib = \"64\"\n", "line 2, column 15: invalid type"),
+        ("[store]\ndirect = true\ndirect = false\n", "line 3, column 1: duplicate key"),
+    ] {
+        let found = refusal(text);
+        assert!(found.contains(expected), "{text}\n{found}");
+    }
+}
+
+/// A change of the short configuration, and the problem that it must give.
+const WRONG: [(&str, &str, &str); 45] = [
+    ("", "[server]\ndata_dir = \"\"", "server.data_dir: it is empty"),
+    ("", "[server]\nshards = 0", "server.shards: 0 is out of range; give a number from 1 to 256"),
+    ("", "[server]\nshards = 257", "server.shards: 257 is out of range"),
+    (
+        "",
+        "[server]\ndriver = \"urnig\"",
+        "server.driver: \"urnig\" is not known; did you mean \"uring\"?",
+    ),
+    ("", "[server]\ndriver = \"kqueue\"", "use \"auto\", \"uring\", \"poll\""),
+    ("", "[server]\nlisten = \"8080\"", "server.listen: \"8080\" is no address to listen on"),
+    ("", "[server]\nadmin_listen = \"127.0.0.1:8080\"", "server.admin_listen: it is the same"),
+    ("", "[server]\nlog_format = \"xml\"", "server.log_format: \"xml\" is not known"),
+    (
+        "",
+        "[store]\nsegment_mib = 7",
+        "store.segment_mib: 7 is out of range; give a number from 8 to 256",
+    ),
+    ("", "[store]\nmax_segments = 5", "store.max_segments: 5 is out of range"),
+    ("", "[limits]\nopen_messages = 0", "limits.open_messages: 0 is out of range"),
+    ("", "[limits]\nhistory_messages = -1", "limits.history_messages: -1 is out of range"),
+    ("", "[webhooks]\ntimeout_seconds = 61", "webhooks.timeout_seconds: 61 is out of range"),
+    ("", "[webhooks]\nconnections_per_endpoint = 0", "webhooks.connections_per_endpoint: 0"),
+    ("name = \"acme\"", "", "customers[0].name: it is missing"),
+    ("name = \"acme\"", "name = \"a b\"", "customers[0].name: \"a b\" is not fit for a name"),
+    ("sha256:3f", "sha256:zz", "customers[0].api_keys[0]: it is not the SHA-256 hash of a key"),
+    ("api_keys = [", "api_keys = []\n#", "customers[0].api_keys: there is none"),
+    ("whsec_", "", "customers[0].webhook_secret: it does not begin with `whsec_`"),
+    ("webhook_secret =", "webhook_secret_file = \"x\"\nwebhook_secret =", "are both given"),
+    ("webhook_secret =", "# ", "customers[0].webhook_secret: there is none"),
+    (
+        "webhook_secret =",
+        "max_text_chars = 1601\nwebhook_secret =",
+        "max_text_chars: 1601 is out of range",
+    ),
+    ("name = \"alpha\"", "name = \"\"", "carriers[0].name: it is missing"),
+    ("localhost:2775", "localhost", "carriers[0].address: \"localhost\" is not the address"),
+    ("localhost:2775", "localhost:0", "carriers[0].address"),
+    ("localhost:2775", "::1:2775", "carriers[0].address"),
+    ("localhost:2775", "http://a:1", "carriers[0].address"),
+    ("localhost:2775", "[::x]:1", "carriers[0].address"),
+    ("system_id = \"me\"", "", "carriers[0].system_id: it is missing"),
+    ("\"me\"", "\"sixteen.letters.\"", "carriers[0].system_id: it has 16 octets; give at most 15"),
+    ("", "system_type = \"naïve\"", "carriers[0].system_type: it has a character"),
+    (
+        "",
+        "password = \"x\"\npassword_file = \"y\"",
+        "carriers[0].password: password and password_file",
+    ),
+    ("", "bind = \"transciever\"", "did you mean \"transceiver\"?"),
+    ("", "version = \"3.3\"", "carriers[0].version: \"3.3\" is not known; did you mean \"3.4\"?"),
+    ("", "binds = 0", "carriers[0].binds: 0 is out of range"),
+    ("", "window = 1001", "carriers[0].window: 1001 is out of range; give a number from 1 to 1000"),
+    ("", "parts_per_second = 1", "1 parts a second cannot be split over 2 binds"),
+    ("", "reference = 12", "carriers[0].reference: 12 is neither 8 nor 16"),
+    ("", "on_unknown_outcome = \"fail\"", "\"fail\" is not available yet; use \"resubmit\""),
+    ("", "on_unknown_outcome = \"hold_for_receipt\"", "is not available yet"),
+    ("", "receipt_retry_status = 0", "carriers[0].receipt_retry_status: 0 would acknowledge"),
+    ("", "enquire_link_seconds = 0", "carriers[0].enquire_link_seconds: 0 is out of range"),
+    ("", "response_timeout_seconds = 3601", "carriers[0].response_timeout_seconds: 3601"),
+    (
+        "",
+        "[[carriers]]\nname = \"alpha\"\naddress = \"[::1]:1\"\nsystem_id = \"x\"",
+        "carriers[1].name: carriers[0] has the name \"alpha\" too",
+    ),
+    ("", "[[routes]]\nprefix = \"\"\ncarriers = []", "routes[0].carriers: there is none"),
+];
+
+#[test]
+fn every_problem_has_its_place() {
+    for (find, replace, expected) in WRONG {
+        let base = format!("{CUSTOMER}{CARRIER}");
+        assert!(base.contains(find), "{find}");
+        let text = match find {
+            "" => format!("{base}{replace}\n"),
+            find => base.replacen(find, replace, 1),
+        };
+        let errors = Config::parse(&text).expect_err(&text);
+        let found = errors.to_string();
+        assert!(found.contains(expected), "{replace}\n{found}");
+        assert_eq!(errors.problems.len(), 1, "{replace}\n{found}");
+        let problem = &errors.problems[0];
+        assert!(!problem.mend.is_empty(), "{problem}");
+    }
+}
+
+#[test]
+fn routes_are_checked() {
+    let second = CARRIER.replace("alpha", "inbound") + "bind = \"receiver\"\n";
+    for (route, expected) in [
+        ("prefix = \"044\"\ncarriers = [\"alpha\"]", "routes[0].prefix: \"044\" is no prefix"),
+        ("prefix = \"+44\"\ncarriers = [\"alpha\"]", "routes[0].prefix: \"+44\" is no prefix"),
+        ("country = \"UK\"\ncarriers = [\"alpha\"]", "routes[0].country: \"UK\" is no country"),
+        ("country = \"001\"\ncarriers = [\"alpha\"]", "routes[0].country: \"001\" is no country"),
+        ("carriers = [\"alpha\"]", "routes[0]: neither prefix nor country is given"),
+        (
+            "prefix = \"1\"\ncountry = \"US\"\ncarriers = [\"alpha\"]",
+            "routes[0]: prefix and country",
+        ),
+        ("prefix = \"1\"\ncarriers = [\"alhpa\"]", "no carrier \"alhpa\"; did you mean \"alpha\"?"),
+        ("prefix = \"1\"\ncarriers = [\"zzz\"]", "add it to [[carriers]] or correct the name"),
+        ("prefix = \"1\"\ncarriers = [\"alpha\", \"alpha\"]", "\"alpha\" is named twice"),
+        ("prefix = \"1\"\ncarriers = [\"inbound\"]", "binds as receiver and cannot send"),
+        (
+            "prefix = \"1\"\ncarriers = [\"alpha\"]\n[[routes]]\nprefix = \"1\"\ncarriers = [\"alpha\"]",
+            "routes[1]: routes[0] is for the same numbers",
+        ),
+    ] {
+        let text = format!("{CARRIER}{second}\n[[routes]]\n{route}\n");
+        let found = refusal(&text);
+        assert!(found.contains(expected), "{route}\n{found}");
+        assert_eq!(found.lines().count(), 1, "{found}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let text = format!(
+        "[server]\nshards = 999\ndriver = \"x\"\n{CUSTOMER}{}\n{CARRIER}window = 0\nbinds = -4\n\
+         [[routes]]\nprefix = \"x\"\ncarriers = [\"nobody\"]\n",
+        CUSTOMER.replace("acme", "other")
+    );
+    let errors = Config::parse(&text).unwrap_err();
+    let places: Vec<&str> = errors.problems.iter().map(|problem| problem.at.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            "server.shards",
+            "server.driver",
+            "customers[1].api_keys[0]",
+            "carriers[0].binds",
+            "carriers[0].window",
+            "routes[0].prefix",
+            "routes[0].carriers",
+        ]
+    );
+}
+
+fn with_files() -> Config {
+    let customer = CUSTOMER.replace("webhook_secret = \"", "webhook_secret_file = \"/s/");
+    let text = format!("{customer}{CARRIER}password_file = \"/s/alpha\"\n");
+    Config::parse(&text).unwrap()
+}
+
+#[test]
+fn secrets_come_from_files() {
+    let mut config = with_files();
+    assert!(config.customers[0].webhook_secret.expose().is_empty());
+    let mut asked = Vec::new();
+    let loaded = config.load_secrets(&mut |path| {
+        asked.push(path.display().to_string());
+        Ok(match path.to_str() {
+            Some("/s/alpha") => String::from("pass word \r\n"),
+            _ => String::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n"),
+        })
+    });
+    assert_eq!(loaded, Ok(()));
+    assert_eq!(asked.len(), 2);
+    assert_eq!(config.carriers[0].password.expose(), "pass word ");
+    assert_eq!(config.customers[0].webhook_secret.expose().len(), 24);
+}
+
+#[test]
+fn every_bad_secret_file_is_named() {
+    let errors: ConfigErrors =
+        with_files().load_secrets(&mut |_| Err(String::from("no such file"))).unwrap_err();
+    let text = errors.to_string();
+    assert!(text.contains("customers[0].webhook_secret_file: /s/whsec_"), "{text}");
+    assert!(text.contains("carriers[0].password_file: /s/alpha cannot be read: no such file"));
+    let errors = with_files().load_secrets(&mut |_| Ok("hush\u{7}".repeat(20))).unwrap_err();
+    assert_eq!(errors.problems.len(), 3, "{errors}");
+    assert!(!errors.to_string().contains("hush"));
+}

@@ -1,0 +1,149 @@
+//! The plan: what a configuration comes to, and what it refuses.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+use postrider_core::config::{Config, Plan};
+use postrider_core::place::{PARTITIONS, ShardId};
+use proptest::prelude::*;
+
+const EXAMPLE: &str = include_str!("../data/example.toml");
+
+fn plan(text: &str, cores: u16) -> Plan {
+    Plan::new(&Config::parse(text).unwrap(), cores).unwrap()
+}
+
+fn refusal(text: &str, cores: u16) -> String {
+    Plan::new(&Config::parse(text).unwrap(), cores).expect_err(text).to_string()
+}
+
+fn carrier(name: &str, binds: u16, more: &str) -> String {
+    format!(
+        "[[carriers]]\nname = \"{name}\"\naddress = \"h:1\"\nsystem_id = \"x\"\n\
+         binds = {binds}\n{more}\n"
+    )
+}
+
+#[test]
+fn the_example_on_two_cores() {
+    let plan = plan(EXAMPLE, 2);
+    assert_eq!(plan.shard_count(), 2);
+    assert_eq!(plan.shards.iter().map(|shard| shard.partitions).collect::<Vec<_>>(), [2048, 2048]);
+    assert_eq!(plan.carriers[0].binds, [1, 1]);
+    assert_eq!(plan.carriers[1].binds, [1, 2], "the odd bind of the second carrier is elsewhere");
+    assert_eq!(plan.binds_on(ShardId(1)), [1, 2]);
+    assert_eq!(plan.carriers[1].parts_per_second_per_bind, 100);
+    assert_eq!(plan.carriers[1].in_flight_max, 60);
+    assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (2, 120));
+    assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (3, 140));
+    assert_eq!(plan.shards[0].memory.open_messages, 200_000 * 2_048);
+    assert_eq!(plan.shards[0].memory.rings, 2 * 4_096 * 128);
+    assert_eq!(plan.shards[0].disk_bytes, 4 << 30);
+    assert!((plan.crossings - 0.5).abs() < 1e-9);
+}
+
+#[test]
+fn the_table_is_for_people() {
+    let shown = plan(EXAMPLE, 2).to_string();
+    let expected = include_str!("vectors/plan.txt");
+    assert_eq!(shown, expected, "correct tests/vectors/plan.txt when the table changes on purpose");
+}
+
+#[test]
+fn json_says_the_same() {
+    let plan = plan(EXAMPLE, 2);
+    let json = plan.to_json();
+    assert_eq!(json["shard_count"], 2);
+    assert_eq!(json["carriers"][1]["binds_per_shard"], serde_json::json!([1, 2]));
+    assert_eq!(json["shards"][1]["partitions"], 2048);
+    assert_eq!(json["shards"][0]["memory_bytes"]["total"], plan.shards[0].memory.total());
+    assert_eq!(json["expected_crossings"], 0.5);
+    assert!(json["limits"].as_array().unwrap().len() > 60);
+}
+
+#[test]
+fn auto_is_a_shard_a_core() {
+    assert_eq!(plan("", 6).shard_count(), 6);
+    assert_eq!(plan("", 0).shard_count(), 1);
+    assert_eq!(plan("", 1_000).shard_count(), 256);
+    let alone = plan("", 1);
+    assert_eq!((alone.mesh_lane, alone.shards[0].memory.rings), (0, 0));
+    assert!(alone.crossings < f64::EPSILON);
+}
+
+#[test]
+fn what_cannot_work_is_refused() {
+    for (text, cores, expected) in [
+        (
+            String::from("[server]\nshards = 4"),
+            2,
+            "server.shards: 4 shards do not fit 2 cores; \
+             set shards to at most 2, or \"auto\", or pin = false",
+        ),
+        (
+            carrier("alpha", 1, ""),
+            2,
+            "carriers[0].binds: carrier \"alpha\" has 1 for 2 shards, and every shard needs one of \
+             its own; set binds to 2 or more, or server.shards to 1 or less",
+        ),
+        (carrier("alpha", 129, ""), 2, "carriers[0].binds: carrier \"alpha\" has 129"),
+        (
+            String::from("[store]\nmax_segments = 6\nsegment_mib = 8"),
+            1,
+            "limits.open_messages: 200000 open messages need 390.6 MiB of log, half of the store \
+             of a shard is 24.0 MiB; set store.max_segments to 98 or more, or open_messages to \
+             12288 or less",
+        ),
+    ] {
+        let found = refusal(&text, cores);
+        assert!(found.starts_with(expected), "{found}");
+        assert_eq!(found.lines().count(), 1);
+    }
+    assert_eq!(plan("[server]\nshards = 4\npin = false", 2).shard_count(), 4);
+    let remedy = "[store]\nmax_segments = 98\nsegment_mib = 8";
+    assert_eq!(plan(remedy, 1).shard_count(), 1);
+    let remedy = "[store]\nmax_segments = 6\nsegment_mib = 8\n[limits]\nopen_messages = 12288";
+    assert_eq!(plan(remedy, 1).shard_count(), 1);
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let text = format!(
+        "[server]\nshards = 3\n[limits]\nopen_messages = 20000000\n{}{}",
+        carrier("alpha", 1, ""),
+        carrier("beta", 2, "")
+    );
+    assert_eq!(refusal(&text, 2).lines().count(), 4);
+}
+
+proptest! {
+    #[test]
+    fn binds_are_spread_evenly(
+        counts in prop::collection::vec(1..200u16, 1..6),
+        cores in 1..=32u16,
+    ) {
+        let text: String = counts
+            .iter()
+            .enumerate()
+            .map(|(index, binds)| carrier(&format!("c{index}"), *binds, "parts_per_second = 1000"))
+            .collect();
+        let fits = |binds: &u16| *binds >= cores && binds.div_ceil(cores) <= 64;
+        match Plan::new(&Config::parse(&text).unwrap(), cores) {
+            Err(_) => prop_assert!(!counts.iter().all(fits)),
+            Ok(plan) => {
+                prop_assert!(counts.iter().all(fits));
+                for (carrier, binds) in plan.carriers.iter().zip(&counts) {
+                    prop_assert_eq!(carrier.binds.iter().sum::<u16>(), *binds);
+                    let least = carrier.binds.iter().min().unwrap();
+                    let most = carrier.binds.iter().max().unwrap();
+                    prop_assert!(*least >= 1 && most - least <= 1);
+                    let rate = carrier.parts_per_second_per_bind * u32::from(*binds);
+                    prop_assert!(rate <= carrier.parts_per_second && rate > 0);
+                }
+                let partitions: usize = plan.shards.iter().map(|shard| shard.partitions).sum();
+                prop_assert_eq!(partitions, usize::from(PARTITIONS));
+                let binds: u64 = plan.shards.iter().map(|shard| shard.binds).sum();
+                prop_assert_eq!(binds, counts.iter().copied().map(u64::from).sum::<u64>());
+            }
+        }
+    }
+}
