@@ -25,7 +25,6 @@ const TIMEOUTS_MAX: u8 = 3;
 const MISSES_MAX: u8 = 2;
 
 /// Everything a session knows but the octets it has yet to read.
-#[derive(Debug)]
 pub(super) struct Machine {
     pub(super) config: SessionConfig,
     pub(super) state: State,
@@ -51,6 +50,20 @@ pub(super) struct Machine {
     enquire_misses: u8,
     timeouts_in_row: u8,
     pub(super) peer_unbound: bool,
+}
+
+impl core::fmt::Debug for Machine {
+    /// Without the octets to be written, which hold passwords, numbers and texts.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Machine")
+            .field("config", &self.config)
+            .field("state", &self.state)
+            .field("timers", &self.timers)
+            .field("in_flight", &self.window.len())
+            .field("inbound", &self.inbound.len())
+            .field("output_len", &self.output_len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Machine {

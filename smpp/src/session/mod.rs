@@ -1,9 +1,10 @@
 //! One SMPP session as a pure machine, either role: framing, binding, window, timers, legality. It owns no
 //! socket and no clock. One per bind, on the bind's shard.
 //!
-//! The driver's contract, after each `handle_*`: call [`Session::poll_event`] until it gives `None`, write
-//! what [`Session::take_output`] gives, then arm one timer for [`Session::poll_timeout`]. Time is monotonic,
-//! a `Duration` since any start, and never goes back.
+//! The driver's contract, after each `handle_*`, and after each run of `respond`, `answer_bind` and `unbind`,
+//! which may end a session too: call [`Session::poll_event`] until it gives `None`, write what
+//! [`Session::take_output`] gives, then arm one timer for [`Session::poll_timeout`]. Time is monotonic, a
+//! `Duration` since any start, and never goes back.
 
 mod config;
 mod event;
@@ -137,7 +138,8 @@ impl Session {
     /// one [`Event::Response`] or [`Event::OutcomeUnknown`], but for a late response after the latter.
     ///
     /// # Errors
-    /// Not bound for sending, window full, or a message out of bounds; then nothing has happened.
+    /// Not bound for sending, window full, or a message out of bounds; then nothing is written and the token is
+    /// free.
     pub fn submit(
         &mut self,
         now: Duration,

@@ -1,0 +1,139 @@
+//! What the tests share: reading the vector files, sessions that are bound already. Test code.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use postrider_smpp::command::CommandId;
+use postrider_smpp::pdu::{
+    Bind, Header, ShortMessage, encode_bind, encode_empty, encode_message, encode_response,
+    next_frame,
+};
+use postrider_smpp::session::{BindKind, Role, Session, SessionConfig, State};
+use postrider_smpp::status::CommandStatus;
+use serde_json::Value;
+
+pub(crate) fn load(file: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(file);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+pub(crate) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().unwrap()
+}
+
+pub(crate) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap()
+}
+
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// A number written as `0x..`.
+pub(crate) fn number(text: &str) -> u32 {
+    u32::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+}
+
+/// Every PDU of the three generated files.
+pub(crate) fn generated() -> Vec<Value> {
+    ["smpplib.json", "smpp_pdu3.json", "node-smpp.json"]
+        .into_iter()
+        .flat_map(|file| list(&load(file), "vectors").to_vec())
+        .collect()
+}
+
+pub(crate) fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A session's events as owned text, so that more than one can be held, and its output.
+pub(crate) fn drain(session: &mut Session) -> (Vec<String>, Vec<u8>) {
+    let mut events = Vec::new();
+    while let Some(event) = session.poll_event() {
+        events.push(format!("{event:?}"));
+    }
+    let mut out = Vec::new();
+    session.take_output(&mut out);
+    (events, out)
+}
+
+/// An ESME that was just bound, at time 0; its bind had sequence number 1.
+pub(crate) fn bound_esme(config: SessionConfig) -> Session {
+    let bind = config.bind;
+    let mut session = Session::new(SessionConfig { role: Role::Esme, ..config });
+    session.handle_connected(at(0));
+    let mut answer = Vec::new();
+    let response = bind.command().response();
+    encode_response(&mut answer, response, CommandStatus::ESME_ROK, 1, Some(b"SMSC")).unwrap();
+    session.handle_bytes(at(0), &answer);
+    drain(&mut session);
+    assert_eq!(session.state(), State::Bound(bind));
+    session
+}
+
+/// A server whose peer was just bound as `kind`, at time 0.
+pub(crate) fn bound_smsc(config: SessionConfig, kind: BindKind) -> Session {
+    let mut session = Session::new(SessionConfig { role: Role::Smsc, ..config });
+    session.handle_connected(at(0));
+    let mut bind = Vec::new();
+    let credentials = Bind { system_id: b"gw", interface_version: 0x34, ..Bind::default() };
+    encode_bind(&mut bind, kind.command(), 1, &credentials).unwrap();
+    session.handle_bytes(at(0), &bind);
+    drain(&mut session);
+    session.answer_bind(1, 0);
+    drain(&mut session);
+    assert_eq!(session.state(), State::Bound(kind));
+    session
+}
+
+/// The headers of the PDUs in `octets`.
+pub(crate) fn headers(mut octets: &[u8]) -> Vec<Header> {
+    let mut headers = Vec::new();
+    while let Some((frame, used)) = next_frame(octets, u32::MAX).unwrap() {
+        headers.push(frame.header);
+        octets = &octets[used..];
+    }
+    assert!(octets.is_empty(), "only whole PDUs are written");
+    headers
+}
+
+/// One response.
+pub(crate) fn answer(command: CommandId, status: u32, sequence: u32, id: Option<&[u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_response(&mut out, command, CommandStatus(status), sequence, id).unwrap();
+    out
+}
+
+/// One PDU without a body.
+pub(crate) fn empty(command: CommandId, status: u32, sequence: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_empty(&mut out, command, CommandStatus(status), sequence).unwrap();
+    out
+}
+
+/// One message with a text.
+pub(crate) fn message(command: CommandId, sequence: u32, text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let message = ShortMessage { short_message: text, ..ShortMessage::default() };
+    encode_message(&mut out, command, sequence, &message).unwrap();
+    out
+}
+
+/// Feeds octets, and gives the events as text and the headers of what is written.
+pub(crate) fn feed(
+    session: &mut Session,
+    now: Duration,
+    octets: &[u8],
+) -> (Vec<String>, Vec<Header>) {
+    session.handle_bytes(now, octets);
+    let (events, out) = drain(session);
+    (events, headers(&out))
+}
+
+/// Lets time pass, and gives the events as text and the headers of what is written.
+pub(crate) fn pass(session: &mut Session, now: Duration) -> (Vec<String>, Vec<Header>) {
+    session.handle_timeout(now);
+    let (events, out) = drain(session);
+    (events, headers(&out))
+}

@@ -1,0 +1,174 @@
+//! The hot path allocates nothing per PDU: counted by the allocator itself. Test code; the one place of the
+//! crate's tests with unsafe code, for the allocator's trait.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use postrider_smpp::command::CommandId as C;
+use postrider_smpp::pdu::{
+    Body, ShortMessage, decode, encode_message, encode_response, next_frame,
+};
+use postrider_smpp::receipt::{ReceiptState, parse_receipt};
+use postrider_smpp::session::{BindKind, Event, Role, Session, SessionConfig, State};
+use postrider_smpp::status::CommandStatus;
+use postrider_smpp::tlv::Tlvs;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local without a
+// destructor, which allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+/// receipted_message_id, message_state, network_error_code.
+const TLVS: &[u8] = b"\x00\x1E\x00\x0b0000000007\0\x04\x27\x00\x01\x02\x04\x23\x00\x03\x03\x00\x00";
+const TEXT: &[u8] = b"id:0000000007 sub:001 dlvrd:001 submit date:2601021530 done date:2601021531 \
+                      stat:DELIVRD err:000 text:hello";
+
+fn receipt() -> ShortMessage<'static> {
+    ShortMessage {
+        source: b"447700900123",
+        dest: b"ACME",
+        esm_class: 4,
+        short_message: TEXT,
+        tlvs: Tlvs::new(TLVS),
+        ..ShortMessage::default()
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
+
+#[test]
+fn codec_and_receipts_allocate_nothing() {
+    let mut out = Vec::with_capacity(4096);
+    let count = allocations(|| {
+        for sequence in 0..1000 {
+            out.clear();
+            encode_message(&mut out, C::DELIVER_SM, sequence, &receipt()).unwrap();
+            let (frame, used) = next_frame(&out, 70_000).unwrap().unwrap();
+            assert_eq!(used, out.len());
+            let Ok(Body::Message(message)) = decode(&frame) else { panic!("a message") };
+            let read = parse_receipt(&message).unwrap();
+            assert_eq!(read.state, Some(ReceiptState::Delivered));
+            let end = out.len();
+            let id = Some(&b"0000000007"[..]);
+            encode_response(&mut out, C::SUBMIT_SM_RESP, CommandStatus(0), sequence, id).unwrap();
+            let (frame, _) = next_frame(&out[end..], 70_000).unwrap().unwrap();
+            assert!(matches!(
+                decode(&frame),
+                Ok(Body::MessageResp { message_id: b"0000000007", .. })
+            ));
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+/// Moves what `from` has written to `to`.
+fn carry(from: &mut Session, to: &mut Session, line: &mut Vec<u8>, now: Duration) {
+    line.clear();
+    from.take_output(line);
+    to.handle_bytes(now, line);
+}
+
+#[test]
+fn two_sessions_in_full_swing_allocate_nothing() {
+    let mut esme = Session::new(SessionConfig { window: 50, ..SessionConfig::default() });
+    let smsc = SessionConfig { role: Role::Smsc, window: 50, ..SessionConfig::default() };
+    let mut smsc = Session::new(smsc);
+    let mut line = Vec::with_capacity(100_000);
+    let mut now = Duration::ZERO;
+    esme.handle_connected(now);
+    smsc.handle_connected(now);
+    carry(&mut esme, &mut smsc, &mut line, now);
+    while smsc.poll_event().is_some() {}
+    smsc.answer_bind(1, 0);
+    while smsc.poll_event().is_some() {}
+    carry(&mut smsc, &mut esme, &mut line, now);
+    while esme.poll_event().is_some() {}
+    assert_eq!(esme.state(), State::Bound(BindKind::Transceiver));
+    let mut to_answer = Vec::with_capacity(100);
+    let mut done = 0;
+    let mut round = |now: Duration| {
+        for token in 0..50 {
+            esme.submit(now, token, &receipt()).unwrap();
+            smsc.submit(now, token, &receipt()).unwrap();
+        }
+        carry(&mut esme, &mut smsc, &mut line, now);
+        while let Some(event) = smsc.poll_event() {
+            let Event::Message { sequence, .. } = event else { panic!("a message") };
+            to_answer.push(sequence);
+        }
+        for sequence in to_answer.drain(..) {
+            smsc.respond(C::SUBMIT_SM, sequence, 0, b"0000000007");
+        }
+        carry(&mut smsc, &mut esme, &mut line, now);
+        while let Some(event) = esme.poll_event() {
+            match event {
+                Event::Response { message_id: b"0000000007", status: 0, .. } => done += 1,
+                Event::Message { sequence, .. } => to_answer.push(sequence),
+                other => panic!("{other:?}"),
+            }
+        }
+        for sequence in to_answer.drain(..) {
+            esme.respond(C::DELIVER_SM, sequence, 0, b"");
+        }
+        carry(&mut esme, &mut smsc, &mut line, now);
+        while let Some(event) = smsc.poll_event() {
+            assert!(matches!(event, Event::Response { status: 0, .. }));
+            done += 1;
+        }
+        esme.handle_timeout(now);
+        assert!(esme.poll_timeout().is_some());
+    };
+    for _ in 0..3 {
+        round(now);
+    }
+    let count = allocations(|| {
+        for _ in 0..1000 {
+            now += Duration::from_millis(10);
+            round(now);
+        }
+    });
+    assert_eq!(count, 0, "buffers are warm after three rounds");
+    assert_eq!(done, 1003 * 100);
+}
