@@ -37,7 +37,7 @@ use super::{
         net::{Closer, TcpStream, connect, resolve},
         runtime::{spawn, timeout},
     },
-    io::{ConnState, Phase, Wire},
+    io::{ConnState, Output, Phase, Wire},
     tls::{self, TlsWire},
 };
 
@@ -242,12 +242,16 @@ impl WebhookClient {
         let state = ConnState::new(Phase::Busy, UNASKED_LIMIT);
         let socket = stream.closer();
         let sender = match target.scheme {
-            Scheme::Http => handshake(Wire::client(&stream, Rc::clone(&state)), &state).await?,
+            Scheme::Http => {
+                let wire = Wire::client(&stream, Rc::clone(&state));
+                let output = Some(wire.output());
+                handshake(wire, &state, output).await?
+            }
             Scheme::Https => {
                 let connector = self.tls.as_ref().ok_or(AttemptError::Tls)?;
                 let wire =
                     TlsWire::connect(connector, &target.host, stream, Rc::clone(&state)).await;
-                handshake(wire.map_err(|_| AttemptError::Tls)?, &state).await?
+                handshake(wire.map_err(|_| AttemptError::Tls)?, &state, None).await?
             }
         };
         Ok(Conn { sender, state, socket })
@@ -348,6 +352,7 @@ fn answer_of(response: &Response<Incoming>) -> Answer {
 async fn handshake<W>(
     wire: W,
     state: &Rc<ConnState>,
+    output: Option<Rc<Output>>,
 ) -> Result<SendRequest<Full<Bytes>>, AttemptError>
 where
     W: Read + Write + Unpin + 'static,
@@ -364,6 +369,10 @@ where
         let mut timer = LazyTimer::default();
         std::future::poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let pumped = output.as_ref().map(|output| output.pump(cx));
+            if matches!(pumped, Some(Poll::Ready(Err(_)))) {
                 return Poll::Ready(());
             }
             let late = timer.poll(cx, &state.deadline);

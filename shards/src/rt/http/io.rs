@@ -1,11 +1,13 @@
 //! hyper's reads and writes over a shard's sockets. One per connection, on its shard.
 //!
 //! hyper lends buffers for the length of a poll, the driver needs to own them until the operation
-//! has completed. So one read is kept in flight into a buffer of our own, and what hyper writes is
-//! collected and leaves in one write when hyper flushes: a response, or all pipelined ones.
+//! has completed. So one read is kept in flight into a buffer of our own, and what hyper writes
+//! during one poll is collected and leaves in one write after it: a response, or all the pipelined
+//! ones that were ready. (hyper's own `pipeline_flush` is not used: it withholds answers while any
+//! octet of a next request waits, and loses them, and its own 400, when that octet is a bad one.)
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
@@ -30,6 +32,12 @@ const READ_BUFFER: usize = 16 * 1024;
 
 /// Collected output beyond which hyper must wait for it to leave.
 const WRITE_MAX: usize = 256 * 1024;
+
+/// What hyper gets in place of octets that the guard does not believe. It is wrong in every place
+/// where the guard can stop: a NUL in a head and in a chunk's frame, LF in a chunk extension, CR
+/// without LF in trailers. hyper then answers 400 in its turn, after the answers to the requests
+/// before, or breaks off the body, and the handler says 400.
+const POISON: &[u8] = b"\0\n\r\0";
 
 /// A write buffer that grew beyond this is given back after use.
 const WRITE_BUFFER_KEPT: usize = 16 * 1024;
@@ -103,18 +111,20 @@ enum ReadState {
     /// Received octets, from this one on not yet given to hyper.
     Received(Vec<u8>, usize),
     Ended,
+    /// What the peer sends is no longer believed, so nothing more is read.
+    Silent,
 }
 
 /// A socket as hyper wants it.
 pub(super) struct Wire {
     socket: Closer,
     state: Rc<ConnState>,
-    /// Present on the server's side.
+    /// On the server's side, while it trusts the stream.
     guard: Option<Guard>,
+    /// Nothing more of the stream may reach hyper.
+    distrusted: bool,
     reading: ReadState,
-    writing: Option<Writing>,
-    output: Vec<u8>,
-    spare: Vec<u8>,
+    output: Rc<Output>,
 }
 
 impl Wire {
@@ -131,11 +141,15 @@ impl Wire {
             socket: stream.closer(),
             state,
             guard,
+            distrusted: false,
             reading: ReadState::Idle(Vec::with_capacity(READ_BUFFER)),
-            writing: None,
-            output: Vec::new(),
-            spare: Vec::new(),
+            output: Rc::new(Output { socket: stream.closer(), state: RefCell::default() }),
         }
+    }
+
+    /// What hyper has written: whoever polls hyper must pump it afterwards.
+    pub(super) fn output(&self) -> Rc<Output> {
+        Rc::clone(&self.output)
     }
 
     /// What to do with a finished read.
@@ -158,12 +172,10 @@ impl Wire {
         if let Some(guard) = &mut self.guard
             && let Err(believed) = guard.feed(&buffer)
         {
-            // A NUL is wrong wherever a head or a chunk's frame can be: hyper refuses it, answers
-            // 400 in its turn, after the answers to the requests before, and closes.
             buffer.truncate(believed);
-            buffer.push(0);
+            buffer.extend_from_slice(POISON);
             self.guard = None;
-            self.state.phase.set(Phase::Head);
+            self.distrusted = true;
         }
         Ok(ReadState::Received(buffer, 0))
     }
@@ -194,48 +206,74 @@ impl Read for Wire {
                     let (now, later) = rest.split_at(rest.len().min(cursor.remaining()));
                     cursor.put_slice(now);
                     *from += now.len();
-                    if later.is_empty() {
+                    if later.is_empty() && this.distrusted {
+                        this.reading = ReadState::Silent;
+                    } else if later.is_empty() {
                         buffer.clear();
                         this.reading = ReadState::Idle(std::mem::take(buffer));
                     }
                     return Poll::Ready(Ok(()));
                 }
                 ReadState::Ended => return Poll::Ready(Ok(())),
+                ReadState::Silent => return Poll::Pending,
             }
         }
     }
 }
 
-impl Wire {
-    fn collect(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        if self.output.len() >= WRITE_MAX {
-            ready!(self.flush(cx))?;
-        }
-        let before = self.output.len();
-        for part in parts {
-            self.output.extend_from_slice(part);
-        }
-        Poll::Ready(Ok(self.output.len() - before))
-    }
+/// What hyper has written and the system has not taken.
+pub(super) struct Output {
+    socket: Closer,
+    state: RefCell<OutputState>,
+}
 
-    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+#[derive(Default)]
+struct OutputState {
+    collected: Vec<u8>,
+    /// The buffer that is not `collected`, while it is not in flight.
+    spare: Vec<u8>,
+    writing: Option<Writing>,
+    failed: Option<io::ErrorKind>,
+}
+
+impl Output {
+    /// Writes what was collected, all in one write, once the one before has completed. Ready when
+    /// everything has been taken.
+    pub(super) fn pump(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let state = &mut *self.state.borrow_mut();
         loop {
-            if let Some(writing) = &mut self.writing {
+            if let Some(failed) = state.failed {
+                return Poll::Ready(Err(failed.into()));
+            }
+            if let Some(writing) = &mut state.writing {
                 let (result, mut buffer) = ready!(writing.as_mut().poll(cx));
-                self.writing = None;
-                result?;
+                state.writing = None;
+                state.failed = result.err().map(|error| error.kind());
                 buffer.clear();
                 buffer.shrink_to(WRITE_BUFFER_KEPT);
-                self.spare = buffer;
-            }
-            if self.output.is_empty() {
+                state.spare = buffer;
+            } else if state.collected.is_empty() {
                 return Poll::Ready(Ok(()));
+            } else {
+                let spare = std::mem::take(&mut state.spare);
+                let buffer = std::mem::replace(&mut state.collected, spare);
+                let socket = self.socket.inner.clone();
+                state.writing =
+                    Some(Box::pin(async move { write_all(&socket, buffer, &Cell::new(0)).await }));
             }
-            let buffer = std::mem::replace(&mut self.output, std::mem::take(&mut self.spare));
-            let socket = self.socket.inner.clone();
-            self.writing =
-                Some(Box::pin(async move { write_all(&socket, buffer, &Cell::new(0)).await }));
         }
+    }
+
+    fn collect(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.state.borrow().collected.len() >= WRITE_MAX {
+            ready!(self.pump(cx))?;
+        }
+        let collected = &mut self.state.borrow_mut().collected;
+        let before = collected.len();
+        for part in parts {
+            collected.extend_from_slice(part);
+        }
+        Poll::Ready(Ok(collected.len() - before))
     }
 }
 
@@ -245,7 +283,7 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().collect(cx, &[IoSlice::new(octets)])
+        self.output.collect(cx, &[IoSlice::new(octets)])
     }
 
     fn poll_write_vectored(
@@ -253,21 +291,21 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().collect(cx, parts)
+        self.output.collect(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().flush(cx)
+    /// Ready at once: what was collected leaves when hyper's turn is over.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.flush(cx))?;
-        this.socket.finish();
+        ready!(self.output.pump(cx))?;
+        self.socket.finish();
         Poll::Ready(Ok(()))
     }
 }

@@ -30,7 +30,7 @@ use super::{
         runtime::timeout,
     },
     guard::HEAD_MAX,
-    io::{ConnState, Phase, Wire},
+    io::{ConnState, Output, Phase, Wire},
 };
 
 /// Longest request target, octets: 414 beyond.
@@ -174,15 +174,16 @@ where
         async move { Ok::<_, Infallible>(shared.answer(request).await) }
     });
     let closer = stream.closer();
+    let wire = Wire::server(&stream, Rc::clone(&state));
+    let output = wire.output();
+    drop(stream);
     let end = {
         let connection = http1::Builder::new()
             .max_headers(limits.max_headers)
             .max_header_size(HEAD_MAX)
             .max_buf_size(HEAD_MAX)
-            .pipeline_flush(true)
-            .serve_connection(Wire::server(&stream, Rc::clone(&state)), service);
-        drop(stream);
-        drive(pin!(connection), &shared).await
+            .serve_connection(wire, service);
+        drive(pin!(connection), &shared, &output).await
     };
     linger(&closer, &state, end).await;
     end
@@ -210,7 +211,11 @@ where
     }
 }
 
-async fn drive<H>(mut connection: Pin<&mut impl Drive>, shared: &Shared<H>) -> ConnectionEnd {
+async fn drive<H>(
+    mut connection: Pin<&mut impl Drive>,
+    shared: &Shared<H>,
+    output: &Output,
+) -> ConnectionEnd {
     let mut stopped = Some(shared.stop.stopped());
     let mut timer = LazyTimer::default();
     std::future::poll_fn(|cx| {
@@ -225,6 +230,9 @@ async fn drive<H>(mut connection: Pin<&mut impl Drive>, shared: &Shared<H>) -> C
                 } else {
                     ConnectionEnd::Broken
                 });
+            }
+            if matches!(output.pump(cx), Poll::Ready(Err(_))) {
+                return Poll::Ready(ConnectionEnd::Broken);
             }
             if timer.poll(cx, &shared.state.deadline).is_pending() {
                 return Poll::Pending;
