@@ -13,18 +13,20 @@ fn line(addresses: &[SocketAddr]) -> String {
     format!("{{\"ready\":[{}]}}\n", names.join(","))
 }
 
-/// Prints the line, and writes it to `file` so that a reader never sees half of it.
+/// Writes the line to `file`, so that a reader never sees half of it, and then prints it: who has
+/// read the line finds the file.
 ///
 /// # Errors
 /// When standard output or the file cannot be written.
 pub(crate) fn announce(addresses: &[SocketAddr], file: Option<&Path>) -> anyhow::Result<()> {
     let line = line(addresses);
-    say(&line)?;
-    let Some(path) = file else { return Ok(()) };
-    let draft = path.with_extension("draft");
-    std::fs::write(&draft, line.as_bytes())
-        .and_then(|()| std::fs::rename(&draft, path))
-        .with_context(|| format!("cannot write the ready file {}", path.display()))
+    if let Some(path) = file {
+        let draft = path.with_extension("draft");
+        std::fs::write(&draft, line.as_bytes())
+            .and_then(|()| std::fs::rename(&draft, path))
+            .with_context(|| format!("cannot write the ready file {}", path.display()))?;
+    }
+    say(&line)
 }
 
 /// Prints `line` and flushes it.

@@ -9,23 +9,26 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use monoio::io::AsyncReadRent as _;
+use monoio::net::tcp::TcpOwnedReadHalf;
 use monoio::net::{ListenerOpts, TcpListener};
+use monoio::{FusionDriver, LegacyDriver, RuntimeBuilder};
 
 use crate::notify::{Either, race};
 
 /// Octets asked of the kernel by one read.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
-/// Builds the runtime and runs `work` to its end; tasks still running then are dropped.
+/// Builds the runtime and runs `work` to its end; tasks still running then are dropped. Where
+/// io_uring is there but a ring cannot be had (locked memory), epoll is used as well.
 ///
 /// # Errors
-/// When the kernel gives neither io_uring nor epoll.
+/// When the kernel gives neither.
 pub(crate) fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
-    let mut runtime = monoio::RuntimeBuilder::<monoio::FusionDriver>::new()
-        .enable_timer()
-        .build()
-        .context("the meter's runtime could not be built")?;
-    Ok(runtime.block_on(work))
+    if let Ok(mut runtime) = RuntimeBuilder::<FusionDriver>::new().enable_timer().build() {
+        return Ok(runtime.block_on(work));
+    }
+    let epoll = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build();
+    Ok(epoll.context("the meter's runtime could not be built")?.block_on(work))
 }
 
 /// Listens on `address`, alone: a second process on the same address is refused.
@@ -39,14 +42,11 @@ pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// One finished read: the result, the buffer holding what came, and the half to read on with.
-pub(crate) type Read = (io::Result<usize>, Vec<u8>, monoio::net::tcp::TcpOwnedReadHalf);
+pub(crate) type Read = (io::Result<usize>, Vec<u8>, TcpOwnedReadHalf);
 
 /// Reads once into `buffer` from its start. A future of its own, so that a task can leave it
 /// pending while it does something else: a read is never cancelled on a connection that lives.
-pub(crate) async fn read_once(
-    mut half: monoio::net::tcp::TcpOwnedReadHalf,
-    buffer: Vec<u8>,
-) -> Read {
+pub(crate) async fn read_once(mut half: TcpOwnedReadHalf, buffer: Vec<u8>) -> Read {
     let (result, buffer) = half.read(buffer).await;
     (result, buffer, half)
 }

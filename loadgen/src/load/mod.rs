@@ -26,7 +26,7 @@ const DEFAULT_PATH: &str = postrider_http::request::MESSAGES_PATH;
 /// What to send, where to, and how fast.
 #[derive(clap::Args, Clone, Debug)]
 pub struct LoadOptions {
-    /// Where the gateway listens: http://host:port, with /messages added when there is no path
+    /// Where the gateway listens: http://host:port; the API's path is added when there is none
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub url: String,
     /// The customer's API key, sent as "Authorization: Bearer KEY"

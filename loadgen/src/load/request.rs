@@ -189,7 +189,7 @@ mod tests {
 
     use std::collections::HashSet;
 
-    use super::{Numbers, Requests, Url};
+    use super::{DEFAULT_PATH, Numbers, Requests, Url};
     use crate::corpus::Corpus;
     use crate::http1;
     use crate::load::LoadOptions;
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_url_without_a_path_or_port_gets_the_usual_ones() {
         let url = Url::parse("http://127.0.0.1").unwrap();
-        assert_eq!((url.path.as_str(), url.address.port()), ("/messages", 80));
+        assert_eq!((url.path.as_str(), url.address.port()), (DEFAULT_PATH, 80));
         let url = Url::parse("http://127.0.0.1:8080/sms?x=1").unwrap();
         assert_eq!((url.path.as_str(), url.address.port()), ("/sms?x=1", 8080));
     }
