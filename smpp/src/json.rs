@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::layout::{FieldValue, decode_fields};
-use crate::pdu::{FrameError, HEADER_LEN, next_frame};
+use crate::pdu::{FrameError, HEADER_LEN, next_frame, tlvs_alone};
 use crate::receipt::{Receipt, ReceiptState, parse_receipt_text};
 use crate::receipt_text::TextScan;
 use crate::repeated::{DestAddress, UnsuccessSme};
@@ -31,10 +31,13 @@ fn read_pdu(octets: &[u8]) -> Result<Value, String> {
     let command_id = format!("0x{:08X}", header.command.0);
     let name = name.ok_or_else(|| format!("unknown command_id {command_id}"))?;
     let mut fields = Map::new();
-    let tlvs = decode_fields(header.command, frame.body, &mut |field| {
-        fields.insert(field.field.name.to_owned(), field_to_json(field.value));
-    })
-    .map_err(|error| format!("{name}: {error}"))?;
+    let tlvs = match tlvs_alone(&frame) {
+        Some(tlvs) => tlvs,
+        None => decode_fields(header.command, frame.body, &mut |field| {
+            fields.insert(field.field.name.to_owned(), field_to_json(field.value));
+        })
+        .map_err(|error| format!("{name}: {error}"))?,
+    };
     Ok(json!({
         "command": name,
         "command_id": command_id,

@@ -307,7 +307,9 @@ pub fn decode_fields<'a>(
         visit(FieldRef { field, value });
     }
     if fields.is_empty() {
-        return Ok(Tlvs::default());
+        // Stray octets, unless they are parameters, which 5.0 allows in every response.
+        let tlvs = Tlvs::new(body);
+        return Ok(if tlvs.is_exact() { tlvs } else { Tlvs::default() });
     }
     if command.is_response() {
         return Ok(Tlvs::new(reader.rest()));

@@ -394,19 +394,25 @@ fn decode_bind(body: &[u8]) -> Result<Bind<'_>, PduError> {
     })
 }
 
-/// The C-octet string and the parameters of a response. On an error some peers send parameters alone.
+/// The C-octet string and the parameters of a response.
 fn decode_response<'a>(frame: &Frame<'a>) -> (&'a [u8], Tlvs<'a>) {
-    let alone = Tlvs::new(frame.body);
-    let mut first = alone;
-    if frame.header.status != CommandStatus::ESME_ROK
-        && first.next().is_some_and(|tlv| tag_spec(tlv.tag).is_some())
-        && alone.is_exact()
-    {
-        return (&[], alone);
+    if let Some(tlvs) = tlvs_alone(frame) {
+        return (&[], tlvs);
     }
     let mut reader = Reader::new(frame.body, false);
     let text = reader.text_or_rest();
     (text, Tlvs::new(reader.rest()))
+}
+
+/// The parameters of a response that has nothing else, as some peers send them on an error.
+pub(crate) fn tlvs_alone<'a>(frame: &Frame<'a>) -> Option<Tlvs<'a>> {
+    let Header { command, status, .. } = frame.header;
+    if !command.is_response() || status == CommandStatus::ESME_ROK {
+        return None;
+    }
+    let tlvs = Tlvs::new(frame.body);
+    let known = { tlvs }.next().is_some_and(|tlv| tag_spec(tlv.tag).is_some());
+    (known && tlvs.is_exact()).then_some(tlvs)
 }
 
 /// The parameters of a request. In front of those of deliver_sm one to three NULs are skipped, when only so

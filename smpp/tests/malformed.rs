@@ -266,3 +266,14 @@ fn cut_streams_give_every_pdu_and_a_stalled_one_closes() {
         }
     }
 }
+
+#[test]
+fn json_view_shows_parameters_where_nothing_else_is() {
+    // A refusal, and an answer without fields, each with congestion_state alone.
+    for pdu in ["00000015800000040000005800000001", "00000015800000080000000000000001"] {
+        let shown = pdu_to_json(&unhex(&format!("{pdu}0428000163")));
+        assert_eq!(shown["fields"], serde_json::json!({}), "{shown}");
+        assert_eq!(shown["tlvs"][0]["name"], "congestion_state");
+        assert_eq!(shown["tlvs"][0]["value"], 99);
+    }
+}

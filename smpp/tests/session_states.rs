@@ -251,6 +251,21 @@ fn unbind_waits_for_open_answers_then_asks_and_closes() {
 }
 
 #[test]
+fn unbind_waits_for_our_own_answers_and_then_its_timer_is_due_at_once() {
+    let mut session = bound_esme(config());
+    feed(&mut session, at(1), &message(C::DELIVER_SM, 5, b"x"));
+    session.unbind(at(2));
+    let (events, out) = drain(&mut session);
+    assert!(events.is_empty() && out.is_empty());
+    session.respond(C::DELIVER_SM, 5, 0, b"");
+    assert_eq!(session.poll_timeout(), Some(at(2)));
+    let (_, written) = pass(&mut session, at(9));
+    let commands: Vec<C> = written.iter().map(|header| header.command).collect();
+    assert_eq!(commands, [C::DELIVER_SM_RESP, C::UNBIND]);
+    assert_eq!(session.poll_timeout(), Some(at(14)), "5 s for the answer");
+}
+
+#[test]
 fn unbind_is_sent_when_open_answers_do_not_come_and_closes_without_an_answer() {
     let mut session = bound_esme(config());
     session.submit(at(0), 1, &ShortMessage::default()).unwrap();

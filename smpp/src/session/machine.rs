@@ -228,15 +228,22 @@ impl Machine {
         }
     }
 
+    /// True while an unbind waits for nothing any more.
+    pub(super) fn is_drained(&self) -> bool {
+        self.state == State::Unbinding
+            && self.unbind_sequence.is_none()
+            && self.window.len() == 0
+            && self.inbound.is_empty()
+    }
+
     /// While unbinding: goes on when nothing is open any more.
     pub(super) fn check_drained(&mut self) {
-        let drained = self.window.len() == 0 && self.inbound.is_empty();
-        if self.state != State::Unbinding || !drained {
+        if !self.is_drained() {
             return;
         }
         if self.peer_unbound {
             self.close(CloseReason::PeerUnbound);
-        } else if self.unbind_sequence.is_none() {
+        } else {
             self.send_unbind();
         }
     }

@@ -1,5 +1,7 @@
 //! What the peer asks of a session, and our answers. One per session.
 
+use core::time::Duration;
+
 use super::legality::{Sender, is_legal};
 use super::machine::Machine;
 use super::timers::Timer;
@@ -93,8 +95,16 @@ impl Machine {
             return;
         }
         self.answer_message(command, status, sequence, message_id);
-        self.note_activity();
-        self.check_drained();
+        self.after_respond();
+    }
+
+    /// There is no clock here, so an unbind that waited for this answer is left to its timer, due at once.
+    fn after_respond(&mut self) {
+        if self.peer_unbound {
+            self.check_drained();
+        } else if self.is_drained() {
+            self.arm(Timer::Drain, Duration::ZERO);
+        }
     }
 
     fn on_message<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
