@@ -145,6 +145,8 @@ struct EventBody {
 #[derive(Deserialize)]
 struct EventData {
     message_id: String,
+    /// Missing in events that are about no status.
+    #[serde(default)]
     status: String,
 }
 

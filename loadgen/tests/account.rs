@@ -240,6 +240,8 @@ fn a_torn_last_line_is_passed_over_and_any_other_bad_line_is_named() {
     let torn = &SINK[..SINK.len() - 30];
     let report = account(LOAD, SMSC, torn);
     assert_eq!((report.torn_ledgers, report.webhooks, report.lost), (1, 2, 1));
+    let report = account(LOAD.trim_end(), SMSC.trim_end(), SINK.trim_end());
+    assert_eq!((report.torn_ledgers, report.webhooks, report.lost), (0, 3, 0));
     let bad = LOAD.replace("\"lat\":2500", "\"lat\":");
     let error = format!("{:#}", try_account(&bad, &[SMSC], SINK, None).unwrap_err());
     assert!(error.contains("load:6"), "{error}");

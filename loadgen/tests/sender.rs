@@ -277,6 +277,7 @@ fn the_warm_up_is_sent_but_not_measured() {
     let summary = run(&options);
     assert_eq!((summary.accepted, summary.accept_ms.count), (40, 30));
     assert!(summary.accept_ms.max < 25.0, "{:?}", summary.accept_ms);
+    assert!(summary.seconds < 0.25, "the warm-up alone took 0.3 s: {}", summary.seconds);
     let json: serde_json::Value = serde_json::from_str(&summary.render(true)).unwrap();
     assert_eq!(json["accept_ms"]["count"], 30);
     assert!(summary.render(false).contains("accepted        40 (80 parts)"));

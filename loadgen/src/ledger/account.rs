@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, ensure};
+use serde::de::IgnoredAny;
 
 use super::lines::{CarrierLine, Read, SenderLine, SinkLine};
 use super::report::Report;
@@ -148,7 +149,8 @@ impl Account {
     fn whole<'a>(&mut self, line: Read<'a>) -> Option<&'a str> {
         match line {
             Read::Line(line) => Some(line),
-            Read::Torn => {
+            Read::Last(line) if serde_json::from_str::<IgnoredAny>(line).is_ok() => Some(line),
+            Read::Last(_) => {
                 self.report.torn_ledgers += 1;
                 None
             }

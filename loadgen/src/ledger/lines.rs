@@ -76,8 +76,8 @@ pub(super) enum SinkLine<'a> {
 pub(super) enum Read<'a> {
     /// A whole line.
     Line(&'a str),
-    /// The file ends in the middle of this line.
-    Torn,
+    /// The last line, whose line feed is missing: it may be torn.
+    Last(&'a str),
 }
 
 /// Calls `take` for every line of the file.
@@ -97,7 +97,7 @@ pub(super) fn each(
         if reader.read_line(&mut line).with_context(|| format!("{}:{number}", name()))? == 0 {
             break;
         }
-        let read = line.strip_suffix('\n').map_or(Read::Torn, Read::Line);
+        let read = line.strip_suffix('\n').map_or(Read::Last(&line), Read::Line);
         take(read).with_context(|| format!("{}:{number}", name()))?;
     }
     Ok(())

@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Ticks between two hand-overs of the ledger.
 const TICKS_PER_FLUSH: u32 = 20;
 
+/// How long the first connections may take: longer means a wrong address, not a restart.
+const SETUP_MAX: Duration = Duration::from_secs(5);
+
 /// Connections of one run at most: one process's file descriptors.
 const CONNECTIONS_MAX: usize = 10_000;
 
@@ -76,6 +79,8 @@ struct State {
     in_flight: usize,
     connected_at: Duration,
     connect_error: Option<String>,
+    /// When the first message that counts was meant to leave.
+    first_counted: Option<Duration>,
     last_answer: Duration,
     counted: u64,
     lag: Spans,
@@ -124,6 +129,7 @@ impl Run {
             in_flight: 0,
             connected_at: Duration::ZERO,
             connect_error: None,
+            first_counted: None,
             last_answer: Duration::ZERO,
             counted: 0,
             lag: Spans::new()?,
@@ -262,11 +268,13 @@ impl Run {
     fn abandon_if_hopeless(&self) {
         let now = self.clock.mono();
         let connected = self.slots.iter().any(|slot| slot.connected.get());
+        let begun = self.begun.get().is_some();
         let mut state = self.state.borrow_mut();
-        if connected && self.begun.get().is_some() {
+        if connected && begun {
             state.connected_at = now;
         }
-        if self.stop.is_set() || now > state.connected_at + self.give_up {
+        let patience = if begun { self.give_up } else { self.give_up.min(SETUP_MAX) };
+        if self.stop.is_set() || now > state.connected_at + patience {
             state.abandoned = true;
         }
     }
@@ -335,6 +343,7 @@ impl Run {
             line.number("t", begun.wall_us + micros(job.intended)).number("x", text).end();
             if job.index >= self.warmup {
                 state.lag.record(now.saturating_sub(job.intended));
+                state.first_counted.get_or_insert(job.intended);
             }
         }
         state.in_flight += 1;
@@ -381,11 +390,7 @@ impl Run {
 
     fn finish(&self) -> anyhow::Result<LoadSummary> {
         let mut state = self.state.borrow_mut();
-        let first = if state.summary.messages > self.warmup {
-            state.arrivals.intended(self.warmup).unwrap_or_default()
-        } else {
-            Duration::ZERO
-        };
+        let first = state.first_counted.unwrap_or(state.last_answer);
         let seconds = state.last_answer.saturating_sub(first).as_secs_f64();
         let ledger = std::mem::replace(&mut state.ledger, Ledger::create(None)?);
         ledger.finish()?;
