@@ -291,7 +291,9 @@ mod tests {
         assert_eq!(stop.0.waiters.borrow().len(), 1);
         let mut early = stop.stopped();
         assert_eq!((&mut early).now_or_never(), None);
-        stop.clone().stop();
+        let clone = stop.clone();
+        clone.stop();
+        assert!(stop.is_stopped());
         assert_eq!(early.now_or_never(), Some(()));
         assert_eq!(stop.stopped().now_or_never(), Some(()));
     }

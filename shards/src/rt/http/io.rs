@@ -35,9 +35,9 @@ const WRITE_MAX: usize = 256 * 1024;
 
 /// What hyper gets in place of octets that the guard does not believe. It is wrong in every place
 /// where the guard can stop: a NUL in a head and in a chunk's frame, LF in a chunk extension, CR
-/// without LF in trailers. hyper then answers 400 in its turn, after the answers to the requests
+/// without LF in trailers; the empty line ends hyper's wait for a whole head. It then answers 400 in its turn, after the answers to the requests
 /// before, or breaks off the body, and the handler says 400.
-const POISON: &[u8] = b"\0\n\r\0";
+const POISON: &[u8] = b"\0\n\r\0\r\n\r\n";
 
 /// A write buffer that grew beyond this is given back after use.
 const WRITE_BUFFER_KEPT: usize = 16 * 1024;
