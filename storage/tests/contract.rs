@@ -220,6 +220,62 @@ fn a_full_disk_is_not_the_end() {
 }
 
 #[test]
+fn a_release_that_waits_for_records_without_a_segment_gets_one() {
+    let (mut log, mut disk) = fresh();
+    let state = content(1, 20_000);
+    let mut next = 1;
+    while !log.starved() {
+        log.append(&carried(next, &state), Urgency::Waited, ZERO);
+        settle(&mut log, &mut disk, ZERO);
+        next += 1;
+    }
+    assert_eq!(
+        (log.live_segments(), log.head_segment(), log.room().bytes_free),
+        (3, SegmentId(4), 0)
+    );
+    // What was carried forward lies in the segment that is not there: nothing can be recycled yet.
+    log.release_before(SegmentId(3));
+    assert!(log.poll_write(ZERO).is_none());
+    settle(&mut log, &mut disk, ZERO);
+    assert!(log.idle() && !log.starved());
+    assert_eq!(log.durable().0 + 1, log.next_lsn().0);
+    // And the log is back at its bound, with a spare.
+    let files = (1..9).filter(|id| disk.bytes(SegmentId(*id)).is_some()).count();
+    assert_eq!(files, 3);
+    assert_eq!(open(&mut disk).unwrap().1.next_sequence, next);
+}
+
+#[test]
+fn recycling_goes_on_while_the_disk_is_full() {
+    let mut disk = MemDisk::new();
+    let roomy = LogConfig { max_segments: 9, spare_segments: 2, ..config() };
+    let (mut log, _) = Log::open(&mut disk, roomy, ZERO, WALL_MS, &mut |_, _, _| {}).unwrap();
+    settle(&mut log, &mut disk, ZERO);
+    let state = content(1, 20_000);
+    while log.head_segment() < SegmentId(2) {
+        log.append(&carried(1, &state), Urgency::Waited, ZERO);
+        let write = log.poll_write(ZERO).unwrap();
+        disk.begin_write(&write);
+        let done = disk.complete_write();
+        log.handle_written(ZERO, write, done);
+    }
+    let chore = log.poll_chore().unwrap();
+    log.handle_chore(chore, Err(error(LogIoErrorKind::Full)));
+    assert!(log.poll_chore().is_none() && log.full());
+    log.release_before(SegmentId(2));
+    let chore = log.poll_chore().unwrap();
+    let expected = Chore::Provision { segment: SegmentId(3), recycle: Some(SegmentId(1)) };
+    assert_eq!(chore, expected);
+    // Should even that find no room, it is not tried again and again.
+    log.handle_chore(chore, Err(error(LogIoErrorKind::Full)));
+    assert!(log.poll_chore().is_none());
+    log.retry_chores();
+    assert_eq!(log.poll_chore(), Some(chore));
+    log.handle_chore(chore, chore.run(&mut disk, config().segment_bytes));
+    assert!(!log.full() && log.poisoned().is_none());
+}
+
+#[test]
 fn a_failed_write_poisons_for_good() {
     let (mut log, mut disk) = fresh();
     let durable = put(&mut log, &mut disk, 1, 100);

@@ -67,8 +67,18 @@ pub(super) struct Segments {
     durable: Lsn,
     durable_segment: SegmentId,
     full: bool,
-    /// Full, and not to be tried again until the owner says so.
-    held: bool,
+    held: Held,
+}
+
+/// What a full disk keeps from being tried until the owner says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Nothing.
+    No,
+    /// Making new files; recycling takes no room.
+    New,
+    /// Everything: there was no room even for a change of names.
+    All,
 }
 
 /// The newest segment with records at opening.
@@ -101,7 +111,7 @@ impl Segments {
             durable: last.lsn,
             durable_segment: last.segment,
             full: false,
-            held: false,
+            held: Held::No,
         }
     }
 
@@ -135,30 +145,47 @@ impl Segments {
         self.durable_segment = segment;
     }
 
-    fn poll(&mut self) -> Option<Chore> {
-        if self.under_way.is_some() || self.held || self.spares.len() >= self.spares_wanted {
+    fn poll(&mut self, starved: bool) -> Option<Chore> {
+        if self.under_way.is_some() || self.held == Held::All {
             return None;
         }
-        let segment = self.next;
-        let chore = match self.recyclable() {
-            Some(old) if old.len == self.segment_bytes => {
-                Chore::Provision { segment, recycle: Some(old.id) }
-            }
-            Some(old) => Chore::Remove { segment: old.id },
-            None if self.files() < self.max => Chore::Provision { segment, recycle: None },
-            None => return None,
-        };
+        let chore = self.next_chore(starved)?;
         self.under_way = Some(chore);
         Some(chore)
     }
 
+    fn next_chore(&self, starved: bool) -> Option<Chore> {
+        let segment = self.next;
+        let wanted = self.spares.len() < self.spares_wanted;
+        match self.recyclable() {
+            Some(old) if self.files() > self.max => Some(Chore::Remove { segment: old.id }),
+            Some(old) if wanted && old.len == self.segment_bytes => {
+                Some(Chore::Provision { segment, recycle: Some(old.id) })
+            }
+            Some(old) if wanted => Some(Chore::Remove { segment: old.id }),
+            None if wanted && self.held == Held::No && self.may_grow(starved) => {
+                Some(Chore::Provision { segment, recycle: None })
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    /// Whether a new file may be made: below the bound, or when a release waits for records that
+    /// have no segment to go to, since else neither could ever go on. What was appended before the
+    /// release bounds how many that can be; they are removed when the release takes effect.
+    fn may_grow(&self, starved: bool) -> bool {
+        let releasing = self.written.front().is_some_and(|oldest| oldest.id < self.released);
+        self.files() < self.max || (starved && releasing && self.durable < self.barrier)
+    }
+
     /// The oldest file, when nothing in it is needed: the owner has released it, all that the owner
-    /// wrote before releasing it is durable, and so is a mark in a later segment.
+    /// wrote before releasing it is durable. So is a mark in a later segment then.
     fn recyclable(&self) -> Option<SegmentFile> {
         let oldest = *self.written.front()?;
-        let free = oldest.id < self.released
-            && self.durable >= self.barrier
-            && oldest.id < self.durable_segment;
+        let free = oldest.id < self.released && self.durable >= self.barrier;
+        // Only a later segment's batch can have moved the head past this one, and the barrier is
+        // behind that batch's mark.
+        assert!(!free || oldest.id < self.durable_segment, "no mark would carry the sequence over");
         free.then_some(oldest)
     }
 
@@ -171,7 +198,7 @@ impl Segments {
                 self.spares.push_back(Spare { id: segment, recycled: recycle.is_some() });
                 self.next = segment.next();
                 self.full = false;
-                self.held = false;
+                self.held = Held::No;
             }
             Chore::Remove { .. } => {
                 self.written.pop_front();
@@ -202,7 +229,7 @@ impl Segments {
 impl Log {
     /// The next piece of blocking work on the log's files, one at a time.
     pub fn poll_chore(&mut self) -> Option<Chore> {
-        if self.poisoned.is_some() { None } else { self.segments.poll() }
+        if self.poisoned.is_some() { None } else { self.segments.poll(self.starved) }
     }
 
     /// The outcome of a chore. A full disk is remembered ([`Log::full`]) and can pass; any other
@@ -217,7 +244,10 @@ impl Log {
             Ok(()) => self.segments.finished(chore),
             Err(error) if error.kind == LogIoErrorKind::Full => {
                 self.segments.full = true;
-                self.segments.held = true;
+                self.segments.held = match chore {
+                    Chore::Provision { recycle: None, .. } => Held::New,
+                    Chore::Provision { .. } | Chore::Remove { .. } => Held::All,
+                };
             }
             Err(error) => self.poison(error),
         }
@@ -231,7 +261,7 @@ impl Log {
 
     /// Lets `poll_chore` try again after a full disk. Call it about once a second.
     pub fn retry_chores(&mut self) {
-        self.segments.held = false;
+        self.segments.held = Held::No;
     }
 
     /// Says that no record in segments before `segment` is needed any more: what was still needed
@@ -242,7 +272,6 @@ impl Log {
         if target > self.segments.released {
             self.segments.released = target;
             self.segments.barrier = Lsn(self.next_lsn.0 - 1);
-            self.segments.held = false;
         }
     }
 

@@ -38,7 +38,9 @@ pub struct LogConfig {
     pub shard: u16,
     /// Bytes of a new segment: a multiple of 4 KiB, at least `max_batch`, at most 1 TiB.
     pub segment_bytes: u64,
-    /// Most segment files there may be, spares included; at least `spare_segments` + 1.
+    /// Most segment files there may be, spares included; at least `spare_segments` + 1. The owner
+    /// keeps a reserve by watching [`Room`]. Should it run out all the same, while a release waits
+    /// for records that have no segment to go to, those records get theirs for the time being.
     pub max_segments: u32,
     /// Ready segments to keep ahead, at least 1 (usual: 2).
     pub spare_segments: u32,
