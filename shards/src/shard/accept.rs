@@ -95,10 +95,9 @@ impl Shard {
     /// Whether what is left belongs to the state changes of messages already accepted.
     fn storage_is_short(&self) -> bool {
         let room = self.journal.log.room();
-        let segment = self.shared.config.store.segment_bytes;
         let open = u64::try_from(self.table.open()).unwrap_or(u64::MAX);
         let reserve = limits::RESERVE_SEGMENTS
-            .saturating_mul(segment)
+            .saturating_mul(self.segment_bytes)
             .saturating_add(open.saturating_mul(limits::RESERVE_PER_OPEN_MESSAGE));
         self.journal.log.full() || room.bytes_free < reserve
     }

@@ -51,6 +51,10 @@ impl Part {
         }
     }
 
+    fn was_submitted(&self) -> bool {
+        self.in_flight || !matches!(self.status, PartStatus::Queued | PartStatus::Held)
+    }
+
     /// Whether it may be handed to a bind now.
     pub(crate) fn sendable(&self) -> bool {
         self.status == PartStatus::Queued && !self.in_flight && !self.waiting
@@ -282,11 +286,15 @@ impl Message {
         self.outcome.is_some() && !matches!(self.webhook, Webhook::Pending { .. })
     }
 
-    /// Whether any part was taken by a carrier: then all parts stay with that carrier.
+    /// Whether a carrier has parts of it, or may have: then all parts stay with that carrier.
     pub(crate) fn any_submitted(&self) -> bool {
-        self.parts.iter().any(|part| {
-            part.in_flight || !matches!(part.status, PartStatus::Queued | PartStatus::Held)
-        })
+        self.parts.iter().any(Part::was_submitted)
+    }
+
+    /// The durable number of the carrier that has parts of it.
+    pub(crate) fn committed_to(&self) -> Option<u32> {
+        let sent = |part: &&Part| part.was_submitted() && part.carrier != NO_CARRIER;
+        self.parts.iter().find(sent).map(|part| part.carrier)
     }
 
     /// The first part that may be handed to a bind now.

@@ -56,8 +56,6 @@ pub struct Shared {
     pub cipher: IdCipher,
     /// Durable numbers of carriers and customers.
     pub numbers: Numbers,
-    /// Binds of each carrier on each shard, by carrier.
-    pub binds_per_shard: Vec<u16>,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -227,6 +225,7 @@ pub struct Shard {
     references: submit::References,
     ops: VecDeque<Op>,
     next_sequence: u64,
+    segment_bytes: u64,
     drain: Drain,
     seed: u64,
 }
@@ -250,6 +249,8 @@ pub struct ShardParts {
     pub shared: Arc<Shared>,
     /// Counters, read by the control thread.
     pub stats: Arc<Stats>,
+    /// Binds of each carrier on this shard.
+    pub binds: Vec<u16>,
     /// Seed of every random choice: jitter, nothing else.
     pub seed: u64,
     /// First delay of a bind's back-off.

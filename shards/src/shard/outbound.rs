@@ -20,7 +20,6 @@ use crate::stats::{BindState, Counter, Histogram};
 
 /// One carrier on this shard.
 pub(crate) struct Carrier {
-    pub(crate) number: u32,
     pub(crate) binds: Vec<BindIx>,
     /// Sequences of messages with parts to send, next first.
     queue: VecDeque<u64>,
@@ -43,7 +42,7 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(shared: &Shared, seed: u64, first: Duration) -> Self {
+    pub(crate) fn new(shared: &Shared, binds: &[u16], seed: u64, first: Duration) -> Self {
         let mut outbound = Outbound {
             carriers: Vec::new(),
             binds: Vec::new(),
@@ -51,16 +50,15 @@ impl Outbound {
             buffers: PduBuffers::default(),
         };
         for ((config, count), index) in
-            shared.config.carriers.iter().zip(&shared.binds_per_shard).zip(0u16..)
+            shared.config.carriers.iter().zip(binds).zip(0u16..)
         {
-            outbound.add(shared, CarrierIx(index), config, *count, seed, first);
+            outbound.add(CarrierIx(index), config, *count, seed, first);
         }
         outbound
     }
 
     fn add(
         &mut self,
-        shared: &Shared,
         ix: CarrierIx,
         config: &CarrierConfig,
         count: u16,
@@ -68,7 +66,6 @@ impl Outbound {
         first: Duration,
     ) {
         let mut carrier = Carrier {
-            number: shared.carrier_number(ix),
             binds: Vec::new(),
             queue: VecDeque::new(),
             paused_until: Duration::ZERO,
@@ -155,8 +152,19 @@ impl Shard {
         }
     }
 
-    /// The best carrier that has not refused the message: one that is up, else the best.
+    /// The carrier for a message: the one that took parts of it already, since a handset can only
+    /// join what came one way; else the one of the last attempt while it is up; else the best that
+    /// is up; else the best.
     fn choose(&self, message: &Message) -> Option<CarrierIx> {
+        if let Some(number) = message.committed_to() {
+            return self.shared.carrier_of(number);
+        }
+        let last = message.parts.iter().map(|part| part.carrier);
+        let last = last.filter(|number| !message.refused_by.contains(number));
+        let mut last = last.filter_map(|number| self.shared.carrier_of(number));
+        if let Some(last) = last.find(|carrier| self.outbound.is_up(*carrier)) {
+            return Some(last);
+        }
         let envelope = &message.envelope;
         let body = envelope.body.expose();
         let mut best = None;
@@ -184,18 +192,11 @@ impl Shard {
 
     /// Puts a message with a part to send again at the head of its carrier's queue.
     pub(super) fn enqueue_first(&mut self, sequence: u64) {
-        let Some(message) = self.table.get_mut(sequence) else { return };
+        let Some(message) = self.table.get(sequence) else { return };
         if message.outcome.is_some() || message.queued_on.is_some() {
             return;
         }
-        let last = message.parts.iter().map(|part| part.carrier).find(|carrier| *carrier != 0);
-        let chosen = last.and_then(|number| self.shared.carrier_of(number));
-        let up = chosen.filter(|carrier| self.outbound.is_up(*carrier));
-        let choice = match self.table.get(sequence) {
-            Some(message) => up.or_else(|| self.choose(message)).or(chosen),
-            None => None,
-        };
-        let Some(carrier) = choice else { return };
+        let Some(carrier) = self.choose(message) else { return };
         if let Some(message) = self.table.get_mut(sequence) {
             message.queued_on = Some(carrier);
         }
@@ -297,6 +298,7 @@ impl Shard {
         held.rate.sent(now.mono);
         self.stats.bind(bind).submitted.inc();
         self.stats.inc(Counter::PartsSubmitted);
+        let number = self.shared.carrier_number(ix);
         let first = message.submitted.is_none() && part.part == 0;
         let waited = now.wall.since(message.envelope.accepted);
         if first {
@@ -306,6 +308,7 @@ impl Shard {
             message.bind = Some(bind);
             if let Some(sent) = message.parts.get_mut(usize::from(part.part)) {
                 sent.in_flight = true;
+                sent.carrier = number;
             }
         }
         self.flush(bind);

@@ -53,6 +53,7 @@ impl Shard {
             next_sequence: 1,
             latest: now.wall,
         };
+        let segment_bytes = config.segment_bytes;
         let (log, recovery) =
             Log::open(disk, config, now.mono, now.wall.0, &mut |segment, _lsn, record| {
                 replay.apply(segment, record);
@@ -65,14 +66,17 @@ impl Shard {
             id: parts.id,
             journal: super::journal::Journal::new(log),
             table,
-            outbound: Outbound::new(&parts.shared, parts.seed, parts.reconnect_first),
+            outbound: Outbound::new(&parts.shared, &parts.binds, parts.seed, parts.reconnect_first),
             mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
             orphans,
-            webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight),
+            // One for each open message at most, and those are bounded.
+            webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight)
+                .limited_to(usize::MAX),
             wheel: Wheel::new(now.mono, limits::TICK),
             references,
             ops: std::collections::VecDeque::new(),
             next_sequence,
+            segment_bytes,
             drain: Drain::No,
             seed: parts.seed,
             shared: parts.shared,

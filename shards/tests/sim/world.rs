@@ -1,0 +1,610 @@
+//! The simulated world: two whole shards, their disks, two carriers, one customer and its webhook
+//! receiver, on one thread under one clock, all chance from one seed. One per run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::clock::{Now, UnixMs};
+use postrider_core::config::Config;
+use postrider_core::id::{IdCipher, MessageId};
+use postrider_core::place::{Placement, ShardId};
+use postrider_core::route::RouteTable;
+use postrider_http::auth::CustomerIx;
+use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
+use postrider_http::response::MessageView;
+use postrider_http::url_guard::UrlPolicy;
+use postrider_shards::shard::{
+    ApiResponse, BindIx, MeshMessage, Numbers, Op, Shard, ShardParts, Shared, WebhookPost,
+};
+use postrider_shards::stats::{BindLabel, Stats};
+use postrider_storage::{Chore, LogConfig, MemDisk, Write};
+
+use super::carrier::{Carrier, Manners};
+use super::rng::Rng;
+
+pub const SHARDS: u16 = 2;
+pub const WINDOW: u64 = 4;
+const START: u64 = 1_790_000_000_000;
+const SEGMENT: u64 = 1 << 20;
+
+const CONFIG: &str = r#"
+[server]
+data_dir = "unused"
+shards = 2
+[store]
+segment_mib = 8
+max_segments = 8
+[limits]
+open_messages = 1000
+history_messages = 1000
+[webhooks]
+allow_private = true
+[[customers]]
+name = "acme"
+api_keys = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+webhook_secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+[[carriers]]
+name = "alpha"
+address = "127.0.0.1:1"
+system_id = "a"
+password = "p"
+binds = 2
+window = 4
+enquire_link_seconds = 300
+[[carriers]]
+name = "beta"
+address = "127.0.0.1:2"
+system_id = "b"
+password = "p"
+binds = 2
+window = 4
+enquire_link_seconds = 300
+reference = 16
+[[routes]]
+prefix = "44"
+carriers = ["alpha", "beta"]
+[[routes]]
+prefix = ""
+carriers = ["beta", "alpha"]
+"#;
+
+/// What can happen next.
+enum Happening {
+    Submit(usize),
+    Mesh { to: usize, from: ShardId, message: MeshMessage },
+    WriteDone { shard: usize, write: Write },
+    ChoreDue { shard: usize, chore: Chore },
+    Connected { shard: usize, bind: BindIx, carrier: usize },
+    ToCarrier { carrier: usize, connection: u64, octets: Vec<u8> },
+    ToShard { connection: u64, octets: Vec<u8> },
+    Closed { connection: u64 },
+    WebhookAnswer { shard: usize, sequence: u64, status: u16 },
+    Timer { shard: usize },
+    CarrierTick { carrier: usize },
+    Kill,
+    Restart,
+}
+
+impl Happening {
+    /// Whether it dies with the process.
+    fn is_in_process(&self) -> bool {
+        matches!(
+            self,
+            Happening::Mesh { .. }
+                | Happening::WriteDone { .. }
+                | Happening::ChoreDue { .. }
+                | Happening::Connected { .. }
+                | Happening::ToShard { .. }
+                | Happening::WebhookAnswer { .. }
+                | Happening::Timer { .. }
+        )
+    }
+}
+
+struct Line {
+    shard: usize,
+    bind: BindIx,
+    carrier: usize,
+}
+
+/// What the customer knows of one submission.
+pub struct Submission {
+    pub number: String,
+    pub text: String,
+    pub answer: Option<Result<MessageId, u16>>,
+}
+
+pub struct World {
+    seed: u64,
+    pub rng: Rng,
+    now: Duration,
+    order: u64,
+    agenda: BTreeMap<(Duration, u64), Happening>,
+    timers: Vec<Option<Duration>>,
+    carrier_ticks: Vec<Option<Duration>>,
+    shared: Arc<Shared>,
+    disks: Vec<MemDisk>,
+    shards: Vec<Shard>,
+    writing: Vec<bool>,
+    pub carriers: Vec<Carrier>,
+    lines: BTreeMap<u64, Line>,
+    by_bind: BTreeMap<(usize, BindIx), u64>,
+    next_connection: u64,
+    pub submissions: Vec<Submission>,
+    tickets: BTreeMap<(usize, u64), usize>,
+    next_ticket: u64,
+    /// Final statuses that webhooks told, by message id.
+    pub told: BTreeMap<String, BTreeSet<String>>,
+    pub kills: u64,
+    pub lost_binds: u64,
+    hash: std::collections::hash_map::DefaultHasher,
+    pub events: u64,
+    answers: BTreeMap<u64, ApiResponse>,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let config = Config::parse(CONFIG).unwrap();
+        let shared = Shared {
+            routes: RouteTable::new(&config.routes),
+            placement: Placement::new([7; 16], SHARDS),
+            cipher: IdCipher::new([9; 16], None),
+            numbers: Numbers { carriers: vec![1, 2], customers: vec![1] },
+            config,
+        };
+        let manners = |rng: &mut Rng| Manners {
+            throttle: rng.below(10),
+            temporary: rng.below(6),
+            refuse: rng.below(8),
+            drop_connection: rng.below(4),
+            never_answer: rng.below(2),
+            receipt_first: rng.below(40),
+            receipt_twice: rng.below(30),
+            no_receipt: rng.below(5),
+            undelivered: rng.below(20),
+        };
+        let carriers =
+            vec![Carrier::new(manners(&mut rng), 1_000), Carrier::new(manners(&mut rng), 1_000)];
+        let mut world = World {
+            seed,
+            rng,
+            now: Duration::from_secs(1),
+            order: 0,
+            agenda: BTreeMap::new(),
+            timers: vec![None; usize::from(SHARDS)],
+            carrier_ticks: vec![None; 2],
+            shared: Arc::new(shared),
+            disks: (0..SHARDS).map(|_| MemDisk::new()).collect(),
+            shards: Vec::new(),
+            writing: vec![false; usize::from(SHARDS)],
+            carriers,
+            lines: BTreeMap::new(),
+            by_bind: BTreeMap::new(),
+            next_connection: 1,
+            submissions: Vec::new(),
+            tickets: BTreeMap::new(),
+            next_ticket: 1,
+            told: BTreeMap::new(),
+            kills: 0,
+            lost_binds: 0,
+            hash: std::collections::hash_map::DefaultHasher::new(),
+            events: 0,
+            answers: BTreeMap::new(),
+        };
+        world.start();
+        world.plan_day();
+        world
+    }
+
+    /// What the customer and fate will do.
+    fn plan_day(&mut self) {
+        let count = 20 + self.rng.below(30);
+        for index in 0..count {
+            let country = if self.rng.chance(50) { "4477009" } else { "3361234" };
+            let number = format!("{country}{index:05}");
+            let length = match self.rng.below(4) {
+                0 => 300 + self.rng.below(200),
+                _ => 1 + self.rng.below(150),
+            };
+            let letter = if self.rng.chance(30) { 'ж' } else { 'a' };
+            let text: String = (0..length)
+                .map(|at| if at % 7 == 3 { ' ' } else { letter })
+                .chain(index.to_string().chars())
+                .collect();
+            self.submissions.push(Submission { number, text, answer: None });
+            let at = self.now + Duration::from_millis(2_000 + self.rng.below(20_000));
+            self.at(at, Happening::Submit(usize::try_from(index).unwrap()));
+        }
+        for _ in 0..self.rng.below(4) {
+            let at = self.now + Duration::from_millis(1_000 + self.rng.below(30_000));
+            self.at(at, Happening::Kill);
+        }
+    }
+
+    fn at(&mut self, when: Duration, what: Happening) {
+        self.order += 1;
+        self.agenda.insert((when.max(self.now), self.order), what);
+    }
+
+    fn soon(&mut self, most_us: u64, what: Happening) {
+        let delay = Duration::from_micros(1 + self.rng.below(most_us));
+        self.at(self.now + delay, what);
+    }
+
+    fn clock(&self) -> Now {
+        let ms = u64::try_from(self.now.as_millis()).unwrap();
+        Now { mono: self.now, wall: UnixMs(START + ms) }
+    }
+
+    /// Opens both shards from what is on their disks.
+    fn start(&mut self) {
+        let now = self.clock();
+        for index in 0..SHARDS {
+            let carriers = ["alpha", "beta"];
+            let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
+            let parts = ShardParts {
+                id: ShardId(index),
+                shared: Arc::clone(&self.shared),
+                stats: Arc::new(Stats::with_binds(labels)),
+                binds: vec![1, 1],
+                seed: self.seed ^ u64::from(index),
+                reconnect_first: Duration::from_millis(100),
+            };
+            let log = LogConfig {
+                shard: index,
+                segment_bytes: SEGMENT,
+                max_segments: 12,
+                spare_segments: 2,
+                preferred_batch: 64 << 10,
+                max_batch: 512 << 10,
+                lazy: Duration::from_millis(2),
+            };
+            let disk = &mut self.disks[usize::from(index)];
+            let opened = Shard::open(parts, disk, log, now);
+            let (shard, _recovery) = match opened {
+                Ok(opened) => opened,
+                Err(error) => panic!("seed {}: shard {index} does not open: {error}", self.seed),
+            };
+            self.shards.push(shard);
+        }
+        for shard in 0..self.shards.len() {
+            self.shards[shard].start(now);
+            self.drive(shard);
+        }
+    }
+
+    /// Lets one thing happen; false when nothing is left.
+    pub fn step(&mut self) -> bool {
+        let Some(((when, _), what)) = self.agenda.pop_first() else { return false };
+        self.now = when;
+        self.events += 1;
+        self.note(&what);
+        self.happen(what);
+        true
+    }
+
+    fn note(&mut self, what: &Happening) {
+        self.now.hash(&mut self.hash);
+        std::mem::discriminant(what).hash(&mut self.hash);
+        match what {
+            Happening::ToCarrier { octets, connection, .. }
+            | Happening::ToShard { octets, connection } => {
+                connection.hash(&mut self.hash);
+                octets.hash(&mut self.hash);
+            }
+            Happening::WriteDone { shard, write } => {
+                shard.hash(&mut self.hash);
+                write.offset.hash(&mut self.hash);
+                write.blocks.as_bytes().hash(&mut self.hash);
+            }
+            _ => {}
+        }
+    }
+
+    /// A number that is the same for the same history.
+    pub fn history(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    fn happen(&mut self, what: Happening) {
+        let now = self.clock();
+        match what {
+            Happening::Submit(index) => self.submit(index),
+            Happening::Mesh { to, from, message } => {
+                self.shards[to].handle_mesh(now, from, message);
+                self.drive(to);
+            }
+            Happening::WriteDone { shard, write } => {
+                self.disks[shard].complete_write().unwrap();
+                self.writing[shard] = false;
+                self.shards[shard].handle_written(now, write, Ok(()));
+                self.drive(shard);
+            }
+            Happening::ChoreDue { shard, chore } => {
+                let result = chore.run(&mut self.disks[shard], SEGMENT);
+                self.shards[shard].handle_chore(now, chore, result);
+                self.drive(shard);
+            }
+            Happening::Connected { shard, bind, carrier } => self.connected(shard, bind, carrier),
+            Happening::ToCarrier { carrier, connection, octets } => {
+                let held = &mut self.carriers[carrier];
+                held.receive(self.now, connection, &octets, &mut self.rng);
+                self.drive_carrier(carrier);
+            }
+            Happening::ToShard { connection, octets } => {
+                let Some(line) = self.lines.get(&connection) else { return };
+                let (shard, bind) = (line.shard, line.bind);
+                self.shards[shard].handle_bind_bytes(now, bind, &octets);
+                self.drive(shard);
+            }
+            Happening::Closed { connection } => self.closed(connection),
+            Happening::WebhookAnswer { shard, sequence, status } => {
+                self.shards[shard].handle_webhook_result(now, sequence, Ok(status), None);
+                self.drive(shard);
+            }
+            Happening::Timer { shard } => {
+                self.timers[shard] = None;
+                self.shards[shard].handle_timeout(now);
+                self.drive(shard);
+            }
+            Happening::CarrierTick { carrier } => {
+                self.carrier_ticks[carrier] = None;
+                self.drive_carrier(carrier);
+            }
+            Happening::Kill => self.kill(),
+            Happening::Restart => self.start(),
+        }
+    }
+
+    /// kill -9 of the whole process: what was not synced is kept, lost or torn, as the seed says.
+    fn kill(&mut self) {
+        if self.shards.is_empty() {
+            return;
+        }
+        self.kills += 1;
+        self.shards.clear();
+        self.tickets.clear();
+        self.answers.clear();
+        self.agenda.retain(|_, what| !what.is_in_process());
+        self.timers.fill(None);
+        self.writing.fill(false);
+        for disk in &mut self.disks {
+            let rng = &mut self.rng;
+            disk.crash(&mut |choices| rng.below(choices as u64) as usize);
+        }
+        // What the system had taken for the carriers may still arrive; then they see the end.
+        for connection in std::mem::take(&mut self.lines).into_keys() {
+            self.soon(2_000, Happening::Closed { connection });
+        }
+        self.by_bind.clear();
+        let back = self.now + Duration::from_millis(50 + self.rng.below(2_000));
+        self.at(back, Happening::Restart);
+    }
+
+    fn submit(&mut self, index: usize) {
+        if self.shards.is_empty() {
+            // Nobody listens: the customer tries a little later.
+            self.at(self.now + Duration::from_millis(500), Happening::Submit(index));
+            return;
+        }
+        let submission = &self.submissions[index];
+        let validity = 60 + self.rng.below(300);
+        let body = format!(
+            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity}}}"#,
+            submission.number, submission.text
+        );
+        let request = request("POST", "/api/v1/messages", None, body.as_bytes());
+        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.tickets.insert((shard, ticket), index);
+        let now = self.clock();
+        self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
+        self.drive(shard);
+    }
+
+    /// Does what a shard asks, until it asks for nothing more.
+    fn drive(&mut self, shard: usize) {
+        while let Some(op) = self.shards[shard].poll_op() {
+            self.op(shard, op);
+        }
+        let now = self.clock();
+        if !self.writing[shard] {
+            if let Some(write) = self.shards[shard].poll_write(now) {
+                self.writing[shard] = true;
+                self.disks[shard].begin_write(&write);
+                self.soon(3_000, Happening::WriteDone { shard, write });
+            }
+        }
+        if let Some(chore) = self.shards[shard].poll_chore() {
+            self.soon(5_000, Happening::ChoreDue { shard, chore });
+        }
+        if let Some(error) = self.shards[shard].poisoned() {
+            panic!("seed {}: the log failed: {error}", self.seed);
+        }
+        let Some(due) = self.shards[shard].poll_timeout() else { return };
+        if self.timers[shard].is_none_or(|standing| due < standing) {
+            self.timers[shard] = Some(due);
+            // A tick's patience, so that a deadline in the past cannot spin.
+            let at = due.max(self.now + Duration::from_micros(100));
+            self.at(at, Happening::Timer { shard });
+        }
+    }
+
+    fn op(&mut self, shard: usize, op: Op) {
+        match op {
+            Op::Answer { ticket, response } => self.answered(shard, ticket, response),
+            Op::Mesh { to, message } => {
+                let from = ShardId(u16::try_from(shard).unwrap());
+                let to = usize::from(to.0);
+                // A ring keeps its order: the same delay for all.
+                self.at(self.now + Duration::from_micros(20), Happening::Mesh { to, from, message });
+            }
+            Op::Connect(bind) => {
+                let address = self.shards[shard].bind_address(bind).unwrap();
+                let carrier = if address.ends_with(":1") { 0 } else { 1 };
+                self.soon(3_000, Happening::Connected { shard, bind, carrier });
+            }
+            Op::Flush(bind) => self.flush(shard, bind),
+            Op::Close(bind) => {
+                self.flush(shard, bind);
+                if let Some(connection) = self.by_bind.get(&(shard, bind)).copied() {
+                    self.soon(500, Happening::Closed { connection });
+                }
+            }
+            Op::Webhook(post) => self.webhook(shard, &post),
+            Op::Drained => {}
+        }
+    }
+
+    fn flush(&mut self, shard: usize, bind: BindIx) {
+        let mut octets = Vec::new();
+        self.shards[shard].take_bind_output(bind, &mut octets);
+        let Some(connection) = self.by_bind.get(&(shard, bind)).copied() else { return };
+        if octets.is_empty() {
+            return;
+        }
+        let carrier = self.lines[&connection].carrier;
+        // TCP keeps the order on one connection: a constant delay does.
+        let at = self.now + Duration::from_millis(1);
+        self.at(at, Happening::ToCarrier { carrier, connection, octets });
+    }
+
+    fn connected(&mut self, shard: usize, bind: BindIx, carrier: usize) {
+        let connection = self.next_connection;
+        self.next_connection += 1;
+        self.lines.insert(connection, Line { shard, bind, carrier });
+        self.by_bind.insert((shard, bind), connection);
+        self.carriers[carrier].connect(self.now, connection);
+        let now = self.clock();
+        self.shards[shard].handle_bind_connected(now, bind);
+        self.drive(shard);
+        self.drive_carrier(carrier);
+    }
+
+    /// The connection is over for both ends.
+    fn closed(&mut self, connection: u64) {
+        for carrier in &mut self.carriers {
+            carrier.disconnect(self.now, connection);
+        }
+        if let Some(line) = self.lines.remove(&connection) {
+            self.lost_binds += 1;
+            self.by_bind.remove(&(line.shard, line.bind));
+            let now = self.clock();
+            self.shards[line.shard].handle_bind_closed(now, line.bind);
+            self.drive(line.shard);
+        }
+        for carrier in 0..self.carriers.len() {
+            self.drive_carrier(carrier);
+        }
+    }
+
+    fn drive_carrier(&mut self, carrier: usize) {
+        let held = &mut self.carriers[carrier];
+        let next = held.tick(self.now, &mut self.rng);
+        let drops = std::mem::take(&mut held.drops);
+        let mut sent = Vec::new();
+        for (connection, held) in &mut held.connections {
+            let mut octets = Vec::new();
+            held.session.take_output(&mut octets);
+            if !octets.is_empty() {
+                sent.push((*connection, octets));
+            }
+        }
+        for (connection, octets) in sent {
+            let at = self.now + Duration::from_millis(1);
+            self.cut(at, connection, &octets);
+        }
+        for connection in drops {
+            self.soon(300, Happening::Closed { connection });
+        }
+        let Some(due) = next else { return };
+        if self.carrier_ticks[carrier].is_none_or(|standing| due < standing) {
+            self.carrier_ticks[carrier] = Some(due);
+            let at = due.max(self.now + Duration::from_micros(100));
+            self.at(at, Happening::CarrierTick { carrier });
+        }
+    }
+
+    /// Octets arrive as the network pleases: whole, or cut anywhere.
+    fn cut(&mut self, at: Duration, connection: u64, octets: &[u8]) {
+        let middle = if self.rng.chance(20) { self.rng.below(octets.len() as u64) as usize } else { 0 };
+        let (head, tail) = octets.split_at(middle);
+        for piece in [head, tail] {
+            if !piece.is_empty() {
+                self.at(at, Happening::ToShard { connection, octets: piece.to_vec() });
+            }
+        }
+    }
+
+    fn webhook(&mut self, shard: usize, post: &WebhookPost) {
+        let sequence = post.sequence;
+        let status = if self.rng.chance(15) { 503 } else { 204 };
+        if status == 204 {
+            let event: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let id = text(&event["data"]["message_id"]);
+            let status = text(&event["data"]["status"]);
+            self.told.entry(id).or_default().insert(status);
+        }
+        self.soon(20_000, Happening::WebhookAnswer { shard, sequence, status });
+    }
+
+    fn answered(&mut self, shard: usize, ticket: u64, response: ApiResponse) {
+        let Some(index) = self.tickets.remove(&(shard, ticket)) else {
+            self.answers.insert(ticket, response);
+            return;
+        };
+        self.submissions[index].answer = Some(match response {
+            ApiResponse::Accepted(accepted) => Ok(accepted.id),
+            ApiResponse::Problem(problem) => Err(problem.code.status()),
+            other => panic!("a submission was answered with {other:?}"),
+        });
+    }
+
+    /// Asks for a message as the customer would, on the other shard than its owner or not.
+    pub fn look_up(&mut self, id: MessageId) -> Option<String> {
+        self.view(id).map(|view| view.status.name().to_owned())
+    }
+
+    /// The message as the customer sees it.
+    pub fn view(&mut self, id: MessageId) -> Option<MessageView> {
+        let request = request("GET", &format!("/api/v1/messages/{id}"), None, b"");
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
+        let now = self.clock();
+        self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
+        self.drive(shard);
+        while !self.answers.contains_key(&ticket) && self.step() {}
+        match self.answers.remove(&ticket)? {
+            ApiResponse::Message(view) => Some(*view),
+            _ => None,
+        }
+    }
+
+    /// Whether every acknowledged message has told its end, and nothing is under way.
+    pub fn is_done(&self) -> bool {
+        let told = |submission: &Submission| match &submission.answer {
+            Some(Ok(id)) => self.told.contains_key(&id.to_string()),
+            Some(Err(_)) => true,
+            None => self.tickets.is_empty() && self.now > Duration::from_secs(60),
+        };
+        let alive = !self.shards.is_empty();
+        alive && self.submissions.iter().all(told) && self.carriers.iter().all(Carrier::is_quiet)
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.now
+    }
+}
+
+fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiRequest {
+    let head = RequestHead { method, path, query, content_type: Some(b"application/json") };
+    let endpoint = route(&head).unwrap();
+    let limits = CustomerLimits { max_text_chars: 1_600 };
+    parse(endpoint, &head, body, &limits, &UrlPolicy { allow_private: true }).unwrap()
+}

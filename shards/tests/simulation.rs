@@ -1,0 +1,158 @@
+//! Whole gateways in memory under a virtual clock, killed at any moment and started again from what
+//! their disks kept. One seed is one history. `POSTRIDER_SEEDS=from..to` chooses the seeds,
+//! `scripts/simulate.sh` runs more of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod sim {
+    pub mod carrier;
+    pub mod rng;
+    pub mod world;
+}
+
+use std::ops::Range;
+use std::time::Duration;
+
+use sim::world::{SHARDS, WINDOW, World};
+
+/// Longest a history may last: validity, grace, and room for retries of webhooks.
+const LIMIT: Duration = Duration::from_secs(80 * 3_600);
+
+/// Binds of both carriers on all shards.
+const BINDS: u64 = 2 * SHARDS as u64;
+
+struct Outcome {
+    history: u64,
+    events: u64,
+    messages: usize,
+    kills: u64,
+    duplicates: u64,
+}
+
+/// Runs one history to its end and checks every promise; the error says which one was broken.
+fn run(seed: u64) -> Result<Outcome, String> {
+    let mut world = World::new(seed);
+    while !world.is_done() && world.elapsed() < LIMIT && world.step() {}
+    let acknowledged: Vec<_> = world
+        .submissions
+        .iter()
+        .filter_map(|s| Some((s.number.clone(), s.text.clone(), *s.answer.as_ref()?.as_ref().ok()?)))
+        .collect();
+    for (number, text, id) in &acknowledged {
+        let status = world.look_up(*id).ok_or_else(|| format!("{id} was acknowledged and is lost"))?;
+        let told = world.told.get(&id.to_string());
+        match told.map(|statuses| statuses.iter().collect::<Vec<_>>()).as_deref() {
+            Some([only]) if **only == status => {}
+            other => return Err(format!("{id} is {status}; webhooks told {other:?}")),
+        }
+        if status == "delivered" {
+            let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
+            if arrived.as_ref() != Some(text) {
+                let view = world.view(*id);
+                return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {:?}", view.map(|v| v.timeline.iter().map(|e| format!("{} {} {:?} {:?} {:?}", e.at.0 % 1_000_000, e.event, e.part, e.carrier, e.detail)).collect::<Vec<_>>())));
+            }
+        }
+    }
+    let known = |number: &String| world.submissions.iter().any(|s| s.number == *number);
+    let mut duplicates = 0;
+    for carrier in &world.carriers {
+        if carrier.window_seen as u64 > WINDOW {
+            return Err(format!("{} unanswered in a window of {WINDOW}", carrier.window_seen));
+        }
+        for ((number, _), copies) in &carrier.taken {
+            if !known(number) {
+                return Err(format!("a ghost: nobody sent to {number}"));
+            }
+            duplicates += copies.len() as u64 - 1;
+        }
+    }
+    // In flight, plus one window of answers that were not yet durable, each at most a window.
+    // An answer that never comes is a resend of its own.
+    let silent: u64 = world.carriers.iter().map(|carrier| carrier.silent).sum();
+    let allowed = world.kills * 2 * WINDOW * BINDS + world.lost_binds * WINDOW + silent;
+    if duplicates > allowed {
+        return Err(format!("{duplicates} duplicates, {allowed} allowed"));
+    }
+    Ok(Outcome {
+        history: world.history(),
+        events: world.events,
+        messages: acknowledged.len(),
+        kills: world.kills,
+        duplicates,
+    })
+}
+
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("POSTRIDER_SEEDS") else { return 0..500 };
+    let (from, to) = text.split_once("..").expect("POSTRIDER_SEEDS is from..to");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
+/// The first seed that breaks a promise, with what it broke.
+fn first_broken(seeds: Range<u64>) -> Option<(u64, String)> {
+    for seed in seeds {
+        let result = std::panic::catch_unwind(|| run(seed));
+        match result {
+            Ok(Ok(_)) => {}
+            Ok(Err(broken)) => return Some((seed, broken)),
+            Err(_) => return Some((seed, "an assertion failed".to_owned())),
+        }
+    }
+    None
+}
+
+#[cfg(not(feature = "acknowledge-before-sync"))]
+#[test]
+fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
+    let (mut messages, mut events, mut kills, mut duplicates) = (0, 0, 0, 0);
+    for seed in seeds() {
+        match run(seed) {
+            Ok(outcome) => {
+                messages += outcome.messages;
+                events += outcome.events;
+                kills += outcome.kills;
+                duplicates += outcome.duplicates;
+            }
+            Err(broken) => panic!("seed {seed}: {broken}"),
+        }
+    }
+    println!(
+        "seeds {:?}: {messages} messages, {events} events, {kills} kills, {duplicates} duplicates",
+        seeds()
+    );
+    assert!(messages > 0 && kills > 0, "the histories tested nothing");
+}
+
+#[cfg(not(feature = "acknowledge-before-sync"))]
+#[test]
+fn the_same_seed_gives_the_same_history() {
+    for seed in [1, 17, 404] {
+        let (first, second) = (run(seed).unwrap(), run(seed).unwrap());
+        assert_eq!(first.history, second.history, "seed {seed}");
+        assert_eq!(first.events, second.events, "seed {seed}");
+    }
+    assert_ne!(run(1).unwrap().history, run(2).unwrap().history);
+}
+
+#[cfg(feature = "acknowledge-before-sync")]
+#[test]
+fn a_build_that_acknowledges_before_the_sync_is_caught() {
+    let Some((seed, broken)) = first_broken(seeds()) else {
+        panic!("500 seeds did not catch a build that acknowledges before the sync");
+    };
+    println!("caught by seed {seed}: {broken}");
+}
+
+#[cfg(not(feature = "acknowledge-before-sync"))]
+#[test]
+fn a_broken_seed_is_reported() {
+    assert_eq!(first_broken(0..3), None);
+}
