@@ -64,19 +64,8 @@ impl LogFile {
         let Write { segment, offset, blocks } = write;
         let len = blocks.len();
         let BufResult(result, blocks) = (&file).write_at(blocks, offset).await;
-        let path = || self.dir.join(segment.file_name());
-        let result = match result {
-            Ok(written) if written == len => Ok(()),
-            Ok(written) => Err(LogIoError {
-                kind: LogIoErrorKind::Io,
-                what: format!(
-                    "cannot write {}: only {written} of {len} bytes were taken",
-                    path().display()
-                ),
-                code: None,
-            }),
-            Err(error) => Err(log_error("write", &path(), &error)),
-        };
+        let path = self.dir.join(segment.file_name());
+        let result = whole(&path, result, len);
         (Write { segment, offset, blocks }, result)
     }
 
@@ -95,6 +84,22 @@ impl LogFile {
             before.close().await.ok();
         }
         Ok(file)
+    }
+}
+
+/// A write of `len` bytes is good when all were taken: a part of a batch is none.
+fn whole(path: &Path, written: io::Result<usize>, len: usize) -> Result<(), LogIoError> {
+    match written {
+        Ok(written) if written == len => Ok(()),
+        Ok(written) => Err(LogIoError {
+            kind: LogIoErrorKind::Io,
+            what: format!(
+                "cannot write {}: only {written} of {len} bytes were taken",
+                path.display()
+            ),
+            code: None,
+        }),
+        Err(error) => Err(log_error("write", path, &error)),
     }
 }
 
@@ -154,5 +159,28 @@ fn try_direct(path: &Path) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_write_is_an_error() {
+        let path = Path::new("seg");
+        assert_eq!(whole(path, Ok(8_192), 8_192), Ok(()));
+        for written in [0, 4_096, 8_191] {
+            let error = whole(path, Ok(written), 8_192).err();
+            assert_eq!(
+                error.map(|error| (error.kind, error.code)),
+                Some((LogIoErrorKind::Io, None))
+            );
+        }
+        let full = whole(path, Err(io::Error::from_raw_os_error(28)), 8_192).err();
+        assert_eq!(
+            full.map(|error| (error.kind, error.code)),
+            Some((LogIoErrorKind::Full, Some(28)))
+        );
     }
 }
