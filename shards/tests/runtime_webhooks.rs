@@ -1,6 +1,11 @@
 //! The webhook client against receivers on plain blocking sockets, well behaved and not.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 use std::{
     future::Future,
