@@ -3,8 +3,10 @@
 
 pub mod check;
 pub mod config_file;
+pub mod demo;
 mod lines;
 pub mod pdu;
 pub mod plan;
 pub mod receipt;
+pub mod serve;
 pub mod text;

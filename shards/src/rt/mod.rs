@@ -15,6 +15,7 @@ mod link;
 mod local;
 mod net;
 mod runtime;
+mod thread;
 
 pub use blocking::blocking;
 pub use clock::{Clock, ShardClock};
@@ -27,3 +28,4 @@ pub use runtime::{
     Driver, DriverKind, Runtime, RuntimeOptions, StartError, build, sleep, sleep_until, spawn,
     timeout,
 };
+pub use thread::thread;

@@ -1,0 +1,64 @@
+//! `postrider serve`: the gateway as a service. On the main thread.
+
+use std::path::PathBuf;
+
+use postrider_core::config::{Config, LogFormat};
+
+use super::config_file::{load, refuse};
+use super::lines::complain;
+use crate::control::signals;
+use crate::server::{Server, ServerOptions};
+use crate::{exit, logging, rt};
+
+/// Where the configuration is.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Serves until SIGTERM or SIGINT, then stops in order.
+pub fn run(args: &ServeArgs) -> i32 {
+    let config = match load(&args.config) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let json = config.server.log_format == LogFormat::Json;
+    let served = logging::init(json).and_then(|()| serve(config));
+    match served {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            exit::FAILED
+        }
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<()> {
+    announce(&config);
+    let server = Server::start(config, &ServerOptions::default())?;
+    signals(server.shutdown())?;
+    tracing::info!(
+        http = %server.http, admin = %server.admin, shards = server.shards, "the gateway is ready"
+    );
+    server.wait()?;
+    tracing::info!("stopped in order");
+    Ok(())
+}
+
+/// What an operator wants to know of the machine before anything else.
+fn announce(config: &Config) {
+    let facts = rt::facts();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        kernel = %facts.kernel,
+        driver = ?config.server.driver,
+        io_uring = %facts.uring_available.as_ref().map_or_else(String::as_str, |()| "available"),
+        memlock_soft = facts.memlock_soft,
+        memlock_hard = facts.memlock_hard,
+        cpus = ?facts.cpus,
+        data_dir = %config.server.data_dir.display(),
+        "starting"
+    );
+}

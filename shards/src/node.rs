@@ -1,0 +1,418 @@
+//! The driver of one shard: carries octets and time between the machine and its core's runtime, and
+//! decides nothing. One per core; it lives and dies on its thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::select;
+use postrider_core::clock::Now;
+use postrider_core::limits;
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::{Code, Problem};
+use postrider_http::request::ApiRequest;
+use postrider_storage::io::{FileDisk, LogFile};
+use postrider_storage::{LogIoError, Write};
+
+use crate::mesh_rings::Rings;
+use crate::rt::http::WebhookClient;
+use crate::rt::{
+    self, Doorbell, Link, Notify, Outbox, Sender, ShardClock, Stop, oneshot, sleep_until,
+};
+use crate::shard::{ApiResponse, BindIx, Op, Shard, WebhookPost};
+use crate::stats::{Counter, Histogram, Stats};
+
+/// One shard with everything that connects it to the world.
+pub struct Node {
+    shard: RefCell<Shard>,
+    clock: ShardClock,
+    stats: Arc<Stats>,
+    rings: RefCell<Rings>,
+    tickets: RefCell<HashMap<u64, Sender<ApiResponse>, ahash::RandomState>>,
+    next_ticket: Cell<u64>,
+    outboxes: RefCell<Vec<Option<Rc<Outbox>>>>,
+    webhooks: WebhookClient,
+    /// Something may be ready for the disk.
+    write: Notify,
+    /// The next deadline is earlier than the one slept for.
+    earlier: Notify,
+    sleeping_until: Cell<Option<Duration>>,
+    /// A chore of the log may be due.
+    chore: Notify,
+    drained: Cell<bool>,
+    /// Shards of the process that are still at work.
+    at_work: Arc<AtomicUsize>,
+    finished: Stop,
+}
+
+/// What a node is made from.
+pub struct NodeParts {
+    /// The machine, recovered.
+    pub shard: Shard,
+    /// The shard's clock.
+    pub clock: ShardClock,
+    /// Its counters.
+    pub stats: Arc<Stats>,
+    /// Its rings.
+    pub rings: Rings,
+    /// Its webhook connections.
+    pub webhooks: WebhookClient,
+    /// Shards still at work, over the process.
+    pub at_work: Arc<AtomicUsize>,
+}
+
+impl Node {
+    /// Puts a node together; nothing runs yet.
+    #[must_use]
+    pub fn new(parts: NodeParts) -> Rc<Self> {
+        Rc::new(Node {
+            shard: RefCell::new(parts.shard),
+            clock: parts.clock,
+            stats: parts.stats,
+            rings: RefCell::new(parts.rings),
+            tickets: RefCell::new(HashMap::default()),
+            next_ticket: Cell::new(1),
+            outboxes: RefCell::new(Vec::new()),
+            webhooks: parts.webhooks,
+            write: Notify::new(),
+            earlier: Notify::new(),
+            sleeping_until: Cell::new(None),
+            chore: Notify::new(),
+            drained: Cell::new(false),
+            at_work: parts.at_work,
+            finished: Stop::new(),
+        })
+    }
+
+    /// Monotonic and guarded wall time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Starts the shard's tasks; `log` says where its log is, `disk` does its chores.
+    pub fn start(self: &Rc<Self>, log: LogPlace, disk: FileDisk, segment_bytes: u64) {
+        rt::spawn(Rc::clone(self).write_log(log));
+        rt::spawn(Rc::clone(self).do_chores(disk, segment_bytes));
+        rt::spawn(Rc::clone(self).keep_time());
+        rt::spawn(Rc::clone(self).read_rings());
+        rt::spawn(Rc::clone(self).publish());
+        self.with(|shard, now| shard.start(now));
+    }
+
+    /// Gives the machine one input, then does what it asks.
+    fn with<R>(self: &Rc<Self>, input: impl FnOnce(&mut Shard, Now) -> R) -> R {
+        let started = self.now();
+        let result = input(&mut self.shard.borrow_mut(), started);
+        self.do_ops();
+        let taken = self.now().mono.saturating_sub(started.mono);
+        self.stats.observe(Histogram::Turn, taken);
+        result
+    }
+
+    fn do_ops(self: &Rc<Self>) {
+        loop {
+            let op = self.shard.borrow_mut().poll_op();
+            let Some(op) = op else { break };
+            self.do_op(op);
+        }
+        self.rings.borrow_mut().ring_bells();
+        self.write.notify_one();
+        let next = self.shard.borrow().poll_timeout();
+        let earlier = match (next, self.sleeping_until.get()) {
+            (Some(next), Some(slept_for)) => next < slept_for,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if earlier {
+            self.earlier.notify_one();
+        }
+    }
+
+    fn do_op(self: &Rc<Self>, op: Op) {
+        match op {
+            Op::Answer { ticket, response } => {
+                let waiting = self.tickets.borrow_mut().remove(&ticket);
+                if let Some(waiting) = waiting {
+                    // The customer may have gone; the message is accepted all the same.
+                    drop(waiting.send(response));
+                }
+            }
+            Op::Mesh { to, message } => self.rings.borrow_mut().send(to, message),
+            Op::Connect(bind) => rt::spawn(Rc::clone(self).connect(bind)),
+            Op::Flush(bind) => self.flush(bind),
+            Op::Close(bind) => self.close(bind),
+            Op::Webhook(post) => rt::spawn(Rc::clone(self).post(*post)),
+            Op::Drained => self.drained(),
+        }
+    }
+
+    /// Asks the machine on behalf of a customer and waits for its answer.
+    pub async fn ask(self: &Rc<Self>, customer: CustomerIx, request: ApiRequest) -> ApiResponse {
+        let ticket = self.next_ticket.get();
+        self.next_ticket.set(ticket + 1);
+        let (sender, receiver) = oneshot();
+        self.tickets.borrow_mut().insert(ticket, sender);
+        self.with(|shard, now| shard.handle_api(now, ticket, customer, request));
+        match receiver.await {
+            Some(response) => response,
+            None => {
+                let problem = Problem::new(Code::ShuttingDown, "the gateway is shutting down");
+                ApiResponse::Problem(problem.after(1))
+            }
+        }
+    }
+
+    // --- binds ---
+
+    async fn connect(self: Rc<Self>, bind: BindIx) {
+        let address = self.shard.borrow().bind_address(bind).map(str::to_owned);
+        let stream = match address {
+            Some(address) => connect_to(&address).await,
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        match stream {
+            Ok(stream) => self.carry(bind, stream).await,
+            Err(error) => tracing::debug!(bind, %error, "connect failed"),
+        }
+        self.set_outbox(bind, None);
+        self.with(|shard, now| shard.handle_bind_closed(now, bind));
+    }
+
+    /// Carries a bind's octets until the connection ends.
+    async fn carry(self: &Rc<Self>, bind: BindIx, stream: rt::TcpStream) {
+        let outbox = Outbox::new();
+        self.set_outbox(bind, Some(Rc::clone(&outbox)));
+        let node = Rc::clone(self);
+        let on_bytes = move |octets: &[u8]| {
+            node.with(|shard, now| shard.handle_bind_bytes(now, bind, octets));
+            true
+        };
+        self.with(|shard, now| shard.handle_bind_connected(now, bind));
+        let end = Link::run(stream, on_bytes, outbox).await;
+        tracing::info!(shard = self.shard.borrow().id().0, bind, %end, "bind's connection ended");
+    }
+
+    fn set_outbox(&self, bind: BindIx, outbox: Option<Rc<Outbox>>) {
+        let mut outboxes = self.outboxes.borrow_mut();
+        if outboxes.len() <= bind {
+            outboxes.resize(bind + 1, None);
+        }
+        if let Some(slot) = outboxes.get_mut(bind) {
+            *slot = outbox;
+        }
+    }
+
+    fn outbox(&self, bind: BindIx) -> Option<Rc<Outbox>> {
+        self.outboxes.borrow().get(bind).cloned().flatten()
+    }
+
+    fn flush(&self, bind: BindIx) {
+        if let Some(outbox) = self.outbox(bind) {
+            outbox.push_with(|out| self.shard.borrow_mut().take_bind_output(bind, out));
+        }
+    }
+
+    fn close(&self, bind: BindIx) {
+        if let Some(outbox) = self.outbox(bind) {
+            outbox.push_with(|out| self.shard.borrow_mut().take_bind_output(bind, out));
+            outbox.close_after_flush();
+        }
+    }
+
+    // --- webhooks ---
+
+    async fn post(self: Rc<Self>, post: WebhookPost) {
+        let started = self.now().mono;
+        let answer = self.webhooks.post(&post.target, &post.headers, post.body).await;
+        self.stats.observe(Histogram::Webhook, self.now().mono.saturating_sub(started));
+        let retry_after = answer.as_ref().ok().and_then(|answer| answer.retry_after);
+        let status = answer.map(|answer| answer.status);
+        self.with(|shard, now| {
+            shard.handle_webhook_result(now, post.sequence, status, retry_after);
+        });
+    }
+
+    // --- log ---
+
+    /// The one writer of the log: one batch at a time, whatever has gathered meanwhile.
+    async fn write_log(self: Rc<Self>, log: LogPlace) {
+        let mut file = None;
+        loop {
+            let write = {
+                let now = self.now();
+                self.shard.borrow_mut().poll_write(now)
+            };
+            let Some(write) = write else {
+                self.write.notified().await;
+                continue;
+            };
+            let started = self.now().mono;
+            let (write, result) = log.write(&mut file, write).await;
+            self.stats.observe(Histogram::Commit, self.now().mono.saturating_sub(started));
+            self.with(|shard, now| shard.handle_written(now, write, result));
+            self.stop_if_poisoned();
+            self.chore.notify_one();
+        }
+    }
+
+    /// An I/O error on the log is final: restart is the repair.
+    fn stop_if_poisoned(&self) {
+        let shard = self.shard.borrow();
+        if let Some(error) = shard.poisoned() {
+            tracing::error!(shard = shard.id().0, %error, "the log failed; stopping");
+            std::process::exit(crate::exit::LOG_FAILED);
+        }
+    }
+
+    /// Prepares and recycles segments on a helper thread, never on the hot path.
+    async fn do_chores(self: Rc<Self>, disk: FileDisk, segment_bytes: u64) {
+        let mut disk = Some(disk);
+        loop {
+            let chore = self.shard.borrow_mut().poll_chore();
+            let (Some(chore), Some(mut own)) = (chore, disk.take()) else {
+                self.chore.notified().await;
+                continue;
+            };
+            let (own, result) = rt::blocking(move || {
+                let result = chore.run(&mut own, segment_bytes);
+                (own, result)
+            })
+            .await;
+            disk = Some(own);
+            self.with(|shard, now| shard.handle_chore(now, chore, result));
+            self.stop_if_poisoned();
+        }
+    }
+
+    // --- time ---
+
+    /// The one timer of the shard.
+    async fn keep_time(self: Rc<Self>) {
+        loop {
+            let next = self.shard.borrow().poll_timeout();
+            self.sleeping_until.set(next);
+            match next {
+                Some(deadline) if deadline <= self.now().mono => {
+                    self.with(|shard, now| shard.handle_timeout(now));
+                    self.chore.notify_one();
+                    // Nothing of ours needs more than a tick's precision.
+                    rt::sleep(limits::TICK).await;
+                }
+                Some(deadline) => {
+                    let clock = self.clock.clock();
+                    let sleep = sleep_until(deadline, &clock);
+                    select(pin!(sleep), pin!(self.earlier.notified())).await;
+                }
+                None => self.earlier.notified().await,
+            }
+        }
+    }
+
+    // --- other shards ---
+
+    /// The one task that reads this shard's rings.
+    async fn read_rings(self: Rc<Self>) {
+        let bell: Arc<Doorbell> = self.rings.borrow().bell();
+        loop {
+            bell.wait(|| self.rings.borrow().has_work()).await;
+            self.stats.inc(Counter::Wakeups);
+            let mut left = limits::MESH_PER_TURN;
+            loop {
+                let received = self.rings.borrow_mut().receive();
+                let Some((from, message)) = received else { break };
+                self.with(|shard, now| shard.handle_mesh(now, from, message));
+                left -= 1;
+                if left == 0 {
+                    self.stats.inc(Counter::TurnBudgetSpent);
+                    left = limits::MESH_PER_TURN;
+                    rt::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// Gauges and the heartbeat, a few times a second.
+    async fn publish(self: Rc<Self>) {
+        let bell = self.rings.borrow().bell();
+        let mut spun = Duration::ZERO;
+        loop {
+            self.shard.borrow().publish();
+            let total = bell.spun();
+            let fresh = u64::try_from(total.saturating_sub(spun).as_micros()).unwrap_or(0);
+            self.stats.add(Counter::SpinMicros, fresh);
+            spun = total;
+            self.stats.beat(self.now().mono);
+            rt::sleep(limits::PUBLISH_EVERY).await;
+        }
+    }
+
+    // --- stop ---
+
+    /// Begins a graceful stop.
+    pub fn drain(self: &Rc<Self>) {
+        self.with(|shard, now| shard.handle_drain(now));
+    }
+
+    fn drained(&self) {
+        if !self.drained.replace(true) {
+            self.at_work.fetch_sub(1, Ordering::SeqCst);
+            self.finished.stop();
+        }
+    }
+
+    /// Waits until every shard of the process is done: until then this one still answers them.
+    pub async fn until_all_drained(&self) {
+        self.finished.stopped().await;
+        while self.at_work.load(Ordering::SeqCst) > 0 {
+            rt::sleep(limits::TICK).await;
+        }
+    }
+}
+
+/// Where a shard's log lies.
+pub struct LogPlace {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Past the page cache, where the file system can.
+    pub direct: bool,
+}
+
+impl LogPlace {
+    /// Writes one batch; the first one opens the file.
+    async fn write(
+        &self,
+        file: &mut Option<LogFile>,
+        write: Write,
+    ) -> (Write, Result<(), LogIoError>) {
+        let open = match file {
+            Some(open) => open,
+            None => match LogFile::open(&self.dir, write.segment, self.direct).await {
+                Ok(opened) => file.insert(opened),
+                Err(error) => return (write, Err(error)),
+            },
+        };
+        open.write(write).await
+    }
+}
+
+async fn connect_to(address: &str) -> std::io::Result<rt::TcpStream> {
+    let (host, port) = address.rsplit_once(':').ok_or(std::io::ErrorKind::InvalidInput)?;
+    let port = port.parse().map_err(|_| std::io::ErrorKind::InvalidInput)?;
+    let limit = limits::CONNECT_LIMIT;
+    let found = rt::timeout(limit, rt::resolve(host, port)).await;
+    let addresses = found.unwrap_or_else(|| Err(std::io::ErrorKind::TimedOut.into()))?;
+    let mut last = std::io::ErrorKind::NotFound.into();
+    for address in addresses {
+        match rt::connect(address, limit).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

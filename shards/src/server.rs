@@ -1,0 +1,440 @@
+//! Puts a gateway together from its configuration: data directory, names, rings, one thread per
+//! shard, the control thread. Runs on the main thread; nothing here is on a message's path.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use postrider_core::config::{Config, Driver, Plan, StoreConfig};
+use postrider_core::id::IdCipher;
+use postrider_core::limits;
+use postrider_core::place::{Placement, ShardId};
+use postrider_core::route::RouteTable;
+use postrider_http::url_guard::UrlPolicy;
+use postrider_storage::io::{DataDir, FileDisk, probe};
+use postrider_storage::{LogConfig, NameKind, Recovery};
+
+use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState, Shutdown};
+use crate::edge::Edge;
+use crate::mesh_rings::Rings;
+use crate::node::{LogPlace, Node, NodeParts};
+use crate::rt::http::{ClientLimits, HttpLimits, WebhookClient, serve_connection};
+use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
+use crate::shard::{Numbers, Shard, ShardParts, Shared};
+use crate::stats::{BindLabel, Counter, Stats};
+
+/// What differs between a service and a demonstration.
+pub struct ServerOptions {
+    /// First delay of a bind's back-off; doubles up to a minute.
+    pub reconnect_first: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions { reconnect_first: limits::RECONNECT_FIRST }
+    }
+}
+
+/// A running gateway.
+pub struct Server {
+    /// Where it serves HTTP.
+    pub http: SocketAddr,
+    /// Where it serves metrics and health.
+    pub admin: SocketAddr,
+    /// How many shards run.
+    pub shards: u16,
+    stats: Vec<Arc<Stats>>,
+    shutdown: Arc<Shutdown>,
+    threads: Vec<std::thread::JoinHandle<Result<()>>>,
+    control: ControlHandle,
+    /// Keeps the data directory's lock.
+    dir: DataDir,
+}
+
+/// What one shard's thread says when it is ready.
+struct Started {
+    shard: ShardId,
+    report: String,
+}
+
+/// What is the same for every shard's thread.
+struct Process {
+    shared: Arc<Shared>,
+    plan: Plan,
+    shutdown: Arc<Shutdown>,
+    readiness: Arc<Readiness>,
+    at_work: Arc<AtomicUsize>,
+    clock: Clock,
+    cpus: Vec<usize>,
+    http: SocketAddr,
+    reconnect_first: Duration,
+    ready: mpsc::Sender<Result<Started>>,
+}
+
+/// What one shard's thread is given.
+struct ShardSetup {
+    id: ShardId,
+    shared: Arc<Shared>,
+    stats: Arc<Stats>,
+    binds: Vec<u16>,
+    rings: Rings,
+    bell: Arc<Doorbell>,
+    shutdown: Arc<Shutdown>,
+    readiness: Arc<Readiness>,
+    at_work: Arc<AtomicUsize>,
+    clock: Clock,
+    cpu: Option<usize>,
+    dir: PathBuf,
+    http: SocketAddr,
+    reconnect_first: Duration,
+    ready: mpsc::Sender<Result<Started>>,
+}
+
+type ShardThread = std::thread::JoinHandle<Result<()>>;
+
+impl Process {
+    fn start_shards(&self, stats: &[Arc<Stats>], dir: &DataDir) -> Result<Vec<ShardThread>> {
+        let server = &self.shared.config.server;
+        let policy = if server.spin { DrainPolicy::default() } else { DrainPolicy::sleeping() };
+        let rings = Rings::all(self.plan.shard_count(), policy);
+        let mut threads = Vec::new();
+        for ((rings, stats), id) in rings.into_iter().zip(stats).zip(0u16..) {
+            let bell = Doorbell::new(DrainPolicy::sleeping());
+            let ringer = Arc::clone(&bell);
+            self.shutdown.ring_also(Arc::new(move || ringer.ring()));
+            let setup = ShardSetup {
+                id: ShardId(id),
+                shared: Arc::clone(&self.shared),
+                stats: Arc::clone(stats),
+                binds: self.plan.binds_on(ShardId(id)),
+                rings,
+                bell,
+                shutdown: Arc::clone(&self.shutdown),
+                readiness: Arc::clone(&self.readiness),
+                at_work: Arc::clone(&self.at_work),
+                clock: self.clock,
+                cpu: pinned_cpu(server.pin, &self.cpus, id),
+                dir: dir.shard_dir(id),
+                http: self.http,
+                reconnect_first: self.reconnect_first,
+                ready: self.ready.clone(),
+            };
+            threads.push(rt::thread(&format!("shard-{id}"), move || run_shard(setup))?);
+        }
+        Ok(threads)
+    }
+}
+
+impl Server {
+    /// Starts the gateway; returns once every shard has recovered and listens.
+    ///
+    /// # Errors
+    /// Everything that keeps a gateway from starting, with what to do about it.
+    pub fn start(config: Config, options: &ServerOptions) -> Result<Server> {
+        let facts = rt::facts();
+        rt::raise_memlock();
+        let cores = u16::try_from(facts.cpus.len()).unwrap_or(u16::MAX);
+        let plan = Plan::new(&config, cores).map_err(|errors| anyhow!("{errors}"))?;
+        let shards = plan.shard_count();
+        let (shared, dir) = open_data(config, shards)?;
+        let clock = Clock::start();
+        let stats: Vec<Arc<Stats>> = (0..shards)
+            .map(|id| Arc::new(Stats::with_binds(labels(&shared, &plan, ShardId(id)))))
+            .collect();
+        let readiness = Arc::new(Readiness::new(usize::from(shards)));
+        let control = start_control(&shared, &stats, &readiness, &facts, clock)?;
+        let (http, held) = reserve_port(shared.config.server.listen)?;
+        let shutdown = Shutdown::new(Vec::new());
+        let draining = Arc::clone(&readiness);
+        shutdown.ring_also(Arc::new(move || draining.set_draining()));
+        let (ready, started) = mpsc::channel();
+        let process = Process {
+            shared,
+            plan,
+            shutdown: Arc::clone(&shutdown),
+            readiness,
+            at_work: Arc::new(AtomicUsize::new(usize::from(shards))),
+            clock,
+            cpus: facts.cpus,
+            http,
+            reconnect_first: options.reconnect_first,
+            ready,
+        };
+        let threads = process.start_shards(&stats, &dir)?;
+        drop(process);
+        await_shards(&started, shards)?;
+        drop(held);
+        let admin = control.local_addr();
+        Ok(Server { http, admin, shards, stats, shutdown, threads, control, dir })
+    }
+
+    /// The counters of every shard.
+    #[must_use]
+    pub fn stats(&self) -> &[Arc<Stats>] {
+        &self.stats
+    }
+
+    /// What stops it, for signal handlers.
+    #[must_use]
+    pub fn shutdown(&self) -> Arc<Shutdown> {
+        Arc::clone(&self.shutdown)
+    }
+
+    /// Waits until every shard has stopped.
+    ///
+    /// # Errors
+    /// What a shard could not do.
+    pub fn wait(self) -> Result<()> {
+        for thread in self.threads {
+            match thread.join() {
+                Ok(result) => result?,
+                Err(_) => bail!("a shard's thread panicked"),
+            }
+        }
+        self.control.stop();
+        drop(self.dir);
+        Ok(())
+    }
+}
+
+/// Waits for every shard's word and says what it recovered.
+fn await_shards(started: &mpsc::Receiver<Result<Started>>, shards: u16) -> Result<()> {
+    for _ in 0..shards {
+        let started = started.recv().context("a shard's thread ended before it was ready")?;
+        let Started { shard, report } = started?;
+        tracing::info!(shard = shard.0, "{report}");
+    }
+    Ok(())
+}
+
+fn start_control(
+    shared: &Shared,
+    stats: &[Arc<Stats>],
+    readiness: &Arc<Readiness>,
+    facts: &rt::Facts,
+    clock: Clock,
+) -> Result<ControlHandle> {
+    let driver = match (shared.config.server.driver, &facts.uring_available) {
+        (Driver::Poll, _) | (Driver::Auto, Err(_)) => "poll",
+        (Driver::Uring, _) | (Driver::Auto, Ok(())) => "io_uring",
+    };
+    let facts = ControlFacts {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: facts.kernel.clone(),
+        drivers: vec![driver.to_owned(); stats.len()],
+        started_unix_ms: clock.wall_raw().0,
+        now: Arc::new(move || clock.mono()),
+    };
+    let listen = shared.config.server.admin_listen;
+    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness))
+}
+
+/// Opens the data directory and makes what every shard reads.
+fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
+    let path = config.server.data_dir.clone();
+    let dir = DataDir::open(&path, shards)?;
+    let mut names = dir.read_names()?;
+    let carriers = config.carriers.iter();
+    let carriers = carriers.map(|own| names.assign(NameKind::Carrier, &own.name)).collect();
+    let customers = config.customers.iter();
+    let customers = customers.map(|own| names.assign(NameKind::Customer, &own.name)).collect();
+    dir.write_names(&names)?;
+    let shared = Shared {
+        routes: RouteTable::new(&config.routes),
+        placement: Placement::new(dir.placement_key(), shards),
+        cipher: IdCipher::new(dir.id_key(), None),
+        numbers: Numbers { carriers, customers },
+        config,
+    };
+    Ok((Arc::new(shared), dir))
+}
+
+/// Finds the port when the system is to choose it, and holds it until the shards have it.
+fn reserve_port(listen: SocketAddr) -> Result<(SocketAddr, Option<rt::Listener>)> {
+    if listen.port() != 0 {
+        return Ok((listen, None));
+    }
+    let held = rt::listen(listen, true)?;
+    Ok((held.local_addr()?, Some(held)))
+}
+
+/// The binds of one shard by name; a carrier's binds are numbered over all shards.
+fn labels(shared: &Shared, plan: &Plan, shard: ShardId) -> Vec<BindLabel> {
+    let before = |carrier: usize| -> u16 {
+        let earlier = (0..shard.0).map(|id| plan.binds_on(ShardId(id)).get(carrier).copied());
+        earlier.flatten().sum()
+    };
+    let counts = plan.binds_on(shard);
+    let carriers = shared.config.carriers.iter().zip(counts).enumerate();
+    carriers
+        .flat_map(|(index, (carrier, count))| {
+            let first = before(index);
+            (first..first + count)
+                .map(|bind| BindLabel { carrier: carrier.name.clone(), bind: u32::from(bind) })
+        })
+        .collect()
+}
+
+fn pinned_cpu(pin: bool, cpus: &[usize], shard: u16) -> Option<usize> {
+    if !pin || cpus.is_empty() {
+        return None;
+    }
+    cpus.get(usize::from(shard) % cpus.len()).copied()
+}
+
+/// The life of one shard's thread.
+fn run_shard(setup: ShardSetup) -> Result<()> {
+    let options = RuntimeOptions {
+        driver: setup.shared.config.server.driver,
+        cpu: setup.cpu,
+        ..RuntimeOptions::default()
+    };
+    let built = rt::build(&options);
+    let (runtime, kind) = match built {
+        Ok(built) => built,
+        Err(error) => {
+            drop(setup.ready.send(Err(anyhow!("{} cannot start: {error}", setup.id))));
+            return Ok(());
+        }
+    };
+    let fallback = runtime.fallback_reason().map(|reason| format!(" ({reason})"));
+    let driver = format!("{kind}{}", fallback.unwrap_or_default());
+    let ready = setup.ready.clone();
+    let result = serve_shard(&runtime, setup, &driver);
+    if let Err(error) = result {
+        drop(ready.send(Err(error)));
+    }
+    Ok(())
+}
+
+fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()> {
+    let ShardSetup { id, shared, stats, rings, bell, shutdown, readiness, at_work, .. } = setup;
+    let store = shared.config.store.clone();
+    let index = usize::from(id.0);
+    readiness.set(index, ShardState::Recovering);
+    let parts = ShardParts {
+        id,
+        shared: Arc::clone(&shared),
+        stats: Arc::clone(&stats),
+        binds: setup.binds,
+        seed: setup.clock.wall_raw().0 ^ u64::from(id.0) << 48,
+        reconnect_first: setup.reconnect_first,
+    };
+    let prefix = format!("{:x}{:x}", id.0, setup.clock.wall_raw().0);
+    let clock = ShardClock::new(setup.clock);
+    let mut disk = FileDisk::new(&setup.dir, store.direct);
+    let (mut shard, recovery) = Shard::open(parts, &mut disk, log_config(id, &store), clock.now())?;
+    // Segments for the first batches, before anybody waits for them.
+    while let Some(chore) = shard.poll_chore() {
+        let result = chore.run(&mut disk, store.segment_bytes);
+        let full = result.is_err();
+        shard.handle_chore(clock.now(), chore, result);
+        if full {
+            break;
+        }
+    }
+    let report = report(&shard, &recovery, driver, &setup.dir)?;
+    runtime.block_on(async move {
+        let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };
+        let webhooks = WebhookClient::new(client_limits(&shared), policy);
+        let parts = NodeParts { shard, clock, stats: Arc::clone(&stats), rings, webhooks, at_work };
+        let node = Node::new(parts);
+        let listener = rt::listen(setup.http, true)
+            .with_context(|| format!("cannot listen on {}", setup.http))?;
+        let log = LogPlace { dir: setup.dir, direct: store.direct };
+        node.start(log, disk, store.segment_bytes);
+        let edge = Rc::new(Edge::new(Rc::clone(&node), shared, Arc::clone(&stats), prefix));
+        let quit = Stop::new();
+        rt::spawn(await_stop(bell, shutdown, Rc::clone(&node), quit.clone()));
+        readiness.set_ready(index);
+        drop(setup.ready.send(Ok(Started { shard: id, report })));
+        serve_http(listener, edge, stats, quit).await?;
+        readiness.set(index, ShardState::Draining);
+        node.until_all_drained().await;
+        readiness.set(index, ShardState::Stopped);
+        Ok(())
+    })
+}
+
+fn log_config(id: ShardId, store: &StoreConfig) -> LogConfig {
+    LogConfig {
+        shard: id.0,
+        segment_bytes: store.segment_bytes,
+        max_segments: store.max_segments,
+        spare_segments: limits::SPARE_SEGMENTS,
+        preferred_batch: limits::PREFERRED_BATCH,
+        max_batch: limits::MAX_BATCH,
+        lazy: limits::LAZY_COMMIT,
+    }
+}
+
+/// What an operator reads when a shard is ready.
+fn report(shard: &Shard, recovery: &Recovery, driver: &str, dir: &Path) -> Result<String> {
+    let probe = probe(dir)?;
+    let direct = if probe.direct { "O_DIRECT" } else { "no O_DIRECT here, buffered with O_DSYNC" };
+    let open = shard.open_messages();
+    let Recovery { records, cut_bytes, clean, .. } = recovery;
+    let stop = if *clean { "stopped in order" } else { "not stopped in order" };
+    let mut report = format!(
+        "driver {driver}, log {direct}, {records} records replayed, {open} messages open, \
+         {cut_bytes} bytes of a torn tail cut, {stop}"
+    );
+    for (file, offset, why) in &recovery.quarantined {
+        report.push_str(&format!("; {file} is damaged at byte {offset} ({why}), passed over"));
+    }
+    Ok(report)
+}
+
+async fn await_stop(bell: Arc<Doorbell>, shutdown: Arc<Shutdown>, node: Rc<Node>, quit: Stop) {
+    while !shutdown.is_asked() {
+        bell.wait(|| shutdown.is_asked()).await;
+    }
+    quit.stop();
+    node.drain();
+}
+
+/// Accepts connections until `quit`.
+async fn serve_http(
+    listener: rt::Listener,
+    edge: Rc<Edge>,
+    stats: Arc<Stats>,
+    quit: Stop,
+) -> Result<()> {
+    let limits = Rc::new(HttpLimits::default());
+    let handler = Rc::new(move |request| {
+        let edge = Rc::clone(&edge);
+        async move { edge.answer(request).await }
+    });
+    let open = Rc::new(std::cell::Cell::new(0usize));
+    let shutdown = quit.clone();
+    let on_accept = move |stream, _peer| {
+        if open.get() >= limits::HTTP_CONNECTIONS_PER_SHARD {
+            stats.inc(Counter::HttpConnectionsRefused);
+            return;
+        }
+        stats.inc(Counter::HttpConnections);
+        open.set(open.get() + 1);
+        let (limits, handler) = (Rc::clone(&limits), Rc::clone(&handler));
+        let (open, shutdown) = (Rc::clone(&open), shutdown.clone());
+        rt::spawn(async move {
+            let end = serve_connection(stream, &limits, handler, &shutdown).await;
+            tracing::trace!(?end, "connection ended");
+            open.set(open.get() - 1);
+        });
+    };
+    listener.accept_loop(on_accept, &quit).await?;
+    Ok(())
+}
+
+fn client_limits(shared: &Shared) -> ClientLimits {
+    ClientLimits {
+        timeout: shared.config.webhooks.timeout,
+        connections_per_endpoint: shared.config.webhooks.connections_per_endpoint,
+        ..ClientLimits::default()
+    }
+}
