@@ -184,8 +184,7 @@ fn senders_that_are_none() {
 #[test]
 fn texts_that_cannot_be_sent() {
     check_values("body", "body_empty", &["\"\""]);
-    let controls =
-        ["\"a\\u0000b\"", "\"\\u0007\"", "\"\\u001b[0m\"", "\"\\f\"", "\"\\u007f\"", "\"\\u0085\""];
+    let controls = ["\"a\\u0000b\"", "\"\\u0007\"", "\"\\u001b[0m\"", "\"\\u007f\""];
     check_values("body", "invalid_body", &controls);
     // The limit of the test's customer is 1,600 characters, however long they are.
     for c in ["a", "é", "€", "😀"] {
@@ -290,8 +289,20 @@ fn paths_and_methods() {
         ("GET", "/api/v1/messages/1", 400, "invalid_message_id", None),
         ("GET", "/api/v1/messages/..", 400, "invalid_message_id", None),
         ("GET", &format!("/api/v1/messages/{ID}0"), 400, "invalid_message_id", None),
-        ("GET", &format!("/api/v1/messages/{}", ID.replace('-', "")), 400, "invalid_message_id", None),
-        ("GET", &format!("/api/v1/messages/{}", ID.replace('0', "g")), 400, "invalid_message_id", None),
+        (
+            "GET",
+            &format!("/api/v1/messages/{}", ID.replace('-', "")),
+            400,
+            "invalid_message_id",
+            None,
+        ),
+        (
+            "GET",
+            &format!("/api/v1/messages/{}", ID.replace('0', "g")),
+            400,
+            "invalid_message_id",
+            None,
+        ),
         ("GET", &format!("/api/v1/messages/%30{}", &ID[1..]), 400, "invalid_message_id", None),
     ] {
         let problem = refusal(request(method, path, None, None, b""));

@@ -119,8 +119,8 @@ fn body_of(request: &HttpRequest) -> Result<&[u8], Problem> {
 }
 
 fn render(response: ApiResponse, request_id: String) -> HttpResponse {
-    let ok = |status: u16, body: Vec<u8>, location: Option<String>, request_id: String| {
-        HttpResponse {
+    let ok =
+        |status: u16, body: Vec<u8>, location: Option<String>, request_id: String| HttpResponse {
             status,
             content_type: JSON,
             retry_after: None,
@@ -129,8 +129,7 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
             request_id,
             body,
             close: false,
-        }
-    };
+        };
     match response {
         ApiResponse::Accepted(accepted) => {
             let body = accepted_json(accepted.id, accepted.parts, accepted.encoding);
@@ -138,9 +137,7 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
             ok(202, body, location, request_id)
         }
         ApiResponse::Message(view) => ok(200, message_json(&view), None, request_id),
-        ApiResponse::Page { items, next } => {
-            ok(200, list_json(&items, next), None, request_id)
-        }
+        ApiResponse::Page { items, next } => ok(200, list_json(&items, next), None, request_id),
         ApiResponse::Problem(problem) => HttpResponse {
             status: problem.status(),
             content_type: PROBLEM,

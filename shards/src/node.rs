@@ -272,19 +272,19 @@ impl Node {
 
     /// Prepares and recycles segments on a helper thread, never on the hot path.
     async fn do_chores(self: Rc<Self>, disk: FileDisk, segment_bytes: u64) {
-        let mut disk = Some(disk);
+        let mut disk = disk;
         loop {
             let chore = self.shard.borrow_mut().poll_chore();
-            let (Some(chore), Some(mut own)) = (chore, disk.take()) else {
+            let Some(chore) = chore else {
                 self.chore.notified().await;
                 continue;
             };
             let (own, result) = rt::blocking(move || {
-                let result = chore.run(&mut own, segment_bytes);
-                (own, result)
+                let result = chore.run(&mut disk, segment_bytes);
+                (disk, result)
             })
             .await;
-            disk = Some(own);
+            disk = own;
             self.with(|shard, now| shard.handle_chore(now, chore, result));
             self.stop_if_poisoned();
         }

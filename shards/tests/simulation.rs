@@ -44,10 +44,13 @@ fn run(seed: u64) -> Result<Outcome, String> {
     let acknowledged: Vec<_> = world
         .submissions
         .iter()
-        .filter_map(|s| Some((s.number.clone(), s.text.clone(), *s.answer.as_ref()?.as_ref().ok()?)))
+        .filter_map(|s| {
+            Some((s.number.clone(), s.text.clone(), *s.answer.as_ref()?.as_ref().ok()?))
+        })
         .collect();
     for (number, text, id) in &acknowledged {
-        let status = world.look_up(*id).ok_or_else(|| format!("{id} was acknowledged and is lost"))?;
+        let status =
+            world.look_up(*id).ok_or_else(|| format!("{id} was acknowledged and is lost"))?;
         let told = world.told.get(&id.to_string());
         match told.map(|statuses| statuses.iter().collect::<Vec<_>>()).as_deref() {
             Some([only]) if **only == status => {}
@@ -57,7 +60,21 @@ fn run(seed: u64) -> Result<Outcome, String> {
             let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
             if arrived.as_ref() != Some(text) {
                 let view = world.view(*id);
-                return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {:?}", view.map(|v| v.timeline.iter().map(|e| format!("{} {} {:?} {:?} {:?}", e.at.0 % 1_000_000, e.event, e.part, e.carrier, e.detail)).collect::<Vec<_>>())));
+                return Err(format!(
+                    "{id}: sent {text:?}, arrived {arrived:?}; {:?}",
+                    view.map(|v| v
+                        .timeline
+                        .iter()
+                        .map(|e| format!(
+                            "{} {} {:?} {:?} {:?}",
+                            e.at.0 % 1_000_000,
+                            e.event,
+                            e.part,
+                            e.carrier,
+                            e.detail
+                        ))
+                        .collect::<Vec<_>>())
+                ));
             }
         }
     }

@@ -120,10 +120,11 @@ fn check_text(text: &str, limits: &CustomerLimits) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Line feed, carriage return and tab are text; the other C0 and C1 controls are shown by no
-/// handset, and NUL ends a text early in some networks.
+/// Line feed, carriage return, tab and form feed are text; the other C0 controls and DEL are shown
+/// by no handset, and NUL ends a text early in some networks. C1 controls pass: real texts hold
+/// them where Windows-1252 quotes were read as Latin-1.
 fn is_refused_control(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+    c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}')
 }
 
 /// Alphabet and number of parts. Counted with the 8-bit reference; a carrier that wants the 16-bit

@@ -44,7 +44,10 @@ impl Shard {
             self.request(owner, call, Request::Submit { customer, submission });
         } else {
             self.stats.inc(Counter::MeshRefused);
-            self.answer(ticket, ApiResponse::Problem(Problem::overloaded(1).because("the owner is busy")));
+            self.answer(
+                ticket,
+                ApiResponse::Problem(Problem::overloaded(1).because("the owner is busy")),
+            );
         }
     }
 
@@ -140,7 +143,13 @@ impl Shard {
     }
 
     /// The accepted record is on disk.
-    pub(super) fn accepted(&mut self, now: Now, sequence: u64, to: ReplyTo, spent: Box<Submission>) {
+    pub(super) fn accepted(
+        &mut self,
+        now: Now,
+        sequence: u64,
+        to: ReplyTo,
+        spent: Box<Submission>,
+    ) {
         let Some(message) = self.table.publish(sequence) else {
             panic!("an accepted message vanished before its answer");
         };

@@ -145,7 +145,8 @@ mod tests {
             }
         }
         for (index, first) in sent.iter().enumerate() {
-            let second = sent.iter().skip(index).filter(|at| **at <= *first + Duration::from_secs(1));
+            let second =
+                sent.iter().skip(index).filter(|at| **at <= *first + Duration::from_secs(1));
             assert!(second.count() <= 7, "more than 7 within a second of {first:?}");
         }
         assert!(sent.len() >= 34, "{} parts in five seconds at 7 a second", sent.len());

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use postrider_storage::{Log, Lsn, Urgency};
 use postrider_storage::Record;
+use postrider_storage::{Log, Lsn, Urgency};
 
 use super::After;
 

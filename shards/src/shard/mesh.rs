@@ -185,13 +185,7 @@ pub(crate) enum Seeker {
 
 impl Mesh {
     pub(crate) fn new(own: ShardId, shards: u16, lane: usize) -> Self {
-        Mesh {
-            own,
-            open: vec![0; usize::from(shards)],
-            lane,
-            next: 1,
-            calls: HashMap::default(),
-        }
+        Mesh { own, open: vec![0; usize::from(shards)], lane, next: 1, calls: HashMap::default() }
     }
 
     /// The other shards.

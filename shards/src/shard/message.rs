@@ -269,7 +269,9 @@ impl Message {
         self.webhook = match entry.outcome {
             WebhookOutcome::Acknowledged => Webhook::Acknowledged,
             WebhookOutcome::GivenUp => Webhook::GivenUp,
-            WebhookOutcome::Retry => Webhook::Pending { attempt: attempt.saturating_add(1), due: next },
+            WebhookOutcome::Retry => {
+                Webhook::Pending { attempt: attempt.saturating_add(1), due: next }
+            }
         };
     }
 

@@ -49,9 +49,7 @@ impl Outbound {
             dirty: Vec::new(),
             buffers: PduBuffers::default(),
         };
-        for ((config, count), index) in
-            shared.config.carriers.iter().zip(binds).zip(0u16..)
-        {
+        for ((config, count), index) in shared.config.carriers.iter().zip(binds).zip(0u16..) {
             outbound.add(CarrierIx(index), config, *count, seed, first);
         }
         outbound
@@ -256,7 +254,8 @@ impl Shard {
     /// only the rate stands in the way, a timer brings us back.
     fn pick_bind(&mut self, now: Now, ix: CarrierIx, sticky: Option<BindIx>) -> Option<BindIx> {
         let binds = &self.outbound.binds;
-        let own = sticky.filter(|bind| binds.get(*bind).is_some_and(|b| b.is_bound() && b.carrier == ix));
+        let own =
+            sticky.filter(|bind| binds.get(*bind).is_some_and(|b| b.is_bound() && b.carrier == ix));
         let carrier = self.outbound.carriers.get(usize::from(ix.0))?;
         let candidates = match &own {
             Some(own) => std::slice::from_ref(own),

@@ -45,11 +45,15 @@ impl Shard {
         let fields = self.shared.cipher.open(id)?;
         let message = self.table.get(fields.sequence)?;
         let own = message.envelope.customer == self.shared.customer_number(customer);
-        (own && message.durable && message.envelope.id == id)
-            .then(|| view(&self.shared, message))
+        (own && message.durable && message.envelope.id == id).then(|| view(&self.shared, message))
     }
 
-    pub(super) fn list_request(&mut self, ticket: u64, customer: CustomerIx, query: Box<ListQuery>) {
+    pub(super) fn list_request(
+        &mut self,
+        ticket: u64,
+        customer: CustomerIx,
+        query: Box<ListQuery>,
+    ) {
         let peers: Vec<_> = self.mesh.peers().collect();
         if !self.mesh.has_room_everywhere() {
             self.busy(ticket);
@@ -209,10 +213,11 @@ fn detail(event: &Event) -> Option<String> {
     }
     text_of(&event.detail).or_else(|| {
         let status = postrider_smpp::status::CommandStatus(event.status);
-        (event.status != 0).then(|| status.name().map_or_else(
-            || format!("command_status 0x{:08x}", event.status),
-            str::to_owned,
-        ))
+        (event.status != 0).then(|| {
+            status
+                .name()
+                .map_or_else(|| format!("command_status 0x{:08x}", event.status), str::to_owned)
+        })
     })
 }
 

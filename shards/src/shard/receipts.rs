@@ -314,7 +314,8 @@ impl Shard {
             PartEvent::Intermediate => Counter::ReceiptsIntermediate,
             _ => Counter::ReceiptsMatched,
         });
-        let detail = if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };
+        let detail =
+            if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };
         let event = Event { carrier, detail, ..self.event(now, part, kind) };
         self.part_event(now, part.sequence, event, true);
         Some(part)

@@ -5,11 +5,11 @@
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::place::Partition;
-use postrider_storage::SegmentId;
 use postrider_storage::Record;
+use postrider_storage::SegmentId;
 
-use super::message::{Envelope, Event, Message, Webhook, WebhookAttempt};
 use super::Shard;
+use super::message::{Envelope, Event, Message, Webhook, WebhookAttempt};
 
 impl Shard {
     /// Empties the oldest segment when few are left, a share each turn.

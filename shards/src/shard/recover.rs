@@ -11,8 +11,8 @@ use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_smpp::receipt::ReceiptState;
 use postrider_storage::Disk;
-use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 use postrider_storage::{Frames, Record};
+use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 
 use super::mesh::{Mesh, ReceiptNotice};
 use super::message::{Envelope, Event, Message, WebhookAttempt, WebhookOutcome};
@@ -146,7 +146,8 @@ impl Replay<'_> {
     }
 
     fn part(&mut self, record: &Record<'_>) {
-        let Record::Part { sequence, part, event, carrier, status, at_ms, detail, attempt } = record
+        let Record::Part { sequence, part, event, carrier, status, at_ms, detail, attempt } =
+            record
         else {
             return;
         };

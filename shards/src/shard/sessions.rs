@@ -6,11 +6,11 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
+use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
+use postrider_smpp::backoff::BackoffCause;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
-use postrider_smpp::backoff::BackoffCause;
-use postrider_core::number::Msisdn;
 use postrider_smpp::receipt::parse_receipt;
 use postrider_smpp::session::Event as SessionEvent;
 use postrider_smpp::status::{CommandStatus, Pause, Verdict, verdict};
@@ -31,7 +31,8 @@ impl Shard {
         }
         for carrier in 0..self.outbound.carriers.len() {
             if let Ok(ix) = u16::try_from(carrier) {
-                self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(CarrierIx(ix)));
+                self.wheel
+                    .insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(CarrierIx(ix)));
             }
         }
         self.pump(now);
@@ -129,7 +130,9 @@ impl Shard {
                 let delivery = self.delivery(bind, command, sequence);
                 self.respond(delivery, CommandStatus::ESME_RX_R_APPN.0);
             }
-            Happened::OutcomeUnknown { token } => self.outcome_unknown(now, carrier, part_of(token)),
+            Happened::OutcomeUnknown { token } => {
+                self.outcome_unknown(now, carrier, part_of(token))
+            }
             Happened::Close => {
                 if let Some(held) = self.outbound.binds.get_mut(bind) {
                     held.link = Link::Closing;
@@ -232,7 +235,8 @@ impl Shard {
             self.table.index(number, &id, part);
             return;
         }
-        let event = Event { carrier: number, detail: id, ..self.event(now, part, PartEvent::Submitted) };
+        let event =
+            Event { carrier: number, detail: id, ..self.event(now, part, PartEvent::Submitted) };
         let lsn = self.part_event(now, part.sequence, event, false);
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.answered(lsn);

@@ -67,7 +67,11 @@ impl Shard {
     fn secret_of(&self, message: &Message) -> Option<&[u8]> {
         let number = message.envelope.customer;
         let at = self.shared.numbers.customers.iter().position(|own| *own == number)?;
-        self.shared.config.customers.get(at).map(|customer| customer.webhook_secret.expose().as_slice())
+        self.shared
+            .config
+            .customers
+            .get(at)
+            .map(|customer| customer.webhook_secret.expose().as_slice())
     }
 
     /// What came of an attempt: the status, or why there was none.
@@ -101,10 +105,12 @@ impl Shard {
         let (done, delay) = match verdict {
             Outcome::Acknowledged => (WebhookOutcome::Acknowledged, None),
             Outcome::Disabled => (WebhookOutcome::GivenUp, None),
-            Outcome::Retry { after } => match next_delay(attempt.saturating_add(1), jitter, after) {
-                Some(delay) => (WebhookOutcome::Retry, Some(delay)),
-                None => (WebhookOutcome::GivenUp, None),
-            },
+            Outcome::Retry { after } => {
+                match next_delay(attempt.saturating_add(1), jitter, after) {
+                    Some(delay) => (WebhookOutcome::Retry, Some(delay)),
+                    None => (WebhookOutcome::GivenUp, None),
+                }
+            }
         };
         self.stats.inc(match done {
             WebhookOutcome::Acknowledged => Counter::WebhookAcknowledged,

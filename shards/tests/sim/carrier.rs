@@ -118,7 +118,9 @@ impl Carrier {
         while let Some(event) = held.session.poll_event() {
             match event {
                 Event::BindRequested { sequence, .. } => binds.push(sequence),
-                Event::Message { sequence, command, message } if command == CommandId::SUBMIT_SM => {
+                Event::Message { sequence, command, message }
+                    if command == CommandId::SUBMIT_SM =>
+                {
                     submits.push((sequence, owned(&message)));
                 }
                 Event::Response { token, status, .. } => finished.push((token, status)),
@@ -234,7 +236,8 @@ impl Carrier {
                 .connections
                 .iter()
                 .filter(|(_, held)| {
-                    matches!(held.session.state(), State::Bound(_)) && held.session.window_free() > 0
+                    matches!(held.session.state(), State::Bound(_))
+                        && held.session.window_free() > 0
                 })
                 .map(|(connection, _)| *connection)
                 .collect();

@@ -441,7 +441,10 @@ impl World {
                 let from = ShardId(u16::try_from(shard).unwrap());
                 let to = usize::from(to.0);
                 // A ring keeps its order: the same delay for all.
-                self.at(self.now + Duration::from_micros(20), Happening::Mesh { to, from, message });
+                self.at(
+                    self.now + Duration::from_micros(20),
+                    Happening::Mesh { to, from, message },
+                );
             }
             Op::Connect(bind) => {
                 let address = self.shards[shard].bind_address(bind).unwrap();
@@ -531,7 +534,8 @@ impl World {
 
     /// Octets arrive as the network pleases: whole, or cut anywhere.
     fn cut(&mut self, at: Duration, connection: u64, octets: &[u8]) {
-        let middle = if self.rng.chance(20) { self.rng.below(octets.len() as u64) as usize } else { 0 };
+        let middle =
+            if self.rng.chance(20) { self.rng.below(octets.len() as u64) as usize } else { 0 };
         let (head, tail) = octets.split_at(middle);
         for piece in [head, tail] {
             if !piece.is_empty() {

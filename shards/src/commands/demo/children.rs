@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -48,24 +48,33 @@ impl Child {
         Ok((child, ready.ready))
     }
 
-    /// Whether it has ended by itself.
-    pub(super) fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.process.try_wait()?.is_some())
+    /// Whether it has ended by itself; an error when it failed.
+    pub(super) fn has_succeeded(&mut self) -> Result<bool> {
+        match self.process.try_wait()? {
+            Some(status) => self.judge(status).map(|()| true),
+            None => Ok(false),
+        }
     }
 
-    /// Waits for its end.
-    pub(super) fn wait(&mut self) -> Result<()> {
-        let status = self.process.wait()?;
+    fn judge(&self, status: ExitStatus) -> Result<()> {
         if !status.success() {
             bail!("{} failed: {status}", self.name);
         }
         Ok(())
     }
 
+    /// Ends it whatever it does; its ledger is good as far as it goes.
+    pub(super) fn abandon(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// Ends it in order.
     pub(super) fn end(mut self) -> Result<()> {
         drop(self.process.stdin.take());
-        self.wait()
+        let status = self.process.wait()?;
+        self.judge(status)
     }
 }
 

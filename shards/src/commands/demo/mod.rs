@@ -126,8 +126,7 @@ impl Stage {
         self.await_binds();
         let before = Usage::now();
         let url = format!("http://{}", self.server.http);
-        let command =
-            load_command(args, &self.files.load, &url, &self.api_key, &self.webhook_url)?;
+        let command = load_command(args, &self.files.load, &url, &self.api_key, &self.webhook_url)?;
         let mut load = Child::start(command)?;
         let bar = progress(args.messages);
         let mut quiet = Quiet::new();
@@ -135,18 +134,18 @@ impl Stage {
             std::thread::sleep(POLL);
             let done = self.finished();
             bar.set_position(done);
-            let sent = load.has_ended()?;
+            let sent = load.has_succeeded()?;
             if sent && done >= self.count(Counter::Accepted) {
                 break;
             }
             if quiet.lasts(done + self.count(Counter::Accepted)) {
                 complain("no progress for 30 s; making the account of what there is");
+                load.abandon()?;
                 break;
             }
         }
         bar.finish_and_clear();
         let usage = Usage::now().since(&before);
-        load.wait()?;
         if args.stay {
             self.stay(&url)?;
         }
@@ -183,7 +182,10 @@ impl Stage {
              -d '{{\"from\":\"Postrider\",\"to\":\"+447700900123\",\"body\":\"Hello\"}}'",
             self.api_key
         );
-        eprintln!("Read it: curl -s {url}/api/v1/messages -H 'Authorization: Bearer {}'", self.api_key);
+        eprintln!(
+            "Read it: curl -s {url}/api/v1/messages -H 'Authorization: Bearer {}'",
+            self.api_key
+        );
         eprintln!("Metrics: curl -s http://{}/metrics", self.server.admin);
         eprintln!("Interrupt to stop.");
         while !shutdown.is_asked() {
@@ -200,7 +202,8 @@ impl Stage {
         self.carriers.end()?;
         self.sink.end()?;
         let smsc = [self.files.smsc];
-        let report = postrider_loadgen::ledger::join(&self.files.load, &smsc, &self.files.sink, None)?;
+        let report =
+            postrider_loadgen::ledger::join(&self.files.load, &smsc, &self.files.sink, None)?;
         Ok(Outcome { report, usage, shards })
     }
 }
@@ -269,7 +272,10 @@ fn config_text(
         let others = CARRIERS.iter().map(|(name, _)| *name).filter(|name| *name != first);
         let ranked: Vec<String> =
             std::iter::once(first).chain(others).map(|name| format!("\"{name}\"")).collect();
-        text.push_str(&format!("[[routes]]\nprefix = \"{code}\"\ncarriers = [{}]\n", ranked.join(", ")));
+        text.push_str(&format!(
+            "[[routes]]\nprefix = \"{code}\"\ncarriers = [{}]\n",
+            ranked.join(", ")
+        ));
     }
     text
 }
