@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use postrider_core::limits;
 use postrider_http::auth::{CustomerIx, Keyring};
-use postrider_http::problem::{Code, Problem};
+use postrider_http::problem::{Code, Problem, WWW_AUTHENTICATE};
 use postrider_http::request::{CustomerLimits, RequestHead, parse, route};
 use postrider_http::response::{accepted_json, list_json, message_json};
 use postrider_http::url_guard::UrlPolicy;
@@ -83,10 +83,12 @@ impl Edge {
     /// Counts a refusal by its kind.
     fn count<T>(&self, result: Result<T, Problem>) -> Result<T, Problem> {
         if let Err(problem) = &result {
-            self.stats.inc(match problem.code {
-                Code::Unauthorized => Counter::RefusedUnauthorized,
-                Code::NotFound => Counter::RefusedNotFound,
-                _ => Counter::RefusedInvalid,
+            self.stats.inc(if problem.code == Code::Unauthorized {
+                Counter::RefusedUnauthorized
+            } else if problem.code == Code::NotFound {
+                Counter::RefusedNotFound
+            } else {
+                Counter::RefusedInvalid
             });
         }
         result
@@ -125,6 +127,7 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
             content_type: JSON,
             retry_after: None,
             allow: None,
+            www_authenticate: None,
             location,
             request_id,
             body,
@@ -143,6 +146,7 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
             content_type: PROBLEM,
             retry_after: problem.retry_after,
             allow: problem.allow,
+            www_authenticate: (problem.code == Code::Unauthorized).then_some(WWW_AUTHENTICATE),
             location: None,
             body: problem.to_json(&request_id),
             request_id,

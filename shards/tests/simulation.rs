@@ -15,6 +15,7 @@
 mod sim {
     pub mod carrier;
     pub mod rng;
+    pub mod setup;
     pub mod world;
 }
 
@@ -28,6 +29,9 @@ const LIMIT: Duration = Duration::from_secs(80 * 3_600);
 
 /// Binds of both carriers on all shards.
 const BINDS: u64 = 2 * SHARDS as u64;
+
+/// What the second carrier takes a second, over all binds and shards.
+const RATE: usize = 40;
 
 struct Outcome {
     history: u64,
@@ -89,6 +93,12 @@ fn run(seed: u64) -> Result<Outcome, String> {
                 return Err(format!("a ghost: nobody sent to {number}"));
             }
             duplicates += copies.len() as u64 - 1;
+        }
+    }
+    let limited = &world.carriers[1].arrivals;
+    for (index, last) in limited.iter().enumerate().skip(RATE) {
+        if *last - limited[index - RATE] < Duration::from_secs(1) {
+            return Err(format!("more than {RATE} parts within a second before {last:?}"));
         }
     }
     // In flight, plus one window of answers that were not yet durable, each at most a window.

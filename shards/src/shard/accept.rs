@@ -6,7 +6,7 @@ use postrider_core::id::IdFields;
 use postrider_core::limits;
 use postrider_core::redact::Private;
 use postrider_http::auth::CustomerIx;
-use postrider_http::problem::{Code, Problem};
+use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, Submission};
 
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
@@ -63,7 +63,8 @@ impl Shard {
         submission: Box<Submission>,
         to: ReplyTo,
     ) {
-        if let Err(problem) = self.may_accept(&submission) {
+        if let Err((why, problem)) = self.may_accept(&submission) {
+            self.stats.inc(why);
             self.refuse(to, submission, problem);
             return;
         }
@@ -78,19 +79,20 @@ impl Shard {
     }
 
     /// Every reason for which an owner refuses a message, before anything is written.
-    fn may_accept(&self, submission: &Submission) -> Result<(), Problem> {
+    fn may_accept(&self, submission: &Submission) -> Result<(), (Counter, Problem)> {
         if self.drain != Drain::No {
-            return Err(Problem::shutting_down(1));
+            return Err((Counter::RefusedShuttingDown, Problem::shutting_down(1)));
         }
         let open_limit = usize::try_from(self.shared.config.limits.open_messages);
         if self.table.open() >= open_limit.unwrap_or(usize::MAX) {
-            return Err(Problem::overloaded(1).because("too many open messages"));
+            let problem = Problem::overloaded(1).because("too many open messages");
+            return Err((Counter::RefusedOverloaded, problem));
         }
         if self.storage_is_short() {
-            return Err(Problem::storage_full(5));
+            return Err((Counter::RefusedStorageFull, Problem::storage_full(5)));
         }
         if self.eligible(submission).next().is_none() {
-            return Err(Problem::no_route());
+            return Err((Counter::RefusedNoRoute, Problem::no_route()));
         }
         Ok(())
     }
@@ -106,12 +108,6 @@ impl Shard {
     }
 
     fn refuse(&mut self, to: ReplyTo, spent: Box<Submission>, problem: Problem) {
-        self.stats.inc(match problem.code {
-            Code::NoRoute => Counter::RefusedNoRoute,
-            Code::StorageFull => Counter::RefusedStorageFull,
-            Code::ShuttingDown => Counter::RefusedShuttingDown,
-            _ => Counter::RefusedOverloaded,
-        });
         match to {
             ReplyTo::Ticket(ticket) => self.answer(ticket, ApiResponse::Problem(problem)),
             ReplyTo::Shard(shard, call) => {

@@ -212,12 +212,11 @@ impl Message {
             Err(illegal) => panic!("message {}: {illegal}", self.envelope.id),
         }
         note(part, &event);
-        match event.kind {
-            PartEvent::Submitted if self.submitted.is_none() => self.submitted = Some(event.at),
-            PartEvent::Refused if !self.refused_by.contains(&event.carrier) => {
-                self.refused_by.push(event.carrier);
-            }
-            _ => {}
+        if event.kind == PartEvent::Submitted && self.submitted.is_none() {
+            self.submitted = Some(event.at);
+        }
+        if event.kind == PartEvent::Refused && !self.refused_by.contains(&event.carrier) {
+            self.refused_by.push(event.carrier);
         }
         let at = event.at;
         self.events.push(event);

@@ -9,13 +9,13 @@ use postrider_core::config::{BindType, CarrierConfig};
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::Backoff;
-use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
+use postrider_smpp::session::{BindKind, Role, SessionConfig, State, SubmitRefused};
 
-use super::bind::{Bind, Link};
+use super::bind::{Bind, Link, RateWindow};
 use super::message::Message;
 use super::submit::PduBuffers;
 use super::table::PartRef;
-use super::{BindIx, Drain, Op, Shard, Shared, Timer};
+use super::{BindIx, Drain, Op, Shard, ShardParts, Timer};
 use crate::stats::{BindState, Counter, Histogram};
 
 /// One carrier on this shard.
@@ -42,15 +42,17 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(shared: &Shared, binds: &[u16], seed: u64, first: Duration) -> Self {
+    /// The carriers of the configuration with this shard's binds, all of them down.
+    pub(crate) fn new(parts: &ShardParts, now: Duration) -> Self {
         let mut outbound = Outbound {
             carriers: Vec::new(),
             binds: Vec::new(),
             dirty: Vec::new(),
             buffers: PduBuffers::default(),
         };
-        for ((config, count), index) in shared.config.carriers.iter().zip(binds).zip(0u16..) {
-            outbound.add(CarrierIx(index), config, *count, seed, first);
+        let configs = parts.shared.config.carriers.iter();
+        for ((config, count), index) in configs.zip(&parts.binds).zip(0u16..) {
+            outbound.add(CarrierIx(index), config, *count, parts, now);
         }
         outbound
     }
@@ -60,8 +62,8 @@ impl Outbound {
         ix: CarrierIx,
         config: &CarrierConfig,
         count: u16,
-        seed: u64,
-        first: Duration,
+        parts: &ShardParts,
+        now: Duration,
     ) {
         let mut carrier = Carrier {
             binds: Vec::new(),
@@ -72,12 +74,13 @@ impl Outbound {
             resume_at: None,
             dirty: false,
         };
+        // A rate below the number of binds is refused by the configuration.
+        let rate = config.parts_per_second / u32::from(config.binds.max(1));
         for _ in 0..count {
             let bind = self.binds.len();
-            let seed = seed ^ u64::try_from(bind).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let rate = config.parts_per_second / u32::from(config.binds.max(1));
-            let rate = if config.parts_per_second > 0 { rate.max(1) } else { 0 };
-            let backoff = Backoff::with_first(seed, first);
+            let own = u64::try_from(bind).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let backoff = Backoff::with_first(parts.seed ^ own, parts.reconnect_first);
+            let rate = RateWindow::new(rate, now);
             self.binds.push(Bind::new(ix, session_config(config), rate, backoff));
             carrier.binds.push(bind);
         }
@@ -90,7 +93,7 @@ impl Outbound {
 
     fn is_up(&self, ix: CarrierIx) -> bool {
         self.carriers.get(usize::from(ix.0)).is_some_and(|carrier| {
-            carrier.binds.iter().any(|bind| self.binds.get(*bind).is_some_and(Bind::is_bound))
+            carrier.binds.iter().any(|bind| self.binds.get(*bind).is_some_and(Bind::can_submit))
         })
     }
 
@@ -106,11 +109,11 @@ impl Outbound {
 
     /// The carrier may have something to do.
     pub(crate) fn touch(&mut self, ix: CarrierIx) {
-        if let Some(carrier) = self.carriers.get_mut(usize::from(ix.0)) {
-            if !carrier.dirty {
-                carrier.dirty = true;
-                self.dirty.push(ix);
-            }
+        if let Some(carrier) = self.carriers.get_mut(usize::from(ix.0))
+            && !carrier.dirty
+        {
+            carrier.dirty = true;
+            self.dirty.push(ix);
         }
     }
 }
@@ -237,10 +240,10 @@ impl Shard {
         });
         let Some((part, sticky)) = next else {
             carrier.queue.pop_front();
-            if let Some(message) = self.table.get_mut(sequence) {
-                if message.queued_on == Some(ix) {
-                    message.queued_on = None;
-                }
+            if let Some(message) = self.table.get_mut(sequence)
+                && message.queued_on == Some(ix)
+            {
+                message.queued_on = None;
             }
             return true;
         };
@@ -254,8 +257,8 @@ impl Shard {
     /// only the rate stands in the way, a timer brings us back.
     fn pick_bind(&mut self, now: Now, ix: CarrierIx, sticky: Option<BindIx>) -> Option<BindIx> {
         let binds = &self.outbound.binds;
-        let own =
-            sticky.filter(|bind| binds.get(*bind).is_some_and(|b| b.is_bound() && b.carrier == ix));
+        let own = sticky
+            .filter(|bind| binds.get(*bind).is_some_and(|b| b.can_submit() && b.carrier == ix));
         let carrier = self.outbound.carriers.get(usize::from(ix.0))?;
         let candidates = match &own {
             Some(own) => std::slice::from_ref(own),
@@ -288,11 +291,13 @@ impl Shard {
         let sent = buffers.part(config, message, part.part, validity, |pdu| {
             held.session.submit(now.mono, token, pdu)
         });
-        if let Err(refused) = sent {
-            // The window was asked first, so only a field that the carrier cannot take is left.
-            let words = format!("cannot be encoded for this carrier: {refused}");
-            self.part_failed(now, part, &words);
-            return true;
+        match sent {
+            Ok(_) => {}
+            Err(SubmitRefused::NotBound | SubmitRefused::WindowFull) => return false,
+            Err(SubmitRefused::Encode(error)) => {
+                self.part_failed(now, part, &format!("cannot be encoded: {error}"));
+                return true;
+            }
         }
         held.rate.sent(now.mono);
         self.stats.bind(bind).submitted.inc();

@@ -102,7 +102,7 @@ impl Shard {
         for (looked, (key, message)) in found.enumerate() {
             let at = Cursor { created: key.1, id: key.2 };
             if fits(query, message) {
-                page.items.push((at.clone(), view(&self.shared, message)));
+                page.items.push((at, view(&self.shared, message)));
             }
             // One more than asked tells whether there is a next page.
             if page.items.len() > usize::from(query.limit) || looked >= limits::LIST_SCAN_MAX {
@@ -133,16 +133,15 @@ fn fits(query: &ListQuery, message: &Message) -> bool {
 /// looked is shown: a later page brings it.
 fn merge(pages: Vec<Page>, limit: usize) -> (Vec<MessageView>, Option<Cursor>) {
     let key = |cursor: &Cursor| (cursor.created, cursor.id);
-    let horizon = pages.iter().filter_map(|page| page.looked_to.as_ref()).max_by_key(|c| key(c));
-    let horizon = horizon.cloned();
+    let horizon = pages.iter().filter_map(|page| page.looked_to).max_by_key(key);
     let mut items: Vec<(Cursor, MessageView)> = pages.into_iter().flat_map(|p| p.items).collect();
-    items.sort_by(|(a, _), (b, _)| key(b).cmp(&key(a)));
+    items.sort_by_key(|(at, _)| std::cmp::Reverse(key(at)));
     if let Some(horizon) = &horizon {
         items.retain(|(at, _)| key(at) >= key(horizon));
     }
     let more = items.len() > limit;
     items.truncate(limit);
-    let next = if more { items.last().map(|(at, _)| at.clone()) } else { horizon };
+    let next = if more { items.last().map(|(at, _)| *at) } else { horizon };
     (items.into_iter().map(|(_, view)| view).collect(), next)
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use postrider_core::clock::Now;
-use postrider_core::lifecycle::{PartEvent, PartStatus};
+use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_smpp::receipt::ReceiptState;
@@ -301,7 +301,7 @@ impl Shard {
         let kind = match (held.status.is_final(), kind) {
             (false, kind) => kind,
             (true, PartEvent::Intermediate) => return self.duplicate(part),
-            (true, kind) if status_of(kind) == Some(held.status) => return self.duplicate(part),
+            (true, kind) if leads_to(kind) == Some(held.status) => return self.duplicate(part),
             (true, _) => PartEvent::LateReceipt,
         };
         let known = |event: &Event| event.kind == kind && *event.detail == *notice.words;
@@ -309,10 +309,12 @@ impl Shard {
         if repeated && message.events.iter().any(|event| event.part == part.part && known(event)) {
             return self.duplicate(part);
         }
-        self.stats.inc(match kind {
-            PartEvent::LateReceipt => Counter::ReceiptsLate,
-            PartEvent::Intermediate => Counter::ReceiptsIntermediate,
-            _ => Counter::ReceiptsMatched,
+        self.stats.inc(if kind == PartEvent::LateReceipt {
+            Counter::ReceiptsLate
+        } else if kind == PartEvent::Intermediate {
+            Counter::ReceiptsIntermediate
+        } else {
+            Counter::ReceiptsMatched
         });
         let detail =
             if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };
@@ -347,14 +349,9 @@ fn event_of(state: Option<ReceiptState>) -> PartEvent {
     }
 }
 
-fn status_of(kind: PartEvent) -> Option<PartStatus> {
-    match kind {
-        PartEvent::Delivered => Some(PartStatus::Delivered),
-        PartEvent::Undelivered => Some(PartStatus::Undelivered),
-        PartEvent::Expired => Some(PartStatus::Expired),
-        PartEvent::Rejected => Some(PartStatus::Rejected),
-        _ => None,
-    }
+/// The status that a receipt's event gives to a part that was submitted.
+fn leads_to(kind: PartEvent) -> Option<PartStatus> {
+    lifecycle::next(PartStatus::Submitted, kind).ok()
 }
 
 /// message_state values [3.4 section 5.2.28]; 255 when the receipt named none that we know.

@@ -66,7 +66,7 @@ impl Shard {
             id: parts.id,
             journal: super::journal::Journal::new(log),
             table,
-            outbound: Outbound::new(&parts.shared, &parts.binds, parts.seed, parts.reconnect_first),
+            outbound: Outbound::new(&parts, now.mono),
             mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
             orphans,
             // One for each open message at most, and those are bounded.

@@ -181,12 +181,19 @@ impl Shard {
     fn answered(&mut self, now: Now, bind: BindIx, carrier: CarrierIx, response: Response) {
         let part = part_of(response.token);
         self.stats.observe(Histogram::SubmitResponse, response.waited);
-        let Some(message) = self.table.get_mut(part.sequence) else { return };
-        if let Some(held) = message.parts.get_mut(usize::from(part.part)) {
-            held.in_flight = false;
-        }
         let answer = verdict(CommandStatus(response.status));
         self.count_answer(bind, answer);
+        if response.late && answer != Verdict::Done {
+            // Its outcome was settled as unknown; a refusal of the first copy says nothing of the
+            // second.
+            return;
+        }
+        let Some(message) = self.table.get_mut(part.sequence) else { return };
+        if let Some(held) = message.parts.get_mut(usize::from(part.part))
+            && !response.late
+        {
+            held.in_flight = false;
+        }
         match answer {
             Verdict::Done => self.part_taken(now, bind, carrier, part, response.id),
             Verdict::RetryLater { pause: Pause::BindThrottled } => {
@@ -361,6 +368,8 @@ struct Response {
     status: u32,
     id: Box<[u8]>,
     waited: Duration,
+    /// Its outcome was already taken for unknown.
+    late: bool,
 }
 
 /// A session's event in octets of our own, so that the session is free again.
@@ -381,8 +390,9 @@ impl Happened {
         match event {
             SessionEvent::Bound { .. } => Happened::Bound,
             SessionEvent::BindRefused { status } => Happened::BindRefused { status },
-            SessionEvent::Response { token, status, message_id, waited, late: _ } => {
-                Happened::Response(Response { token, status, id: message_id.into(), waited })
+            SessionEvent::Response { token, status, message_id, waited, late } => {
+                let id = message_id.into();
+                Happened::Response(Response { token, status, id, waited, late })
             }
             SessionEvent::Message { sequence, command, message } => {
                 match read_receipt(carrier, now, &message) {

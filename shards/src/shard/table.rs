@@ -202,17 +202,16 @@ impl Table {
     ) -> impl Iterator<Item = (&(u32, UnixMs, MessageId), &Message)> {
         let low = (customer, oldest.unwrap_or_default(), MessageId::from_u128(0));
         let top = (customer, newest.unwrap_or(UnixMs(u64::MAX)), MessageId::from_u128(u128::MAX));
-        let mut high = Bound::Included(top);
-        if let Some(cursor) = cursor {
-            let after = (customer, cursor.created, cursor.id);
-            if after <= top {
-                high = Bound::Excluded(after);
-            }
-        }
-        let range = match high {
-            Bound::Included(key) | Bound::Excluded(key) if key <= low => None,
-            _ => Some(self.by_customer.range((Bound::Included(low), high))),
+        let after = cursor.map(|cursor| (customer, cursor.created, cursor.id));
+        // A range that ends before it begins would panic.
+        let high = after.map_or(top, |after| after.min(top)).max(low);
+        let high = if after.is_some_and(|after| after <= top) {
+            Bound::Excluded(high)
+        } else {
+            Bound::Included(high)
         };
+        let wanted = low < top && after.is_none_or(|after| after > low);
+        let range = wanted.then(|| self.by_customer.range((Bound::Included(low), high)));
         range
             .into_iter()
             .flatten()

@@ -61,6 +61,8 @@ pub struct Carrier {
     pub window_seen: usize,
     /// Parts it took and never answered.
     pub silent: u64,
+    /// When each part arrived.
+    pub arrivals: Vec<Duration>,
     /// Connections that the carrier wants dropped.
     pub drops: Vec<u64>,
 }
@@ -77,6 +79,7 @@ impl Carrier {
             next_token: 1,
             window_seen: 0,
             silent: 0,
+            arrivals: Vec::new(),
             drops: Vec::new(),
         }
     }
@@ -100,11 +103,11 @@ impl Carrier {
         let Some(mut gone) = self.connections.remove(&connection) else { return };
         gone.session.handle_closed(now);
         while let Some(event) = gone.session.poll_event() {
-            if let Event::OutcomeUnknown { token, .. } = event {
-                if let Some(mut receipt) = self.in_delivery.remove(&token) {
-                    receipt.due = now + Duration::from_millis(500);
-                    self.receipts.push(receipt);
-                }
+            if let Event::OutcomeUnknown { token, .. } = event
+                && let Some(mut receipt) = self.in_delivery.remove(&token)
+            {
+                receipt.due = now + Duration::from_millis(500);
+                self.receipts.push(receipt);
             }
         }
     }
@@ -158,6 +161,7 @@ impl Carrier {
         rng: &mut Rng,
     ) {
         let manners = self.manners;
+        self.arrivals.push(now);
         if rng.chance(manners.drop_connection) {
             self.drops.push(connection);
         }

@@ -5,7 +5,7 @@ pub struct Rng(u64);
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
-        Rng(seed ^ 0x5EED_0F_9057_1DE5)
+        Rng(seed ^ 0x05EE_D0F9_0571_DE5A)
     }
 
     pub fn next(&mut self) -> u64 {

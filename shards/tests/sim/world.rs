@@ -7,68 +7,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::{Now, UnixMs};
-use postrider_core::config::Config;
-use postrider_core::id::{IdCipher, MessageId};
-use postrider_core::place::{Placement, ShardId};
-use postrider_core::route::RouteTable;
+use postrider_core::id::MessageId;
+use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, MeshMessage, Numbers, Op, Shard, ShardParts, Shared, WebhookPost,
+    ApiResponse, BindIx, MeshMessage, Op, Shard, ShardParts, Shared, WebhookPost,
 };
 use postrider_shards::stats::{BindLabel, Stats};
 use postrider_storage::{Chore, LogConfig, MemDisk, Write};
 
-use super::carrier::{Carrier, Manners};
+use super::carrier::Carrier;
 use super::rng::Rng;
+use super::setup;
 
 pub const SHARDS: u16 = 2;
 pub const WINDOW: u64 = 4;
 const START: u64 = 1_790_000_000_000;
 const SEGMENT: u64 = 1 << 20;
-
-const CONFIG: &str = r#"
-[server]
-data_dir = "unused"
-shards = 2
-[store]
-segment_mib = 8
-max_segments = 8
-[limits]
-open_messages = 1000
-history_messages = 1000
-[webhooks]
-allow_private = true
-[[customers]]
-name = "acme"
-api_keys = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
-webhook_secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
-[[carriers]]
-name = "alpha"
-address = "127.0.0.1:1"
-system_id = "a"
-password = "p"
-binds = 2
-window = 4
-enquire_link_seconds = 300
-[[carriers]]
-name = "beta"
-address = "127.0.0.1:2"
-system_id = "b"
-password = "p"
-binds = 2
-window = 4
-enquire_link_seconds = 300
-reference = 16
-[[routes]]
-prefix = "44"
-carriers = ["alpha", "beta"]
-[[routes]]
-prefix = ""
-carriers = ["beta", "alpha"]
-"#;
 
 /// What can happen next.
 enum Happening {
@@ -147,27 +105,10 @@ pub struct World {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let config = Config::parse(CONFIG).unwrap();
-        let shared = Shared {
-            routes: RouteTable::new(&config.routes),
-            placement: Placement::new([7; 16], SHARDS),
-            cipher: IdCipher::new([9; 16], None),
-            numbers: Numbers { carriers: vec![1, 2], customers: vec![1] },
-            config,
-        };
-        let manners = |rng: &mut Rng| Manners {
-            throttle: rng.below(10),
-            temporary: rng.below(6),
-            refuse: rng.below(8),
-            drop_connection: rng.below(4),
-            never_answer: rng.below(2),
-            receipt_first: rng.below(40),
-            receipt_twice: rng.below(30),
-            no_receipt: rng.below(5),
-            undelivered: rng.below(20),
-        };
-        let carriers =
-            vec![Carrier::new(manners(&mut rng), 1_000), Carrier::new(manners(&mut rng), 1_000)];
+        let carriers = vec![
+            Carrier::new(setup::manners(&mut rng), 1_000),
+            Carrier::new(setup::manners(&mut rng), 1_000),
+        ];
         let mut world = World {
             seed,
             rng,
@@ -176,7 +117,7 @@ impl World {
             agenda: BTreeMap::new(),
             timers: vec![None; usize::from(SHARDS)],
             carrier_ticks: vec![None; 2],
-            shared: Arc::new(shared),
+            shared: Arc::new(setup::shared()),
             disks: (0..SHARDS).map(|_| MemDisk::new()).collect(),
             shards: Vec::new(),
             writing: vec![false; usize::from(SHARDS)],
@@ -412,12 +353,12 @@ impl World {
             self.op(shard, op);
         }
         let now = self.clock();
-        if !self.writing[shard] {
-            if let Some(write) = self.shards[shard].poll_write(now) {
-                self.writing[shard] = true;
-                self.disks[shard].begin_write(&write);
-                self.soon(3_000, Happening::WriteDone { shard, write });
-            }
+        if !self.writing[shard]
+            && let Some(write) = self.shards[shard].poll_write(now)
+        {
+            self.writing[shard] = true;
+            self.disks[shard].begin_write(&write);
+            self.soon(3_000, Happening::WriteDone { shard, write });
         }
         if let Some(chore) = self.shards[shard].poll_chore() {
             self.soon(5_000, Happening::ChoreDue { shard, chore });

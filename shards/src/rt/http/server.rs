@@ -124,6 +124,8 @@ pub struct HttpResponse {
     pub retry_after: Option<u32>,
     /// Allow, with a 405.
     pub allow: Option<&'static str>,
+    /// WWW-Authenticate, with a 401.
+    pub www_authenticate: Option<&'static str>,
     /// Location.
     pub location: Option<String>,
     /// X-Request-Id; empty for none.
@@ -409,6 +411,9 @@ fn into_hyper(answer: HttpResponse) -> Response<Full<Bytes>> {
     }
     if let Some(methods) = answer.allow {
         headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    if let Some(challenge) = answer.www_authenticate {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     // A value that is no header value is left out: these two are for people to read.
     if let Some(Ok(place)) = answer.location.map(HeaderValue::try_from) {

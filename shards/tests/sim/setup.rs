@@ -1,0 +1,80 @@
+//! What a simulated world is made from: its configuration and the manners of its carriers.
+
+use postrider_core::config::Config;
+use postrider_core::id::IdCipher;
+use postrider_core::place::Placement;
+use postrider_core::route::RouteTable;
+use postrider_shards::shard::{Numbers, Shared};
+
+use super::carrier::Manners;
+use super::rng::Rng;
+use super::world::SHARDS;
+
+const CONFIG: &str = r#"
+[server]
+data_dir = "unused"
+shards = 2
+[store]
+segment_mib = 8
+max_segments = 8
+[limits]
+open_messages = 1000
+history_messages = 1000
+[webhooks]
+allow_private = true
+[[customers]]
+name = "acme"
+api_keys = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+webhook_secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+[[carriers]]
+name = "alpha"
+address = "127.0.0.1:1"
+system_id = "a"
+password = "p"
+binds = 2
+window = 4
+enquire_link_seconds = 300
+[[carriers]]
+name = "beta"
+address = "127.0.0.1:2"
+system_id = "b"
+password = "p"
+binds = 2
+window = 4
+enquire_link_seconds = 300
+reference = 16
+parts_per_second = 40
+[[routes]]
+prefix = "44"
+carriers = ["alpha", "beta"]
+[[routes]]
+prefix = ""
+carriers = ["beta", "alpha"]
+"#;
+
+/// What both shards read.
+pub fn shared() -> Shared {
+    let config = Config::parse(CONFIG).unwrap();
+    Shared {
+        routes: RouteTable::new(&config.routes),
+        placement: Placement::new([7; 16], SHARDS),
+        cipher: IdCipher::new([9; 16], None),
+        numbers: Numbers { carriers: vec![1, 2], customers: vec![1] },
+        config,
+    }
+}
+
+/// Manners as the seed says.
+pub fn manners(rng: &mut Rng) -> Manners {
+    Manners {
+        throttle: rng.below(10),
+        temporary: rng.below(6),
+        refuse: rng.below(8),
+        drop_connection: rng.below(4),
+        never_answer: rng.below(2),
+        receipt_first: rng.below(40),
+        receipt_twice: rng.below(30),
+        no_receipt: rng.below(5),
+        undelivered: rng.below(20),
+    }
+}
