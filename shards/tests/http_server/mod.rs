@@ -139,6 +139,7 @@ async fn handle(request: HttpRequest, seen: Arc<Mutex<Vec<String>>>) -> HttpResp
         content_type: "text/plain",
         retry_after: None,
         allow: None,
+        www_authenticate: None,
         location: None,
         request_id: request.request_id.clone().unwrap_or_default(),
         body: b"ok".to_vec(),
