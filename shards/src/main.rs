@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An SMS gateway: HTTP in, durable, SMPP out, receipts back, webhooks out.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "postrider", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
