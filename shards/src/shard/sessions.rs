@@ -11,7 +11,7 @@ use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::BackoffCause;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
-use postrider_smpp::receipt::parse_receipt;
+use postrider_smpp::receipt::parse_receipt_decoded;
 use postrider_smpp::session::Event as SessionEvent;
 use postrider_smpp::status::{CommandStatus, Pause, Verdict, verdict};
 
@@ -414,10 +414,12 @@ fn read_receipt(
     now: Now,
     message: &ShortMessage<'_>,
 ) -> Option<Box<ReceiptNotice>> {
-    if !message.is_receipt() {
+    let mut decoded = Vec::new();
+    let receipt = parse_receipt_decoded(message, &mut decoded);
+    // Some carriers mark a receipt by its parameters alone; a marked one without an id is one too.
+    if receipt.is_none() && !message.is_receipt() {
         return None;
     }
-    let receipt = parse_receipt(message);
     let mut words = Vec::new();
     if let Some(receipt) = &receipt {
         words.extend_from_slice(receipt.stat);

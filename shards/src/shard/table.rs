@@ -153,8 +153,12 @@ impl Table {
     }
 
     /// The part that the carrier calls `id`: the exact spelling first, then without regard to case,
-    /// then without leading zeros; two that fit equally well are no match.
+    /// then without leading zeros; two that fit equally well are no match. No id is no match either.
     pub(crate) fn find(&self, carrier: u32, id: &[u8]) -> Option<PartRef> {
+        // Without its leading zeros an id of zeros alone is empty too.
+        if id.is_empty() {
+            return None;
+        }
         let found = self.by_carrier_id.get(&(carrier, normal(id)))?;
         let spelled = |part: &PartRef, same: fn(&[u8], &[u8]) -> bool| {
             self.get(part.sequence).is_some_and(|message| {
