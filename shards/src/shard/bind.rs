@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::{Backoff, BackoffCause};
-use postrider_smpp::session::{BindKind, Session, SessionConfig, State};
+use postrider_smpp::session::{BindKind, CloseReason, Session, SessionConfig, State};
 use postrider_storage::Lsn;
 
 /// The state of the TCP connection below the session.
@@ -42,6 +42,8 @@ pub(crate) struct Bind {
     pub(crate) flushing: bool,
     /// Why the peer refused the last bind.
     pub(crate) refused: Option<BackoffCause>,
+    /// Why the session wants the connection closed.
+    pub(crate) close_reason: Option<CloseReason>,
 }
 
 impl Bind {
@@ -66,6 +68,7 @@ impl Bind {
             armed: None,
             flushing: false,
             refused: None,
+            close_reason: None,
         }
     }
 

@@ -12,7 +12,7 @@ use postrider_smpp::backoff::BackoffCause;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
 use postrider_smpp::receipt::parse_receipt_decoded;
-use postrider_smpp::session::Event as SessionEvent;
+use postrider_smpp::session::{CloseReason, Event as SessionEvent};
 use postrider_smpp::status::{CommandStatus, Pause, Verdict, verdict};
 
 use super::bind::Link;
@@ -66,6 +66,12 @@ impl Shard {
         }
         self.bind_events(now, bind);
         self.pump(now);
+    }
+
+    /// Why the session wanted the connection closed; `None` when it did not. For the driver's log,
+    /// once a connection.
+    pub fn take_close_reason(&mut self, bind: BindIx) -> Option<CloseReason> {
+        self.outbound.binds.get_mut(bind)?.close_reason.take()
     }
 
     /// The connection of a bind is gone, or could not be made.
@@ -133,8 +139,9 @@ impl Shard {
             Happened::OutcomeUnknown { token } => {
                 self.outcome_unknown(now, carrier, part_of(token))
             }
-            Happened::Close => {
+            Happened::Close { reason } => {
                 if let Some(held) = self.outbound.binds.get_mut(bind) {
+                    held.close_reason = Some(reason);
                     held.link = Link::Closing;
                     self.ops.push_back(Op::Close(bind));
                 }
@@ -380,7 +387,7 @@ enum Happened {
     Receipt { sequence: u32, command: CommandId, notice: Box<ReceiptNotice> },
     NotAReceipt { sequence: u32, command: CommandId },
     OutcomeUnknown { token: u64 },
-    Close,
+    Close { reason: CloseReason },
     Oddity,
     Nothing,
 }
@@ -401,7 +408,7 @@ impl Happened {
                 }
             }
             SessionEvent::OutcomeUnknown { token, .. } => Happened::OutcomeUnknown { token },
-            SessionEvent::Close { .. } => Happened::Close,
+            SessionEvent::Close { reason } => Happened::Close { reason },
             SessionEvent::Counted(_) => Happened::Oddity,
             SessionEvent::BindRequested { .. } | SessionEvent::PeerUnbound => Happened::Nothing,
         }
