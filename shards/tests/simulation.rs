@@ -33,6 +33,10 @@ const BINDS: u64 = 2 * SHARDS as u64;
 /// What the second carrier takes a second, over all binds and shards.
 const RATE: usize = 40;
 
+#[cfg_attr(
+    feature = "acknowledge-before-sync",
+    allow(dead_code, reason = "that build is only asked whether it breaks")
+)]
 struct Outcome {
     history: u64,
     events: u64,
@@ -45,6 +49,7 @@ struct Outcome {
 fn run(seed: u64) -> Result<Outcome, String> {
     let mut world = World::new(seed);
     while !world.is_done() && world.elapsed() < LIMIT && world.step() {}
+    world.calm_down();
     let acknowledged: Vec<_> = world
         .submissions
         .iter()

@@ -99,6 +99,8 @@ pub struct World {
     pub lost_binds: u64,
     hash: std::collections::hash_map::DefaultHasher,
     pub events: u64,
+    /// Operations until the process is killed, the next kill last.
+    ops_to_kill: Vec<u64>,
     answers: BTreeMap<u64, ApiResponse>,
 }
 
@@ -133,6 +135,7 @@ impl World {
             lost_binds: 0,
             hash: std::collections::hash_map::DefaultHasher::new(),
             events: 0,
+            ops_to_kill: Vec::new(),
             answers: BTreeMap::new(),
         };
         world.start();
@@ -156,13 +159,17 @@ impl World {
                 .chain(index.to_string().chars())
                 .collect();
             self.submissions.push(Submission { number, text, answer: None });
-            let at = self.now + Duration::from_millis(2_000 + self.rng.below(20_000));
+            // Some come alone, some all at once.
+            let spread = if self.rng.chance(50) { 20_000 } else { 50 };
+            let at = self.now + Duration::from_millis(2_000 + self.rng.below(spread));
             self.at(at, Happening::Submit(usize::try_from(index).unwrap()));
         }
-        for _ in 0..self.rng.below(4) {
+        for _ in 0..self.rng.below(3) {
             let at = self.now + Duration::from_millis(1_000 + self.rng.below(30_000));
             self.at(at, Happening::Kill);
         }
+        // The others come right after an operation, whichever it is.
+        self.ops_to_kill = (0..self.rng.below(4)).map(|_| 1 + self.rng.below(600)).collect();
     }
 
     fn at(&mut self, when: Duration, what: Happening) {
@@ -351,6 +358,7 @@ impl World {
     fn drive(&mut self, shard: usize) {
         while let Some(op) = self.shards[shard].poll_op() {
             self.op(shard, op);
+            self.count_down();
         }
         let now = self.clock();
         if !self.writing[shard]
@@ -358,7 +366,9 @@ impl World {
         {
             self.writing[shard] = true;
             self.disks[shard].begin_write(&write);
-            self.soon(3_000, Happening::WriteDone { shard, write });
+            // A disk now and then stalls.
+            let most = if self.rng.chance(5) { 100_000 } else { 3_000 };
+            self.soon(most, Happening::WriteDone { shard, write });
         }
         if let Some(chore) = self.shards[shard].poll_chore() {
             self.soon(5_000, Happening::ChoreDue { shard, chore });
@@ -372,6 +382,17 @@ impl World {
             // A tick's patience, so that a deadline in the past cannot spin.
             let at = due.max(self.now + Duration::from_micros(100));
             self.at(at, Happening::Timer { shard });
+        }
+    }
+
+    /// One operation more: the process may die right after it, before anything else happens.
+    fn count_down(&mut self) {
+        let Some(left) = self.ops_to_kill.last_mut() else { return };
+        *left -= 1;
+        if *left == 0 {
+            self.ops_to_kill.pop();
+            // Before everything that is planned for this very moment.
+            self.agenda.insert((self.now, 0), Happening::Kill);
         }
     }
 
@@ -529,6 +550,13 @@ impl World {
             ApiResponse::Message(view) => Some(*view),
             _ => None,
         }
+    }
+
+    /// No more kills: what follows only looks.
+    pub fn calm_down(&mut self) {
+        self.ops_to_kill.clear();
+        self.agenda.retain(|_, what| !matches!(what, Happening::Kill));
+        while self.shards.is_empty() && self.step() {}
     }
 
     /// Whether every acknowledged message has told its end, and nothing is under way.
