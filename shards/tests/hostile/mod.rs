@@ -5,6 +5,8 @@
 
 pub(crate) mod carrier;
 pub(crate) mod pdu;
+pub(crate) mod requests;
+pub(crate) mod scenario;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -72,12 +74,13 @@ impl Gateway {
         assert!(ended.is_none(), "the gateway ended: {ended:?}\n{}", self.log());
     }
 
-    /// The sum of a counter or gauge over all shards.
-    pub(crate) fn metric(&self, name: &str) -> u64 {
+    /// The sum of a counter or gauge over all shards, of the lines with this label.
+    pub(crate) fn metric(&self, name: &str, label: &str) -> u64 {
         let raw = "GET /metrics HTTP/1.0\r\nHost: a\r\n\r\n".as_bytes();
         let page = exchange(self.admin, raw).answer.expect("metrics").text();
         let lines = page.lines().filter(|line| {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && line.contains(label)
         });
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
     }

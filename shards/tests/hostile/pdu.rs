@@ -128,6 +128,12 @@ pub(crate) fn from_handset(sequence: u32, handset: &str) -> Pdu {
     Deliver { sequence, source: handset, text: b"STOP", ..Deliver::default() }.pdu()
 }
 
+/// The octets of a hexadecimal text.
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
 pub(crate) fn tlv(tag: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(value.len()).unwrap();
     [&tag.to_be_bytes(), &length.to_be_bytes(), value].concat()
