@@ -548,8 +548,11 @@ fn hostile_carriers_get_their_answers_and_lose_nothing() {
     }
     assert_eq!(taken.len(), during + 40 + 3, "the good carrier got every message");
     assert!(taken.values().all(|times| *times == 1), "and each once");
-    let unwanted = ["unknown", "failed", "canceled"].iter().filter(|end| ends.contains_key(**end));
-    assert_eq!(unwanted.count(), 0, "{ends:?}");
+    let other = [ends["expired"], ends["undelivered"], ends["rejected"]];
+    assert_eq!(other, [3, 4, 2], "as the scenarios want it: {ends:?}");
+    assert_eq!(ends["delivered"] + 9, accepted.len(), "{ends:?}");
+    let matched = gateway.metric("postrider_receipts_total", "outcome=\"matched\"");
+    assert_eq!(matched as usize + ends["rejected"], accepted.len(), "a receipt for every message");
     let log = gateway.log();
     for reason in ["the peer speaks TLS", "the peer speaks HTTP", "the peer stalled inside a PDU"] {
         assert!(log.contains(reason), "the log does not say: {reason}");
