@@ -44,9 +44,9 @@ pub const HTTP_CONNECTIONS_PER_SHARD: usize = 10_000;
 /// Requests of a shard that wait for an answer; more are refused with 503.
 pub const HTTP_REQUESTS_PER_SHARD: usize = 8_192;
 /// Time for a request's line and headers.
-pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for a request's body.
-pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection without a request is closed after this.
 pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
@@ -61,7 +61,7 @@ pub const WEBHOOK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(15);
 /// Longest time for one attempt that can be configured.
 pub const WEBHOOK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// Octets read of an endpoint's answer.
-pub const WEBHOOK_RESPONSE_BYTES: usize = 16 * 1024;
+pub const WEBHOOK_RESPONSE_BYTES: usize = 4 * 1024;
 
 // ---- The shape of the gateway ----
 
@@ -107,8 +107,6 @@ pub const MAX_PDU: u32 = 70_000;
 /// carrier is tried.
 pub const TEMPORARY_RETRIES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
-/// Times that a part is offered to one carrier that refuses it for a while.
-pub const CARRIER_ATTEMPTS: usize = TEMPORARY_RETRIES.len() + 1;
 /// Times that a part is submitted again after an unknown outcome.
 pub const MAX_RESUBMITS: u8 = 10;
 /// How long a bind pauses when the carrier says that it is too fast.
@@ -285,7 +283,6 @@ const ALL: &[Limit] = table! {
     TEMPORARY_RETRY_1 TEMPORARY_RETRIES[0].as_secs(), "s";
     TEMPORARY_RETRY_2 TEMPORARY_RETRIES[1].as_secs(), "s";
     TEMPORARY_RETRY_3 TEMPORARY_RETRIES[2].as_secs(), "s";
-    CARRIER_ATTEMPTS CARRIER_ATTEMPTS, "attempts";
     MAX_RESUBMITS MAX_RESUBMITS, "resubmits";
     THROTTLED_PAUSE millis(THROTTLED_PAUSE), "ms";
     RECONNECT_FIRST millis(RECONNECT_FIRST), "ms";

@@ -14,7 +14,7 @@ use futures_util::future::select;
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_http::auth::CustomerIx;
-use postrider_http::problem::{Code, Problem};
+use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 use postrider_storage::io::{FileDisk, LogFile};
 use postrider_storage::{LogIoError, Write};
@@ -154,6 +154,10 @@ impl Node {
 
     /// Asks the machine on behalf of a customer and waits for its answer.
     pub async fn ask(self: &Rc<Self>, customer: CustomerIx, request: ApiRequest) -> ApiResponse {
+        if self.tickets.borrow().len() >= limits::HTTP_REQUESTS_PER_SHARD {
+            self.stats.inc(Counter::RefusedOverloaded);
+            return ApiResponse::Problem(Problem::overloaded(1));
+        }
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
         let (sender, receiver) = oneshot();
@@ -161,10 +165,7 @@ impl Node {
         self.with(|shard, now| shard.handle_api(now, ticket, customer, request));
         match receiver.await {
             Some(response) => response,
-            None => {
-                let problem = Problem::new(Code::ShuttingDown, "the gateway is shutting down");
-                ApiResponse::Problem(problem.after(1))
-            }
+            None => ApiResponse::Problem(Problem::shutting_down(1)),
         }
     }
 

@@ -405,7 +405,7 @@ async fn serve_http(
     stats: Arc<Stats>,
     quit: Stop,
 ) -> Result<()> {
-    let limits = Rc::new(HttpLimits::default());
+    let limits = Rc::new(http_limits());
     let handler = Rc::new(move |request| {
         let edge = Rc::clone(&edge);
         async move { edge.answer(request).await }
@@ -431,10 +431,21 @@ async fn serve_http(
     Ok(())
 }
 
+fn http_limits() -> HttpLimits {
+    HttpLimits {
+        max_body: limits::MAX_BODY_BYTES,
+        max_headers: limits::MAX_HEADERS,
+        header_deadline: limits::HTTP_HEAD_TIMEOUT,
+        body_deadline: limits::HTTP_BODY_TIMEOUT,
+        keep_alive: limits::HTTP_IDLE_TIMEOUT,
+        ..HttpLimits::default()
+    }
+}
+
 fn client_limits(shared: &Shared) -> ClientLimits {
     ClientLimits {
         timeout: shared.config.webhooks.timeout,
+        max_response: limits::WEBHOOK_RESPONSE_BYTES,
         connections_per_endpoint: shared.config.webhooks.connections_per_endpoint,
-        ..ClientLimits::default()
     }
 }

@@ -133,6 +133,7 @@ fn session_config(config: &CarrierConfig) -> SessionConfig {
         window: config.window,
         inbound_full_status: config.receipt_retry_status,
         inbound_window: limits::INBOUND_WINDOW,
+        max_pdu: limits::MAX_PDU,
         response_timeout: config.response_timeout,
         enquire_link_interval: config.enquire_link,
         ..SessionConfig::default()

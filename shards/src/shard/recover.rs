@@ -24,6 +24,9 @@ use super::{Drain, Shard, ShardParts, Shared, Timer};
 use crate::wheel::Wheel;
 use postrider_http::webhook::queue::WebhookQueue;
 
+// A message's records fit the log's, with room to spare for its parts' events.
+const _: () = assert!(limits::MAX_RECORD == postrider_storage::RECORD_BYTES_MAX);
+
 /// What replay builds.
 struct Replay<'a> {
     shared: &'a Shared,
