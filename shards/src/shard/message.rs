@@ -169,6 +169,8 @@ pub(crate) struct Message {
     pub(crate) bind: Option<usize>,
     /// Durable numbers of the carriers that refused it.
     pub(crate) refused_by: Vec<u32>,
+    /// Its place in history once it is closed.
+    pub(crate) closing: Option<u64>,
     /// The timer for the end of its validity, then of its grace.
     pub(crate) deadline: Option<TimerId>,
 }
@@ -194,6 +196,7 @@ impl Message {
             queued_on: None,
             bind: None,
             refused_by: Vec::new(),
+            closing: None,
             deadline: None,
         }
     }

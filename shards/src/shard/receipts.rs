@@ -8,18 +8,22 @@ use postrider_core::clock::Now;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::place::ShardId;
+use postrider_core::route::CarrierIx;
 use postrider_smpp::receipt::ReceiptState;
 use postrider_storage::Record;
 
 use super::mesh::{Call, CallId, ReceiptNotice, ReceiptOutcome, Reply, Request, Seeker};
 use super::message::Event;
-use super::table::PartRef;
+use super::table::{PartRef, normal};
 use super::{After, Delivery, Shard, Timer};
 use crate::stats::Counter;
 
 /// Receipts whose message is not known yet.
 pub(crate) struct Orphans {
     parked: BTreeMap<u64, Orphan>,
+    /// By carrier and the id in the form under which spellings meet.
+    by_id: BTreeMap<(CarrierIx, Box<[u8]>), Vec<u64>>,
+    by_carrier: BTreeMap<CarrierIx, usize>,
     next: u64,
 }
 
@@ -39,7 +43,12 @@ enum OrphanOutcome {
 
 impl Orphans {
     pub(crate) fn new() -> Self {
-        Orphans { parked: BTreeMap::new(), next: 1 }
+        Orphans {
+            parked: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            by_carrier: BTreeMap::new(),
+            next: 1,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -50,12 +59,28 @@ impl Orphans {
     pub(crate) fn insert(&mut self, number: Option<u64>, notice: Box<ReceiptNotice>) -> u64 {
         let number = number.unwrap_or(self.next);
         self.next = self.next.max(number + 1);
+        self.remove(number);
+        let key = (notice.carrier, normal(&notice.id));
+        *self.by_carrier.entry(notice.carrier).or_default() += 1;
+        self.by_id.entry(key).or_default().push(number);
         self.parked.insert(number, Orphan { notice, looks: 0 });
         number
     }
 
     pub(crate) fn remove(&mut self, number: u64) -> Option<Orphan> {
-        self.parked.remove(&number)
+        let orphan = self.parked.remove(&number)?;
+        let carrier = orphan.notice.carrier;
+        if let Some(count) = self.by_carrier.get_mut(&carrier) {
+            *count -= 1;
+        }
+        let key = (carrier, normal(&orphan.notice.id));
+        if let Some(numbers) = self.by_id.get_mut(&key) {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.by_id.remove(&key);
+            }
+        }
+        Some(orphan)
     }
 
     /// The numbers parked, oldest first.
@@ -63,10 +88,13 @@ impl Orphans {
         self.parked.keys().copied().collect()
     }
 
-    fn has_room(&self, notice: &ReceiptNotice) -> bool {
-        let same = self.parked.values().filter(|other| other.notice.carrier == notice.carrier);
-        self.parked.len() < limits::ORPHANS_PER_CARRIER
-            || same.count() < limits::ORPHANS_PER_CARRIER
+    fn has_room(&self, carrier: CarrierIx) -> bool {
+        self.by_carrier.get(&carrier).is_none_or(|count| *count < limits::ORPHANS_PER_CARRIER)
+    }
+
+    /// The parked receipts whose id may be `id`.
+    fn called(&self, carrier: CarrierIx, id: &[u8]) -> Vec<u64> {
+        self.by_id.get(&(carrier, normal(id))).cloned().unwrap_or_default()
     }
 }
 
@@ -219,7 +247,7 @@ impl Shard {
 
     /// Keeps a receipt durably until its message turns up.
     fn park(&mut self, now: Now, notice: &ReceiptNotice) -> ReceiptOutcome {
-        if !self.orphans.has_room(notice) {
+        if !self.orphans.has_room(notice.carrier) {
             return ReceiptOutcome::Refused;
         }
         self.stats.inc(Counter::ReceiptsParked);
@@ -262,16 +290,13 @@ impl Shard {
     }
 
     /// A carrier's id was stored: receipts that overtook it are parked here.
-    pub(super) fn match_orphans(&mut self, now: Now, carrier: u32, part: PartRef) {
+    pub(super) fn match_orphans(&mut self, now: Now, carrier: CarrierIx, id: &[u8]) {
         if self.orphans.parked.is_empty() {
             return;
         }
-        let fitting = self.orphans.parked.iter().find(|(_, parked)| {
-            self.shared.carrier_number(parked.notice.carrier) == carrier
-                && self.table.find(carrier, &parked.notice.id) == Some(part)
-        });
-        if let Some((orphan, parked)) = fitting {
-            let (orphan, notice) = (*orphan, parked.notice.clone());
+        for orphan in self.orphans.called(carrier, id) {
+            let parked = self.orphans.parked.get(&orphan);
+            let Some(notice) = parked.map(|parked| parked.notice.clone()) else { continue };
             if self.apply_receipt(now, &notice).is_some() {
                 self.close_orphan(now, orphan, OrphanOutcome::Matched);
             }

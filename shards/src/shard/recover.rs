@@ -3,7 +3,7 @@
 
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::id::MessageId;
-use postrider_core::lifecycle::PartEvent;
+use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::number::Msisdn;
 use postrider_core::redact::Private;
@@ -101,11 +101,27 @@ impl Shard {
             } else {
                 let left = message.envelope.valid_until.since(now.wall);
                 self.set_deadline(sequence, Some((now.mono + left, Timer::Validity(sequence))));
-                self.dispatch(now, sequence);
+                self.resume_parts(now, sequence);
             }
         }
         for orphan in self.orphans.numbers() {
             self.schedule_look(now, orphan);
+        }
+    }
+
+    /// Queues what was not sent, and sends again what nobody can tell whether it was.
+    fn resume_parts(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        let unknown: Vec<(u8, u32)> = (0u8..)
+            .zip(&message.parts)
+            .filter(|(_, part)| part.status == PartStatus::OutcomeUnknown)
+            .map(|(index, part)| (index, part.carrier))
+            .collect();
+        if message.next_sendable().is_some() {
+            self.dispatch(now, sequence);
+        }
+        for (part, carrier) in unknown {
+            self.resend(now, carrier, PartRef { sequence, part });
         }
     }
 

@@ -249,8 +249,11 @@ impl Shard {
             self.table.index(number, &id, part);
             return;
         }
-        let event =
-            Event { carrier: number, detail: id, ..self.event(now, part, PartEvent::Submitted) };
+        let event = Event {
+            carrier: number,
+            detail: id.clone(),
+            ..self.event(now, part, PartEvent::Submitted)
+        };
         let lsn = self.part_event(now, part.sequence, event, false);
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.answered(lsn);
@@ -258,7 +261,7 @@ impl Shard {
         if let Some(own) = self.outbound.carrier_mut(carrier) {
             own.pause = limits::QUEUE_FULL_PAUSE_FIRST;
         }
-        self.match_orphans(now, number, part);
+        self.match_orphans(now, carrier, &id);
     }
 
     /// A temporary refusal: the same carrier again after 1, 5 and 30 s, then another.
@@ -324,8 +327,10 @@ impl Shard {
 
     /// Every carrier refused the message.
     pub(super) fn no_carrier_left(&mut self, now: Now, sequence: u64) {
-        let part = PartRef { sequence, part: 0 };
-        let last = self.table.get(sequence).and_then(|message| message.events.last());
+        let Some(message) = self.table.get(sequence) else { return };
+        let Some(index) = message.next_sendable() else { return };
+        let part = PartRef { sequence, part: index };
+        let last = message.events.last();
         let (carrier, status) = last.map_or((0, 0), |event| (event.carrier, event.status));
         let kind = if carrier == 0 { PartEvent::Failed } else { PartEvent::Rejected };
         let event = Event { carrier, status, ..self.event(now, part, kind) };
@@ -343,17 +348,23 @@ impl Shard {
     fn outcome_unknown(&mut self, now: Now, carrier: CarrierIx, part: PartRef) {
         self.stats.inc(Counter::PartsOutcomeUnknown);
         let Some(message) = self.table.get_mut(part.sequence) else { return };
-        let final_already = message.outcome.is_some();
         let Some(held) = message.parts.get_mut(usize::from(part.part)) else { return };
         held.in_flight = false;
-        let attempt = held.resubmits.saturating_add(1);
         if held.status != PartStatus::Queued {
             return;
         }
         let number = self.shared.carrier_number(carrier);
         let event = Event { carrier: number, ..self.event(now, part, PartEvent::OutcomeUnknown) };
         self.part_event(now, part.sequence, event, false);
-        if final_already || attempt > limits::MAX_RESUBMITS {
+        self.resend(now, number, part);
+    }
+
+    /// Queues a part of unknown outcome again, once that is on record.
+    pub(super) fn resend(&mut self, now: Now, number: u32, part: PartRef) {
+        let Some(message) = self.table.get(part.sequence) else { return };
+        let Some(held) = message.parts.get(usize::from(part.part)) else { return };
+        let attempt = held.resubmits.saturating_add(1);
+        if message.outcome.is_some() || attempt > limits::MAX_RESUBMITS {
             return;
         }
         self.stats.inc(Counter::PartsResubmitted);

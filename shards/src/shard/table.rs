@@ -1,7 +1,7 @@
 //! The messages of one shard and the ways to find them: by sequence, by customer and time, by what
 //! the carrier called a part. One per shard; everything in it can be rebuilt from the log.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use postrider_core::clock::UnixMs;
@@ -28,7 +28,9 @@ pub(crate) struct Table {
     by_customer: BTreeMap<(u32, UnixMs, MessageId), u64>,
     by_carrier_id: HashMap<CarrierKey, Vec<PartRef>, FixedHasher>,
     by_home: BTreeMap<SegmentId, Vec<u64>>,
-    history: VecDeque<u64>,
+    /// Closed messages in the order of their closing.
+    history: BTreeMap<u64, u64>,
+    closings: u64,
     open: usize,
 }
 
@@ -39,7 +41,8 @@ impl Table {
             by_customer: BTreeMap::new(),
             by_carrier_id: HashMap::default(),
             by_home: BTreeMap::new(),
-            history: VecDeque::new(),
+            history: BTreeMap::new(),
+            closings: 0,
             open: 0,
         }
     }
@@ -96,20 +99,22 @@ impl Table {
     /// The message is closed: it moves to history.
     pub(crate) fn close(&mut self, sequence: u64) {
         self.open = self.open.checked_sub(1).unwrap_or_else(|| panic!("closed more than opened"));
-        self.history.push_back(sequence);
+        self.closings += 1;
+        self.history.insert(self.closings, sequence);
+        if let Some(message) = self.messages.get_mut(&sequence) {
+            message.closing = Some(self.closings);
+        }
     }
 
     /// The message that has been closed longest.
     pub(crate) fn oldest_closed(&self) -> Option<u64> {
-        self.history.front().copied()
+        self.history.first_key_value().map(|(_, sequence)| *sequence)
     }
 
     /// Forgets a closed message, wherever in history it stands.
     pub(crate) fn forget(&mut self, sequence: u64) {
-        if self.history.front() == Some(&sequence) {
-            self.history.pop_front();
-        } else {
-            self.history.retain(|other| *other != sequence);
+        if let Some(closing) = self.get(sequence).and_then(|message| message.closing) {
+            self.history.remove(&closing);
         }
         self.remove(sequence);
     }
@@ -226,7 +231,7 @@ impl Table {
 
 /// The form under which spellings of one id meet: lower case, and without leading zeros when all
 /// characters are hexadecimal digits.
-fn normal(id: &[u8]) -> Box<[u8]> {
+pub(super) fn normal(id: &[u8]) -> Box<[u8]> {
     let mut folded: Vec<u8> = id.iter().map(u8::to_ascii_lowercase).collect();
     if folded.iter().all(u8::is_ascii_hexdigit) {
         let zeros = folded.iter().take_while(|octet| **octet == b'0').count();
