@@ -18,13 +18,13 @@ pub const CROSSING: u64 = 1_000_000;
 pub type Value = [u64; 8];
 
 /// What the ring itself costs: 64 pushes and 64 pops on one core.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn ours_one_thread(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(TURN)).bench_local(one_thread());
 }
 
 /// The same through `std::sync::mpsc`.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn std_mpsc_one_thread(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(TURN)).bench_local(std_one_thread());
 }

@@ -74,14 +74,14 @@ impl Pair {
 }
 
 /// Submit and answer, one at a time, both ends counted.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn submit_and_answer(bencher: Bencher<'_, '_>) {
     let mut pair = Pair::bound();
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| pair.exchange(1));
 }
 
 /// The same with a full window: one read and one write for 64.
-#[divan::bench]
+#[divan::bench(sample_size = 16)]
 fn submit_and_answer_64(bencher: Bencher<'_, '_>) {
     let mut pair = Pair::bound();
     bencher.counter(ItemsCount::new(WINDOW)).bench_local(|| pair.exchange(WINDOW));

@@ -1,5 +1,5 @@
 //! One whole message through the shard machine in memory: accepted, logged, submitted, answered,
-//! receipted, webhook acknowledged; three records, two batches' checksums, two PDUs each way. No
+//! receipted, webhook acknowledged; four records of the log, two PDUs each way. No
 //! system call is made. The throughput is that of messages on one core.
 
 use divan::Bencher;
@@ -7,19 +7,19 @@ use divan::counter::ItemsCount;
 use postrider_benches::gateway::{Entrance, Gateway};
 
 /// One message at a time: every batch of the log holds one record, every read one PDU.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn message_alone(bencher: Bencher<'_, '_>) {
     run(bencher, Entrance::Machine, 1);
 }
 
 /// 64 messages under way at once, as under load.
-#[divan::bench]
+#[divan::bench(sample_size = 4)]
 fn messages_64(bencher: Bencher<'_, '_>) {
     run(bencher, Entrance::Machine, 64);
 }
 
 /// The same from the octets of the HTTP body to those of the answer.
-#[divan::bench]
+#[divan::bench(sample_size = 4)]
 fn messages_64_with_api(bencher: Bencher<'_, '_>) {
     run(bencher, Entrance::Api, 64);
 }

@@ -92,7 +92,7 @@ fn wheels(effort: &Effort) {
     let mut theirs: wheel::Tree = wheel::filled(pending);
     let (mut next, mut next_other) = (pending, pending);
     ratio(
-        "wheel / BTreeMap, insert and cancel of 1M",
+        "wheel / BTreeMap, insert and cancel, 1M set",
         effort,
         many(1, times, || {
             next += 1;

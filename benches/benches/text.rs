@@ -6,25 +6,25 @@ use postrider_benches::sample;
 use postrider_core::text::{self, ReferenceWidth};
 
 /// The usual message: one part, GSM alphabet.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn encode_gsm_short(bencher: Bencher<'_, '_>) {
     encode(bencher, sample::GSM_SHORT);
 }
 
 /// Five parts, GSM alphabet.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn encode_gsm_long(bencher: Bencher<'_, '_>) {
     encode(bencher, &sample::gsm_long());
 }
 
 /// One part that needs UCS-2: tried as GSM first.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn encode_ucs2_short(bencher: Bencher<'_, '_>) {
     encode(bencher, sample::UCS2_SHORT);
 }
 
 /// Five parts in UCS-2.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn encode_ucs2_long(bencher: Bencher<'_, '_>) {
     encode(bencher, &sample::ucs2_long());
 }
@@ -42,7 +42,7 @@ fn part_count_long(bencher: Bencher<'_, '_>) {
 }
 
 /// A part that came from a carrier, back to text.
-#[divan::bench]
+#[divan::bench(sample_size = 64)]
 fn decode_gsm_short(bencher: Bencher<'_, '_>) {
     let encoded = text::encode(sample::GSM_SHORT);
     bencher.bench(|| text::decode(encoded.encoding(), black_box(encoded.bytes())));
