@@ -22,6 +22,7 @@ mod sim {
 use std::ops::Range;
 use std::time::Duration;
 
+use postrider_core::id::MessageId;
 use sim::world::{SHARDS, WINDOW, World};
 
 /// Longest a history may last: validity, grace, and room for retries of webhooks.
@@ -58,35 +59,52 @@ fn run(seed: u64) -> Result<Outcome, String> {
         })
         .collect();
     for (number, text, id) in &acknowledged {
-        let status =
-            world.look_up(*id).ok_or_else(|| format!("{id} was acknowledged and is lost"))?;
-        let told = world.told.get(&id.to_string());
-        match told.map(|statuses| statuses.iter().collect::<Vec<_>>()).as_deref() {
-            Some([only]) if **only == status => {}
-            other => return Err(format!("{id} is {status}; webhooks told {other:?}")),
-        }
-        if status == "delivered" {
-            let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
-            if arrived.as_ref() != Some(text) {
-                let view = world.view(*id);
-                return Err(format!(
-                    "{id}: sent {text:?}, arrived {arrived:?}; {:?}",
-                    view.map(|v| v
-                        .timeline
-                        .iter()
-                        .map(|e| format!(
-                            "{} {} {:?} {:?} {:?}",
-                            e.at.0 % 1_000_000,
-                            e.event,
-                            e.part,
-                            e.carrier,
-                            e.detail
-                        ))
-                        .collect::<Vec<_>>())
-                ));
-            }
+        check_message(&mut world, number, text, *id)?;
+    }
+    check_rate(&world)?;
+    let duplicates = check_carriers(&world)?;
+    Ok(Outcome {
+        history: world.history(),
+        events: world.events,
+        messages: acknowledged.len(),
+        kills: world.kills,
+        duplicates,
+    })
+}
+
+/// An acknowledged message is there, has told its one end, and arrived as it was sent.
+fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> Result<(), String> {
+    let view = world.view(id).ok_or_else(|| format!("{id} was acknowledged and is lost"))?;
+    let status = view.status.name();
+    let told = world.told.get(&id.to_string());
+    match told.map(|statuses| statuses.iter().collect::<Vec<_>>()).as_deref() {
+        Some([only]) if *only == status => {}
+        other => return Err(format!("{id} is {status}; webhooks told {other:?}")),
+    }
+    let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
+    if status == "delivered" && arrived.as_deref() != Some(text) {
+        let timeline = view.timeline.iter();
+        let events: Vec<String> = timeline
+            .map(|e| format!("{} {} {:?} {:?} {:?}", e.at.0, e.event, e.part, e.carrier, e.detail))
+            .collect();
+        return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {events:?}"));
+    }
+    Ok(())
+}
+
+/// No second, wherever it begins, holds more than the second carrier takes.
+fn check_rate(world: &World) -> Result<(), String> {
+    let arrivals = &world.carriers[1].arrivals;
+    for (index, last) in arrivals.iter().enumerate().skip(RATE) {
+        if *last - arrivals[index - RATE] < Duration::from_secs(1) {
+            return Err(format!("more than {RATE} parts within a second before {last:?}"));
         }
     }
+    Ok(())
+}
+
+/// No ghosts, no window exceeded, and no more duplicates than the faults explain: counts them.
+fn check_carriers(world: &World) -> Result<u64, String> {
     let known = |number: &String| world.submissions.iter().any(|s| s.number == *number);
     let mut duplicates = 0;
     for carrier in &world.carriers {
@@ -100,12 +118,6 @@ fn run(seed: u64) -> Result<Outcome, String> {
             duplicates += copies.len() as u64 - 1;
         }
     }
-    let limited = &world.carriers[1].arrivals;
-    for (index, last) in limited.iter().enumerate().skip(RATE) {
-        if *last - limited[index - RATE] < Duration::from_secs(1) {
-            return Err(format!("more than {RATE} parts within a second before {last:?}"));
-        }
-    }
     // In flight, plus one window of answers that were not yet durable, each at most a window.
     // An answer that never comes is a resend of its own.
     let silent: u64 = world.carriers.iter().map(|carrier| carrier.silent).sum();
@@ -113,13 +125,7 @@ fn run(seed: u64) -> Result<Outcome, String> {
     if duplicates > allowed {
         return Err(format!("{duplicates} duplicates, {allowed} allowed"));
     }
-    Ok(Outcome {
-        history: world.history(),
-        events: world.events,
-        messages: acknowledged.len(),
-        kills: world.kills,
-        duplicates,
-    })
+    Ok(duplicates)
 }
 
 fn seeds() -> Range<u64> {

@@ -531,12 +531,7 @@ impl World {
         });
     }
 
-    /// Asks for a message as the customer would, on the other shard than its owner or not.
-    pub fn look_up(&mut self, id: MessageId) -> Option<String> {
-        self.view(id).map(|view| view.status.name().to_owned())
-    }
-
-    /// The message as the customer sees it.
+    /// Asks for a message as the customer would, at its owner's shard or at another.
     pub fn view(&mut self, id: MessageId) -> Option<MessageView> {
         let request = request("GET", &format!("/api/v1/messages/{id}"), None, b"");
         let ticket = self.next_ticket;
