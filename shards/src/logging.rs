@@ -11,7 +11,8 @@ use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::EnvFilter;
+pub use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -21,15 +22,16 @@ use tracing_subscriber::registry::LookupSpan;
 pub const LEVEL_VARIABLE: &str = "POSTRIDER_LOG";
 
 /// Begins to log to standard error: JSON lines, or text, which is coloured on a terminal unless
-/// `NO_COLOR` is set.
+/// `NO_COLOR` is set. What is at least as grave as `level` is logged, unless `POSTRIDER_LOG` says
+/// otherwise.
 ///
 /// # Errors
 /// When `POSTRIDER_LOG` cannot be read, or a log was begun before.
-pub fn init(json: bool) -> anyhow::Result<()> {
+pub fn init(json: bool, level: LevelFilter) -> anyhow::Result<()> {
     let colour = io::stderr().is_terminal()
         && !set("NO_COLOR")
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    begin(filter(std::env::var_os(LEVEL_VARIABLE))?, json, colour)
+    begin(filter(std::env::var_os(LEVEL_VARIABLE), level)?, json, colour)
 }
 
 fn begin(filter: EnvFilter, json: bool, colour: bool) -> anyhow::Result<()> {
@@ -44,12 +46,12 @@ fn set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-fn filter(directives: Option<std::ffi::OsString>) -> anyhow::Result<EnvFilter> {
+fn filter(directives: Option<std::ffi::OsString>, level: LevelFilter) -> anyhow::Result<EnvFilter> {
     let directives = directives.unwrap_or_default();
     let help = "use error, warn, info, debug, trace, or directives like postrider_shards=debug";
     let text = directives.to_str().with_context(|| format!("{LEVEL_VARIABLE}: {help}"))?;
     EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
+        .with_default_directive(level.into())
         .parse(text)
         .with_context(|| format!("{LEVEL_VARIABLE}={text}: {help}"))
 }
@@ -155,10 +157,10 @@ mod tests {
 
     fn is_child() -> bool {
         let Ok(format) = std::env::var(CHILD) else { return false };
-        init(format == "json").unwrap();
+        init(format == "json", LevelFilter::INFO).unwrap();
         tracing::info!(shard = 3_u64, carrier = "alpha", ts = "x", "bind \"opened\"\nand more");
         tracing::debug!("not by default");
-        assert!(init(false).is_err(), "a second log is refused");
+        assert!(init(false, LevelFilter::INFO).is_err(), "a second log is refused");
         true
     }
 
@@ -191,8 +193,11 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_refused_with_the_remedy() {
-        let error = filter(Some("postrider=loud".into())).unwrap_err();
+        let error = filter(Some("postrider=loud".into()), LevelFilter::INFO).unwrap_err();
         assert!(error.to_string().contains("POSTRIDER_LOG=postrider=loud: use error, warn"));
-        assert!(filter(Some("debug".into())).is_ok() && filter(None).is_ok());
+        assert!(
+            filter(Some("debug".into()), LevelFilter::INFO).is_ok()
+                && filter(None, LevelFilter::INFO).is_ok()
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Puts a gateway together from its configuration: data directory, names, rings, one thread per
 //! shard, the control thread. Runs on the main thread; nothing here is on a message's path.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -48,6 +49,7 @@ pub struct Server {
     pub admin: SocketAddr,
     /// How many shards run.
     pub shards: u16,
+    reports: Vec<String>,
     stats: Vec<Arc<Stats>>,
     shutdown: Arc<Shutdown>,
     threads: Vec<std::thread::JoinHandle<Result<()>>>,
@@ -167,10 +169,16 @@ impl Server {
         };
         let threads = process.start_shards(&stats, &dir)?;
         drop(process);
-        await_shards(&started, shards)?;
+        let reports = await_shards(&started, shards)?;
         drop(held);
         let admin = control.local_addr();
-        Ok(Server { http, admin, shards, stats, shutdown, threads, control, dir })
+        Ok(Server { http, admin, shards, reports, stats, shutdown, threads, control, dir })
+    }
+
+    /// What each shard said when it was ready: its driver, its log, what it recovered.
+    #[must_use]
+    pub fn reports(&self) -> &[String] {
+        &self.reports
     }
 
     /// The counters of every shard.
@@ -202,14 +210,16 @@ impl Server {
     }
 }
 
-/// Waits for every shard's word and says what it recovered.
-fn await_shards(started: &mpsc::Receiver<Result<Started>>, shards: u16) -> Result<()> {
+/// Waits for every shard's word, says what it recovered, and gives all in the shards' order.
+fn await_shards(started: &mpsc::Receiver<Result<Started>>, shards: u16) -> Result<Vec<String>> {
+    let mut reports = BTreeMap::new();
     for _ in 0..shards {
         let started = started.recv().context("a shard's thread ended before it was ready")?;
         let Started { shard, report } = started?;
         tracing::info!(shard = shard.0, "{report}");
+        reports.insert(shard, format!("{shard}: {report}"));
     }
-    Ok(())
+    Ok(reports.into_values().collect())
 }
 
 fn start_control(

@@ -25,7 +25,7 @@ pub fn run(args: &ServeArgs) -> i32 {
         Err(error) => return refuse(&error),
     };
     let json = config.server.log_format == LogFormat::Json;
-    let served = logging::init(json).and_then(|()| serve(config));
+    let served = logging::init(json, logging::LevelFilter::INFO).and_then(|()| serve(config));
     match served {
         Ok(()) => exit::OK,
         Err(error) => {

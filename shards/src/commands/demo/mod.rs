@@ -61,7 +61,7 @@ pub struct DemoArgs {
 
 /// Runs the demonstration; fails when a single message is not accounted for.
 pub fn run(args: &DemoArgs) -> i32 {
-    match logging::init(false).and_then(|()| demonstrate(args)) {
+    match logging::init(false, logging::LevelFilter::WARN).and_then(|()| demonstrate(args)) {
         Ok(true) => exit::OK,
         Ok(false) => exit::FAILED,
         Err(error) => {
@@ -118,6 +118,7 @@ impl Stage {
         let config = Config::parse(&text).context("the demonstration's configuration")?;
         let options = ServerOptions { reconnect_first: Duration::from_millis(100) };
         let server = Server::start(config, &options)?;
+        announce(&server);
         Ok(Stage { server, carriers, sink, files, api_key, webhook_url })
     }
 
@@ -205,6 +206,22 @@ impl Stage {
         let report =
             postrider_loadgen::ledger::join(&self.files.load, &smsc, &self.files.sink, None)?;
         Ok(Outcome { report, usage, shards })
+    }
+}
+
+/// What runs, for whoever watches.
+fn announce(server: &Server) {
+    let facts = crate::rt::facts();
+    let names: Vec<&str> = CARRIERS.iter().map(|(name, _)| *name).collect();
+    eprintln!(
+        "postrider {}, kernel {}, locked memory {} KiB; carriers {}",
+        env!("CARGO_PKG_VERSION"),
+        facts.kernel,
+        facts.memlock_soft / 1_024,
+        names.join(", ")
+    );
+    for report in server.reports() {
+        eprintln!("{report}");
     }
 }
 

@@ -63,7 +63,7 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.report)?;
+        writeln!(f, "{}", self.report)?;
         writeln!(
             f,
             "throughput        {:.0} messages a second over {:.2} s, HTTP to webhook",
