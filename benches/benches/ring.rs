@@ -29,7 +29,8 @@ fn std_mpsc_one_thread(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(TURN)).bench_local(std_one_thread());
 }
 
-/// A million values from one thread to another, both awake.
+/// A million values from one thread to another, both awake. Says something only while two cores
+/// are free.
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn ours_two_threads(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(CROSSING)).bench(|| two_threads(CROSSING));

@@ -31,6 +31,9 @@ pub fn run() {
     }
     let effort =
         if measuring { Effort { rounds: 9, less: 1 } } else { Effort { rounds: 1, less: 100 } };
+    if !measuring {
+        println!("\nA trial run, not a measurement: the numbers below mean nothing.");
+    }
     messages(&effort);
     ratios(&effort);
 }
