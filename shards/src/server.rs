@@ -133,11 +133,16 @@ impl Process {
 }
 
 impl Server {
-    /// Starts the gateway; returns once every shard has recovered and listens.
+    /// Starts the gateway; returns once every shard has recovered and listens. `shutdown` stops it,
+    /// and may be asked before the start is over: then every shard stops once it has recovered.
     ///
     /// # Errors
     /// Everything that keeps a gateway from starting, with what to do about it.
-    pub fn start(config: Config, options: &ServerOptions) -> Result<Server> {
+    pub fn start(
+        config: Config,
+        options: &ServerOptions,
+        shutdown: Arc<Shutdown>,
+    ) -> Result<Server> {
         let facts = rt::facts();
         rt::raise_memlock();
         let cores = u16::try_from(facts.cpus.len()).unwrap_or(u16::MAX);
@@ -151,7 +156,6 @@ impl Server {
         let readiness = Arc::new(Readiness::new(usize::from(shards)));
         let control = start_control(&shared, &stats, &readiness, &facts, clock)?;
         let (http, held) = reserve_port(shared.config.server.listen)?;
-        let shutdown = Shutdown::new(Vec::new());
         let draining = Arc::clone(&readiness);
         shutdown.ring_also(Arc::new(move || draining.set_draining()));
         let (ready, started) = mpsc::channel();
@@ -389,11 +393,16 @@ fn report(shard: &Shard, recovery: &Recovery, driver: &str, dir: &Path) -> Resul
     let direct = if probe.direct { "O_DIRECT" } else { "no O_DIRECT here, buffered with O_DSYNC" };
     let open = shard.open_messages();
     let Recovery { records, cut_bytes, clean, .. } = recovery;
-    let stop = if *clean { "stopped in order" } else { "not stopped in order" };
-    let mut report = format!(
-        "driver {driver}, log {direct}, {records} records replayed, {open} messages open, \
-         {cut_bytes} bytes of a torn tail cut, {stop}"
-    );
+    let mut report = format!("{driver}, log {direct}");
+    if *records == 0 {
+        report.push_str(", new");
+    } else {
+        let stop = if *clean { "in order" } else { "not in order" };
+        report.push_str(&format!(
+            ", stopped {stop}: {records} records replayed, {cut_bytes} bytes of a torn tail cut, \
+             {open} messages open"
+        ));
+    }
     for (file, offset, why) in &recovery.quarantined {
         report.push_str(&format!("; {file} is damaged at byte {offset} ({why}), passed over"));
     }

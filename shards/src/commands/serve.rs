@@ -1,12 +1,13 @@
 //! `postrider serve`: the gateway as a service. On the main thread.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use postrider_core::config::{Config, LogFormat};
 
 use super::config_file::{load, refuse};
 use super::lines::complain;
-use crate::control::signals;
+use crate::control::{Shutdown, signals};
 use crate::server::{Server, ServerOptions};
 use crate::{exit, logging, rt};
 
@@ -36,9 +37,11 @@ pub fn run(args: &ServeArgs) -> i32 {
 }
 
 fn serve(config: Config) -> anyhow::Result<()> {
+    // First of all: a recovery may take long, and a supervisor need not wait for its end.
+    let shutdown = Shutdown::new(Vec::new());
+    signals(Arc::clone(&shutdown))?;
     announce(&config);
-    let server = Server::start(config, &ServerOptions::default())?;
-    signals(server.shutdown())?;
+    let server = Server::start(config, &ServerOptions::default(), shutdown)?;
     tracing::info!(
         http = %server.http, admin = %server.admin, shards = server.shards, "the gateway is ready"
     );

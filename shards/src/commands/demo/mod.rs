@@ -20,6 +20,7 @@ use self::children::{Child, load_command, sink_command, smsc_command};
 use self::outcome::Outcome;
 use self::usage::Usage;
 use super::lines::complain;
+use crate::control::Shutdown;
 use crate::server::{Server, ServerOptions};
 use crate::stats::Counter;
 use crate::{exit, logging};
@@ -117,7 +118,7 @@ impl Stage {
         let text = config_text(args, folder, &addresses, &api_key, &secret);
         let config = Config::parse(&text).context("the demonstration's configuration")?;
         let options = ServerOptions { reconnect_first: Duration::from_millis(100) };
-        let server = Server::start(config, &options)?;
+        let server = Server::start(config, &options, Shutdown::new(Vec::new()))?;
         announce(&server);
         Ok(Stage { server, carriers, sink, files, api_key, webhook_url })
     }
