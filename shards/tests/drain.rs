@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::stage::{Shape, Stage, assert_sound};
-use common::{Ended, HUNG, alone, free_port, local, program, run_to_end, status_of};
+use common::{Ended, HUNG, alone, free_port, local, program, run_to_end, status_of, until};
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::next_frame;
 
@@ -153,6 +153,24 @@ fn a_kill_during_the_drain_is_a_kill_like_any_other() {
     assert_sound(&report);
     let bound = SHAPE.repeats_per_kill();
     assert!(report.duplicates <= bound, "{} duplicates, at most {bound}", report.duplicates);
+}
+
+#[test]
+fn a_signal_during_the_start_is_an_orderly_stop_too() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::set(folder.path(), SHAPE);
+    let log = folder.path().join("gateway.log");
+    for (turn, delay_ms) in [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96].into_iter().enumerate() {
+        let mut gateway = stage.start_gateway();
+        until("the gateway starts", HUNG, || {
+            std::fs::read_to_string(&log).unwrap().matches(" starting ").count() > turn
+        });
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        gateway.terminate();
+        let status = gateway.wait(DRAIN);
+        assert_eq!(status.code(), Some(0), "{delay_ms} ms after it began to start: {status}");
+    }
 }
 
 #[test]
