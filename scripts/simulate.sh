@@ -11,7 +11,7 @@ Runs the simulation over the seeds FROM to TO - 1 (default: 500 to 5000; `cargo 
 499). Each seed is one history: two shards, their disks, two ill-mannered carriers, a customer and
 a webhook receiver under one virtual clock, killed at any moment and started again from what the
 disks kept. Checked: nothing acknowledged is lost, every message ends exactly once and tells it,
-texts arrive whole, no window is exceeded, duplicates stay within their bound.
+texts arrive whole, no window or rate is exceeded, duplicates stay within their bound.
 
 Prints the totals; or the first seed that breaks a promise, and how to replay it, with exit status 1.
 
