@@ -106,6 +106,12 @@ impl Shard {
         delivery: Delivery,
         notice: Box<ReceiptNotice>,
     ) {
+        if notice.id.is_empty() && notice.other_id.is_none() {
+            // No id, no message: sent again it would be no better.
+            self.stats.inc(Counter::ReceiptsOrphaned);
+            self.respond(delivery, 0);
+            return;
+        }
         let owner = notice.handset.map_or(self.id, |handset| self.shared.placement.owner(handset));
         if owner == self.id {
             if self.apply_receipt(now, &notice).is_some() {
