@@ -6,13 +6,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use postrider_core::config::{
-    BindType, Config, ConfigErrors, Driver, LogFormat, OnUnknownOutcome, RouteTarget,
+    BindType, Config, ConfigErrors, Driver, LogFormat, OnUnknownOutcome, Plan, RouteTarget,
 };
 use postrider_core::number::Msisdn;
 use postrider_core::route::{CarrierIx, RouteTable};
 use postrider_core::text::ReferenceWidth;
 
 const EXAMPLE: &str = include_str!("../data/example.toml");
+const LOCAL: &str = include_str!("../../examples/local.toml");
+
+#[test]
+fn the_example_for_one_machine_is_valid_and_plannable() {
+    let config = Config::parse(LOCAL).unwrap();
+    for cores in 1..=16 {
+        assert_eq!(Plan::new(&config, cores).unwrap().shard_count(), cores);
+    }
+}
 
 const CUSTOMER: &str = r#"
 [[customers]]

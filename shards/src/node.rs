@@ -197,8 +197,9 @@ impl Node {
         self.with(|shard, now| shard.handle_bind_connected(now, bind));
         let end = Link::run(stream, on_bytes, outbox).await;
         let reason = self.shard.borrow_mut().take_close_reason(bind).map(tracing::field::display);
-        let shard = self.shard.borrow().id().0;
-        tracing::info!(shard, bind, %end, reason, "bind's connection ended");
+        let shard = self.shard.borrow();
+        let (id, carrier) = (shard.id().0, shard.bind_carrier(bind));
+        tracing::info!(shard = id, carrier, bind, %end, reason, "bind's connection ended");
     }
 
     fn set_outbox(&self, bind: BindIx, outbox: Option<Rc<Outbox>>) {

@@ -341,9 +341,18 @@ impl Shard {
     /// Where the driver connects a bind: the carrier's `host:port`.
     #[must_use]
     pub fn bind_address(&self, bind: BindIx) -> Option<&str> {
+        Some(self.bind_config(bind)?.address.as_str())
+    }
+
+    /// The name of a bind's carrier.
+    #[must_use]
+    pub fn bind_carrier(&self, bind: BindIx) -> Option<&str> {
+        Some(self.bind_config(bind)?.name.as_str())
+    }
+
+    fn bind_config(&self, bind: BindIx) -> Option<&CarrierConfig> {
         let carrier = self.outbound.binds.get(bind)?.carrier;
-        let config = self.shared.config.carriers.get(usize::from(carrier.0))?;
-        Some(config.address.as_str())
+        self.shared.config.carriers.get(usize::from(carrier.0))
     }
 
     /// Puts one timer into the wheel for the session's next deadline.
