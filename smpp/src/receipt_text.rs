@@ -40,13 +40,13 @@ fn key_at(octets: &[u8]) -> Option<(Key, &[u8])> {
 /// The first place in `octets` where `wanted` stands at the start of a word: what is before it, and what
 /// follows its colon.
 fn find(octets: &[u8], wanted: Key) -> Option<(&[u8], &[u8])> {
+    let (_, word) = KEYS.iter().find(|(key, _)| *key == wanted)?;
     let mut word_start = true;
     for (at, octet) in octets.iter().enumerate() {
         if word_start {
             let (before, here) = octets.split_at_checked(at)?;
-            if let Some((key, rest)) = key_at(here)
-                && key == wanted
-            {
+            let (head, rest) = here.split_at_checked(word.len())?;
+            if head.eq_ignore_ascii_case(word.as_bytes()) {
                 return Some((before, rest));
             }
         }

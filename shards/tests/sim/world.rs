@@ -17,7 +17,7 @@ use postrider_shards::shard::{
     ApiResponse, BindIx, MeshMessage, Op, Shard, ShardParts, Shared, WebhookPost,
 };
 use postrider_shards::stats::{BindLabel, Stats};
-use postrider_storage::{Chore, LogConfig, MemDisk, Write};
+use postrider_storage::{Chore, Disk, LogConfig, MemDisk, Write};
 
 use super::carrier::Carrier;
 use super::rng::Rng;
@@ -26,7 +26,6 @@ use super::setup;
 pub const SHARDS: u16 = 2;
 pub const WINDOW: u64 = 4;
 const START: u64 = 1_790_000_000_000;
-const SEGMENT: u64 = 1 << 20;
 
 /// What can happen next.
 enum Happening {
@@ -145,7 +144,7 @@ impl World {
 
     /// What the customer and fate will do.
     fn plan_day(&mut self) {
-        let count = 20 + self.rng.below(30);
+        let count = if self.has_a_small_log() { 100 } else { 20 } + self.rng.below(30);
         for index in 0..count {
             let country = if self.rng.chance(50) { "4477009" } else { "3361234" };
             let number = format!("{country}{index:05}");
@@ -203,11 +202,11 @@ impl World {
             };
             let log = LogConfig {
                 shard: index,
-                segment_bytes: SEGMENT,
-                max_segments: 12,
+                segment_bytes: self.segment_bytes(),
+                max_segments: 6,
                 spare_segments: 2,
                 preferred_batch: 64 << 10,
-                max_batch: 512 << 10,
+                max_batch: 256 << 10,
                 lazy: Duration::from_millis(2),
             };
             let disk = &mut self.disks[usize::from(index)];
@@ -222,6 +221,23 @@ impl World {
             self.shards[shard].start(now);
             self.drive(shard);
         }
+    }
+
+    /// Half of the worlds have a log so small that segments are emptied and recycled all the time.
+    pub fn has_a_small_log(&self) -> bool {
+        self.seed.is_multiple_of(2)
+    }
+
+    fn segment_bytes(&self) -> u64 {
+        if self.has_a_small_log() { 256 << 10 } else { 2 << 20 }
+    }
+
+    /// Segments written in all, over both shards.
+    pub fn segments(&self) -> u64 {
+        let newest = |disk: &mut MemDisk| {
+            disk.list().unwrap().iter().map(|file| file.id.0).max().unwrap_or_default()
+        };
+        self.disks.clone().iter_mut().map(newest).sum()
     }
 
     /// Lets one thing happen; false when nothing is left.
@@ -272,7 +288,8 @@ impl World {
                 self.drive(shard);
             }
             Happening::ChoreDue { shard, chore } => {
-                let result = chore.run(&mut self.disks[shard], SEGMENT);
+                let bytes = self.segment_bytes();
+                let result = chore.run(&mut self.disks[shard], bytes);
                 self.shards[shard].handle_chore(now, chore, result);
                 self.drive(shard);
             }
