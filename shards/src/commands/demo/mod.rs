@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use postrider_core::config::Config;
 use postrider_http::auth::hash_api_key;
+use postrider_loadgen::ledger;
 
 use self::children::{Child, load_command, sink_command, smsc_command};
 use self::outcome::Outcome;
@@ -30,6 +31,8 @@ pub(crate) const CARRIERS: [(&str, &str); 3] = [("north", "44"), ("east", "49"),
 /// Without any progress for so long the run is over.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
+/// The children write their ledgers several times within this.
+const LEDGERS_WRITTEN: Duration = Duration::from_secs(1);
 
 /// How large a demonstration, and what of it to keep.
 #[derive(clap::Args, Clone, Debug)]
@@ -75,13 +78,22 @@ pub fn run(args: &DemoArgs) -> i32 {
 fn demonstrate(args: &DemoArgs) -> Result<bool> {
     let folder = tempfile::Builder::new().prefix("postrider-demo-").tempdir()?;
     let stage = Stage::set(args, folder.path())?;
-    let outcome = stage.play(args)?;
-    if args.json {
-        println!("{}", outcome.to_json());
-    } else {
-        print!("{outcome}");
+    let usage = stage.play(args)?;
+    let (files, shards) = (stage.files.clone(), stage.server.shards);
+    let account = || -> Result<bool> {
+        let report = ledger::join(&files.load, &[files.smsc], &files.sink, None)?;
+        Ok(Outcome { report, usage, shards }.show(args.json))
+    };
+    if !args.stay {
+        stage.strike()?;
+        return account();
     }
-    Ok(outcome.is_sound())
+    // The account comes first: what is sent by hand afterwards is not in the sender's ledger.
+    std::thread::sleep(LEDGERS_WRITTEN);
+    let sound = account()?;
+    stage.stay()?;
+    stage.strike()?;
+    Ok(sound)
 }
 
 /// Everything that runs.
@@ -95,6 +107,7 @@ struct Stage {
 }
 
 /// The ledgers.
+#[derive(Clone)]
 struct Files {
     load: PathBuf,
     smsc: PathBuf,
@@ -123,8 +136,8 @@ impl Stage {
         Ok(Stage { server, carriers, sink, files, api_key, webhook_url })
     }
 
-    /// Sends the messages, waits for the last webhook, stops everything and makes the account.
-    fn play(self, args: &DemoArgs) -> Result<Outcome> {
+    /// Sends the messages and waits for the last webhook; gives what the gateway used.
+    fn play(&self, args: &DemoArgs) -> Result<Usage> {
         self.await_binds();
         let before = Usage::now();
         let url = format!("http://{}", self.server.http);
@@ -147,11 +160,7 @@ impl Stage {
             }
         }
         bar.finish_and_clear();
-        let usage = Usage::now().since(&before);
-        if args.stay {
-            self.stay(&url)?;
-        }
-        self.strike(usage)
+        Ok(Usage::now().since(&before))
     }
 
     /// Waits a little until every carrier has a bind, so that the first messages do not wait.
@@ -174,7 +183,8 @@ impl Stage {
         self.count(Counter::WebhookAcknowledged) + self.count(Counter::WebhookGivenUp)
     }
 
-    fn stay(&self, url: &str) -> Result<()> {
+    fn stay(&self) -> Result<()> {
+        let url = format!("http://{}", self.server.http);
         let shutdown = self.server.shutdown();
         crate::control::signals(std::sync::Arc::clone(&shutdown))?;
         eprintln!("The gateway goes on. Send a message:");
@@ -196,17 +206,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Stops everything in order and joins the ledgers.
-    fn strike(self, usage: Usage) -> Result<Outcome> {
-        let shards = self.server.shards;
+    /// Stops everything in order.
+    fn strike(self) -> Result<()> {
         self.server.shutdown().ask();
         self.server.wait()?;
         self.carriers.end()?;
-        self.sink.end()?;
-        let smsc = [self.files.smsc];
-        let report =
-            postrider_loadgen::ledger::join(&self.files.load, &smsc, &self.files.sink, None)?;
-        Ok(Outcome { report, usage, shards })
+        self.sink.end()
     }
 }
 

@@ -16,12 +16,22 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Whether every message is accounted for, exactly once.
-    pub(super) fn is_sound(&self) -> bool {
+    fn is_sound(&self) -> bool {
         let report = &self.report;
         report.is_sound()
             && report.duplicates == 0
             && report.webhooks == report.accepted
             && report.delivered + report.undelivered == report.accepted
+    }
+
+    /// Prints the account and says whether it is sound.
+    pub(super) fn show(&self, json: bool) -> bool {
+        if json {
+            println!("{}", self.to_json());
+        } else {
+            print!("{self}");
+        }
+        self.is_sound()
     }
 
     fn seconds(&self) -> f64 {
@@ -44,7 +54,7 @@ impl Outcome {
     }
 
     /// One object with everything.
-    pub(super) fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut object = serde_json::to_value(&self.report).unwrap_or_else(|_| json!({}));
         let ours = json!({
             "shards": self.shards,
