@@ -149,7 +149,7 @@ impl Shard {
             return;
         }
         match self.choose(message) {
-            Some(carrier) => self.enqueue_last(carrier, sequence),
+            Some(carrier) => self.enqueue(carrier, sequence, VecDeque::push_back),
             None => self.no_carrier_left(now, sequence),
         }
     }
@@ -183,11 +183,12 @@ impl Shard {
         best
     }
 
-    fn enqueue_last(&mut self, carrier: CarrierIx, sequence: u64) {
+    /// Puts a message into a carrier's queue, by `put` at its head or its tail.
+    fn enqueue(&mut self, carrier: CarrierIx, sequence: u64, put: fn(&mut VecDeque<u64>, u64)) {
         let Some(message) = self.table.get_mut(sequence) else { return };
         message.queued_on = Some(carrier);
-        if let Some(queue) = self.outbound.carrier_mut(carrier).map(|carrier| &mut carrier.queue) {
-            queue.push_back(sequence);
+        if let Some(own) = self.outbound.carrier_mut(carrier) {
+            put(&mut own.queue, sequence);
         }
         self.outbound.touch(carrier);
     }
@@ -199,13 +200,7 @@ impl Shard {
             return;
         }
         let Some(carrier) = self.choose(message) else { return };
-        if let Some(message) = self.table.get_mut(sequence) {
-            message.queued_on = Some(carrier);
-        }
-        if let Some(queue) = self.outbound.carrier_mut(carrier).map(|carrier| &mut carrier.queue) {
-            queue.push_front(sequence);
-        }
-        self.outbound.touch(carrier);
+        self.enqueue(carrier, sequence, VecDeque::push_front);
     }
 
     /// Lets every carrier that may have something to do submit what it can.
@@ -418,7 +413,7 @@ impl Shard {
                 continue;
             }
             if message.any_submitted() {
-                self.enqueue_last(ix, sequence);
+                self.enqueue(ix, sequence, VecDeque::push_back);
             } else {
                 self.dispatch(now, sequence);
             }
