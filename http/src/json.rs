@@ -99,7 +99,7 @@ fn or_null<T>(out: &mut Vec<u8>, value: Option<T>, write: impl Fn(&mut Vec<u8>, 
 
 /// Writes a string with its quotes (RFC 8259 section 7): the two marks and the C0 controls are
 /// escaped, everything else goes out as UTF-8. Runs that need no escape are copied whole.
-pub(crate) fn push_string(out: &mut Vec<u8>, value: &str) {
+pub fn push_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
     let mut rest = value.as_bytes();
     while let Some(at) = rest.iter().position(|&octet| needs_escape(octet)) {
@@ -131,7 +131,7 @@ fn push_escape(out: &mut Vec<u8>, octet: u8) {
 }
 
 /// Writes a number in decimal digits.
-pub(crate) fn push_u64(out: &mut Vec<u8>, mut value: u64) {
+pub fn push_u64(out: &mut Vec<u8>, mut value: u64) {
     let start = out.len();
     loop {
         out.push(decimal_digit(value));

@@ -9,7 +9,7 @@
 //! * [`webhook`]: signed events, retry schedule and the delivery queue.
 
 pub mod auth;
-mod json;
+pub mod json;
 pub mod problem;
 pub mod request;
 pub mod response;

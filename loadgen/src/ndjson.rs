@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
+use postrider_http::json::{push_string, push_u64};
 
 /// A buffer as full as this goes to the writing thread without waiting for the next tick.
 const HAND_OVER_BYTES: usize = 1 << 20;
@@ -38,7 +39,7 @@ impl<'a> Line<'a> {
     /// Adds a number.
     pub(crate) fn number(mut self, name: &str, value: u64) -> Self {
         self.key(name);
-        push_number(self.out, value);
+        push_u64(self.out, value);
         self
     }
 
@@ -66,51 +67,6 @@ impl<'a> Line<'a> {
     /// Ends the object and the line.
     pub(crate) fn end(self) {
         self.out.extend_from_slice(b"}\n");
-    }
-}
-
-/// Appends `value` in decimal.
-pub(crate) fn push_number(out: &mut Vec<u8>, mut value: u64) {
-    let start = out.len();
-    loop {
-        let digit = u8::try_from(value % 10).unwrap_or(0);
-        out.push(b'0' + digit);
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    if let Some(digits) = out.get_mut(start..) {
-        digits.reverse();
-    }
-}
-
-/// Appends `value` as a JSON string with its quotes (RFC 8259 section 7).
-pub(crate) fn push_string(out: &mut Vec<u8>, value: &str) {
-    out.push(b'"');
-    let mut plain = value.as_bytes();
-    while let Some(at) = plain.iter().position(|octet| needs_escape(*octet)) {
-        let (before, rest) = plain.split_at(at);
-        out.extend_from_slice(before);
-        let Some((octet, after)) = rest.split_first() else { break };
-        push_escape(out, *octet);
-        plain = after;
-    }
-    out.extend_from_slice(plain);
-    out.push(b'"');
-}
-
-fn needs_escape(octet: u8) -> bool {
-    octet < 0x20 || octet == b'"' || octet == b'\\'
-}
-
-fn push_escape(out: &mut Vec<u8>, octet: u8) {
-    match octet {
-        b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
-        b'\n' => out.extend_from_slice(b"\\n"),
-        b'\r' => out.extend_from_slice(b"\\r"),
-        b'\t' => out.extend_from_slice(b"\\t"),
-        _ => out.extend_from_slice(format!("\\u{octet:04x}").as_bytes()),
     }
 }
 
@@ -209,7 +165,7 @@ mod tests {
         reason = "tests"
     )]
 
-    use super::{Ledger, push_number, push_string};
+    use super::{Ledger, push_string, push_u64};
 
     #[test]
     fn strings_survive_a_json_reader() {
@@ -225,7 +181,7 @@ mod tests {
     fn numbers_are_decimal() {
         for value in [0, 9, 10, 1_234_567_890, u64::MAX] {
             let mut out = b"x".to_vec();
-            push_number(&mut out, value);
+            push_u64(&mut out, value);
             assert_eq!(out, format!("x{value}").as_bytes());
         }
     }

@@ -4,11 +4,11 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, bail, ensure};
+use postrider_http::json::{push_string, push_u64};
 
 use super::{DEFAULT_PATH, LoadOptions};
 use crate::corpus::Corpus;
 use crate::hash;
-use crate::ndjson::{push_number, push_string};
 
 /// Digits of a destination, unless the run needs more to tell its messages apart.
 const NUMBER_DIGITS: usize = 12;
@@ -74,7 +74,7 @@ impl Requests {
         let length =
             self.body_start.len() + to.len() + middle.len() + text.len() + self.body_end.len();
         out.extend_from_slice(&self.head);
-        push_number(out, u64::try_from(length).unwrap_or(u64::MAX));
+        push_u64(out, u64::try_from(length).unwrap_or(u64::MAX));
         out.extend_from_slice(b"\r\n\r\n");
         for piece in [&self.body_start, to.as_bytes(), middle, text.as_bytes(), &self.body_end] {
             out.extend_from_slice(piece);
