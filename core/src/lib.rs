@@ -4,8 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod carrier_id;
 pub mod clock;
 pub mod config;
+pub mod content;
 pub mod id;
 pub mod lifecycle;
 pub mod limits;

@@ -12,16 +12,17 @@ use super::checked::{
     OnUnknownOutcome, ServerConfig, StoreConfig, WebhookConfig,
 };
 use super::error::{ConfigErrors, closest};
+use super::profile::{CarrierProfile, Concatenation};
 use super::raw::{
     RawCarrier, RawConfig, RawCustomer, RawLimits, RawRoute, RawServer, RawShards, RawStore,
     RawWebhooks,
 };
 use super::secret;
+use super::smpp::SmppConfig;
 use crate::limits;
 use crate::redact::Private;
 use crate::region;
 use crate::route::{CarrierIx, RouteConfig, RoutePrefix, RouteTarget};
-use crate::text::ReferenceWidth;
 
 /// How to get a webhook secret.
 pub(super) const WEBHOOK_SECRET_MEND: &str =
@@ -40,7 +41,8 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let customers = customers(e, raw.customers);
     let carriers = carriers(e, raw.carriers);
     let routes = routes(e, &raw.routes, &carriers);
-    errors.or_value(Config { server, store, limits, webhooks, customers, carriers, routes })
+    let smpp = SmppConfig::default();
+    errors.or_value(Config { server, store, limits, webhooks, smpp, customers, carriers, routes })
 }
 
 fn server(e: &mut ConfigErrors, raw: RawServer) -> ServerConfig {
@@ -143,6 +145,8 @@ fn one_customer(
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),
         max_text_chars: number(e, &at("max_text_chars"), raw.max_text_chars, chars),
         name: raw.name,
+        numbers: Vec::new(),
+        smpp: None,
     }
 }
 
@@ -209,7 +213,10 @@ fn one_carrier(e: &mut ConfigErrors, index: usize, raw: RawCarrier) -> CarrierCo
         binds,
         window: number(e, &at("window"), raw.window, window),
         parts_per_second: pps,
-        reference: reference(e, &at("reference"), raw.reference),
+        profile: CarrierProfile {
+            concatenation: reference(e, &at("reference"), raw.reference),
+            ..CarrierProfile::default()
+        },
         receipts: raw.receipts,
         on_unknown_outcome: on_unknown(e, &at("on_unknown_outcome"), &raw.on_unknown_outcome),
         receipt_retry_status: retry_status(
@@ -251,13 +258,13 @@ pub(super) fn password(e: &mut ConfigErrors, at: &str, text: &str) {
     c_octets(e, at, text, MAX_PASSWORD);
 }
 
-fn reference(e: &mut ConfigErrors, at: &str, bits: i64) -> ReferenceWidth {
+fn reference(e: &mut ConfigErrors, at: &str, bits: i64) -> Concatenation {
     match bits {
-        8 => ReferenceWidth::Eight,
-        16 => ReferenceWidth::Sixteen,
+        8 => Concatenation::Udh8,
+        16 => Concatenation::Udh16,
         _ => {
             e.add(at, format!("{bits} is neither 8 nor 16"), "8 bits work with every carrier");
-            ReferenceWidth::Eight
+            Concatenation::Udh8
         }
     }
 }

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::check;
 use super::error::ConfigErrors;
+use super::profile::CarrierProfile;
 use super::raw::RawConfig;
 use super::secret;
+use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::redact::Private;
 use crate::route::RouteConfig;
-use crate::text::ReferenceWidth;
+use crate::sender::SenderId;
 
 /// Everything that an operator decides.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// `[webhooks]`.
     pub webhooks: WebhookConfig,
+    /// `[smpp]`.
+    pub smpp: SmppConfig,
     /// `[[customers]]`, in the order of the file.
     pub customers: Vec<CustomerConfig>,
     /// `[[carriers]]`, in the order of the file: `CarrierIx` counts them.
@@ -118,6 +122,10 @@ pub struct CustomerConfig {
     pub webhook_secret_file: Option<PathBuf>,
     /// Characters of a text.
     pub max_text_chars: u32,
+    /// The numbers and short codes whose inbound messages are its own; each has one customer.
+    pub numbers: Vec<SenderId>,
+    /// Its account on the SMPP server.
+    pub smpp: Option<CustomerSmpp>,
 }
 
 /// What a bind is for [3.4 section 2.2].
@@ -129,6 +137,8 @@ pub enum BindType {
     Transmitter,
     /// Only from the carrier.
     Receiver,
+    /// A transmitter and a receiver for each of the carrier's binds.
+    Pair,
 }
 
 /// What becomes of a part whose bind was lost before the carrier answered.
@@ -136,6 +146,10 @@ pub enum BindType {
 pub enum OnUnknownOutcome {
     /// It is submitted again: nothing is lost, a handset may get it twice.
     Resubmit,
+    /// It waits for a receipt that tells: a handset never gets it twice.
+    HoldForReceipt,
+    /// It fails, and is never sent again.
+    Fail,
 }
 
 /// An SMSC or aggregator.
@@ -163,8 +177,8 @@ pub struct CarrierConfig {
     pub window: u16,
     /// Parts a second over all binds; 0 for no limit.
     pub parts_per_second: u32,
-    /// The concatenation reference of its parts.
-    pub reference: ReferenceWidth,
+    /// How it speaks SMPP beyond that.
+    pub profile: CarrierProfile,
     /// Whether receipts are asked for.
     pub receipts: bool,
     /// What becomes of a part whose answer was lost.

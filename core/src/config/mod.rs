@@ -5,8 +5,10 @@ mod check;
 mod checked;
 mod error;
 mod plan;
+mod profile;
 mod raw;
 mod secret;
+mod smpp;
 
 pub use self::checked::{
     BindType, CarrierConfig, Config, CustomerConfig, Driver, LimitsConfig, LogFormat,
@@ -14,4 +16,9 @@ pub use self::checked::{
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
 pub use self::plan::{CarrierPlan, MemoryPlan, Plan, ShardPlan};
+pub use self::profile::{
+    Addressing, AlphabetConfig, CarrierProfile, CarrierTls, CarrierTlv, Concatenation, Learn,
+    OutbindConfig, ReceiptDetection, StatusReaction, TonNpi, ValidityForm,
+};
+pub use self::smpp::{CustomerSmpp, LongInbound, SmppConfig, SmppTls};
 pub use crate::route::{RouteConfig, RoutePrefix, RouteTarget};

@@ -21,6 +21,50 @@ pub enum Encoding {
     Ucs2,
 }
 
+/// What data_coding 0 stands for at a peer: the centre's own default [3.4 section 5.2.19].
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DefaultAlphabet {
+    /// GSM 03.38, one septet an octet.
+    #[default]
+    Gsm,
+    /// ASCII.
+    Ascii,
+    /// ISO 8859-1.
+    Latin1,
+}
+
+/// A language with national tables [3GPP TS 23.038 section 6.2.1]; the number is the identifier.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum NationalLanguage {
+    /// Turkish.
+    Turkish = 1,
+    /// Spanish; a single shift table only.
+    Spanish = 2,
+    /// Portuguese.
+    Portuguese = 3,
+    /// Bengali.
+    Bengali = 4,
+    /// Gujarati.
+    Gujarati = 5,
+    /// Hindi.
+    Hindi = 6,
+    /// Kannada.
+    Kannada = 7,
+    /// Malayalam.
+    Malayalam = 8,
+    /// Oriya.
+    Oriya = 9,
+    /// Punjabi.
+    Punjabi = 10,
+    /// Tamil.
+    Tamil = 11,
+    /// Telugu.
+    Telugu = 12,
+    /// Urdu.
+    Urdu = 13,
+}
+
 impl Encoding {
     /// The word of the API.
     #[must_use]

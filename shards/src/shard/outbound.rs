@@ -122,7 +122,7 @@ fn session_config(config: &CarrierConfig) -> SessionConfig {
     SessionConfig {
         role: Role::Esme,
         bind: match config.bind {
-            BindType::Transceiver => BindKind::Transceiver,
+            BindType::Transceiver | BindType::Pair => BindKind::Transceiver,
             BindType::Transmitter => BindKind::Transmitter,
             BindType::Receiver => BindKind::Receiver,
         },

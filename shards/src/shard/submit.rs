@@ -76,7 +76,7 @@ pub(super) fn carriers<'a>(
 ) -> impl Iterator<Item = CarrierIx> + 'a {
     shared.routes.candidates(to).iter().copied().filter(move |carrier| {
         let Some(config) = shared.config.carriers.get(usize::from(carrier.0)) else { return false };
-        match config.reference {
+        match config.profile.concatenation.width() {
             ReferenceWidth::Eight => true,
             ReferenceWidth::Sixteen => {
                 promised == 1
@@ -113,11 +113,11 @@ impl PduBuffers {
                 reference: envelope.reference,
                 total: envelope.part_count,
                 index: part.saturating_add(1),
-                width: carrier.reference,
+                width: carrier.profile.concatenation.width(),
             };
             concat.write(&mut self.short_message);
         }
-        let octets = encoded.parts(carrier.reference).nth(usize::from(part));
+        let octets = encoded.parts(carrier.profile.concatenation.width()).nth(usize::from(part));
         self.short_message.extend_from_slice(octets.unwrap_or_default());
         self.validity.clear();
         if let Some(left) = validity {

@@ -1,0 +1,56 @@
+//! What a message says and what its customer asked for beside it. Pure, lives nowhere.
+
+use core::fmt;
+
+use crate::redact::Private;
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text, put into the alphabet and the parts that the carrier takes.
+    Text(Private<Box<str>>),
+    /// One part in the octets that the customer gave.
+    Octets(Octets),
+}
+
+/// One part as a customer's own software made it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Octets {
+    /// Its data_coding, as given.
+    pub data_coding: u8,
+    /// The user data header with its length octet; empty without one. SAR TLVs became one.
+    pub udh: Box<[u8]>,
+    /// What follows the header; at most 255 octets with it.
+    pub data: Private<Box<[u8]>>,
+}
+
+impl fmt::Debug for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Octets")
+            .field("data_coding", &self.data_coding)
+            .field("udh", &self.udh.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a message came in. The number is the log's.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Origin {
+    /// Over HTTP.
+    #[default]
+    Http = 0,
+    /// Over SMPP: receipts go back as deliver_sm.
+    Smpp = 1,
+}
+
+/// Whether a handset may get a message twice when the outcome of a submit is unknown.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Duplicate {
+    /// As the carrier's `on_unknown_outcome` says.
+    #[default]
+    Allow = 0,
+    /// Never: the part becomes unknown instead of being sent again.
+    Avoid = 1,
+}
