@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use postrider_core::config::Concatenation;
 use postrider_core::config::{
     BindType, Config, ConfigErrors, Driver, LogFormat, OnUnknownOutcome, Plan, RouteTarget,
 };
 use postrider_core::number::Msisdn;
 use postrider_core::route::{CarrierIx, RouteTable};
-use postrider_core::text::ReferenceWidth;
 
 const EXAMPLE: &str = include_str!("../data/example.toml");
 const LOCAL: &str = include_str!("../../examples/local.toml");
@@ -55,7 +55,10 @@ fn the_example_is_read() {
     let [alpha, beta] = config.carriers.as_slice() else { panic!("two carriers") };
     assert_eq!(alpha.password_file.as_deref(), Some(Path::new("/etc/postrider/alpha.password")));
     assert_eq!((alpha.bind, alpha.version), (BindType::Transceiver, 0x34));
-    assert_eq!((alpha.receipt_retry_status, alpha.reference), (0x14, ReferenceWidth::Eight));
+    assert_eq!(
+        (alpha.receipt_retry_status, alpha.profile.concatenation),
+        (0x14, Concatenation::Udh8)
+    );
     assert_eq!(alpha.on_unknown_outcome, OnUnknownOutcome::Resubmit);
     assert_eq!((beta.binds, beta.window, beta.parts_per_second), (3, 20, 300));
     assert_eq!(beta.password.expose(), "secret08");
