@@ -24,6 +24,23 @@ pub struct Octets {
     pub data: Private<Box<[u8]>>,
 }
 
+impl Content {
+    /// A text.
+    #[must_use]
+    pub fn of_text(text: &str) -> Content {
+        Content::Text(Private::new(text.into()))
+    }
+
+    /// The text; `None` of octets.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Content::Text(text) => Some(text.expose()),
+            Content::Octets(_) => None,
+        }
+    }
+}
+
 impl fmt::Debug for Octets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Octets")
@@ -42,6 +59,18 @@ pub enum Origin {
     Http = 0,
     /// Over SMPP: receipts go back as deliver_sm.
     Smpp = 1,
+}
+
+impl Origin {
+    /// The origin of a number in the log.
+    #[must_use]
+    pub const fn from_u8(number: u8) -> Option<Origin> {
+        match number {
+            0 => Some(Origin::Http),
+            1 => Some(Origin::Smpp),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a handset may get a message twice when the outcome of a submit is unknown.

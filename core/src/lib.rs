@@ -18,4 +18,5 @@ pub mod redact;
 pub mod region;
 pub mod route;
 pub mod sender;
+pub mod submission;
 pub mod text;

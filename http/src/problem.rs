@@ -42,6 +42,8 @@ pub enum Code {
     InvalidValidityPeriod,
     /// `client_reference` is empty, too long or holds control characters.
     InvalidClientReference,
+    /// `duplicate` is neither `allow` nor `avoid`.
+    InvalidDuplicate,
     /// A key of the query is unknown or doubled, or its value cannot be read.
     InvalidQuery,
     /// `cursor` was not given out by this API.
@@ -83,7 +85,7 @@ struct Row(u16, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::InvalidJson,
         Self::UnknownField,
         Self::DuplicateField,
@@ -99,6 +101,7 @@ impl Code {
         Self::WebhookNotAllowed,
         Self::InvalidValidityPeriod,
         Self::InvalidClientReference,
+        Self::InvalidDuplicate,
         Self::InvalidQuery,
         Self::InvalidCursor,
         Self::InvalidMessageId,
@@ -146,6 +149,7 @@ impl Code {
             Self::InvalidClientReference => {
                 Row(400, "invalid_client_reference", "Invalid client reference")
             }
+            Self::InvalidDuplicate => Row(400, "invalid_duplicate", "Invalid duplicate choice"),
             Self::InvalidQuery => Row(400, "invalid_query", "Invalid query"),
             Self::InvalidCursor => Row(400, "invalid_cursor", "Invalid cursor"),
             Self::InvalidMessageId => Row(400, "invalid_message_id", "Invalid message id"),

@@ -13,11 +13,13 @@ use core::time::Duration;
 
 use common::{ID, LIMITS, cursor, get, head, post, post_as, request};
 use postrider_core::clock::UnixMs;
+use postrider_core::content::{Duplicate, Origin};
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
+use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
-use postrider_http::request::{ApiRequest, ListQuery, Submission, parse, route};
+use postrider_http::request::{ApiRequest, ListQuery, parse, route};
 use postrider_http::url_guard::UrlPolicy;
 use proptest::prelude::*;
 
@@ -40,7 +42,8 @@ fn a_short_submit() {
     let sent = submission(br#"{"from":"ACME","to":"447400123456","body":"hi"}"#);
     assert_eq!(sent.from, SenderId::parse("ACME").unwrap());
     assert_eq!(sent.to, Msisdn::parse_strict("+447400123456").unwrap());
-    assert_eq!(sent.body.expose(), "hi");
+    assert_eq!(sent.content.text(), Some("hi"));
+    assert_eq!((sent.origin, sent.duplicate), (Origin::Http, Duplicate::Allow));
     assert_eq!((sent.encoding, sent.parts), (Encoding::Gsm7, 1));
     assert_eq!((sent.webhook_url, sent.validity, sent.client_reference), (None, None, None));
 }
@@ -48,22 +51,23 @@ fn a_short_submit() {
 #[test]
 fn a_submit_with_every_field() {
     let body = r#" {"client_reference":"order/17 – ж","validity_period":259200,
-        "webhook_url":"https://a.example/hook?x=1","body":"Grüße,\n\ud83d\ude00\tж",
+        "duplicate":"avoid","webhook_url":"https://a.example/hook?x=1","body":"Grüße,\n\ud83d\ude00\tж",
         "to":"+447400123456","from":"+447400654321"} "#;
     let sent = submission(body.as_bytes());
     assert_eq!(sent.from.as_text().as_str(), "+447400654321");
-    assert_eq!(sent.body.expose(), "Grüße,\n😀\tж");
+    assert_eq!(sent.content.text(), Some("Grüße,\n😀\tж"));
     assert_eq!((sent.encoding, sent.parts), (Encoding::Ucs2, 1));
     assert_eq!(sent.webhook_url.as_deref(), Some("https://a.example/hook?x=1"));
     assert_eq!(sent.validity, Some(Duration::from_secs(259_200)));
     assert_eq!(sent.client_reference.as_deref(), Some("order/17 – ж"));
+    assert_eq!(sent.duplicate, Duplicate::Avoid);
 }
 
 #[test]
 fn null_is_absent_where_a_field_is_optional() {
     let sent = submission(
         br#"{"from":"12345","to":"4474001","body":"a","webhook_url":null,"validity_period":null,
-        "client_reference":null}"#,
+        "client_reference":null,"duplicate":null}"#,
     );
     assert_eq!((sent.webhook_url, sent.validity, sent.client_reference), (None, None, None));
 }
@@ -85,7 +89,7 @@ fn parts_are_counted_at_the_borders() {
         let body = format!(r#"{{"from":"ACME","to":"447400123456","body":"{text}"}}"#);
         let sent = submission(body.as_bytes());
         assert_eq!((sent.encoding, sent.parts), (encoding, parts), "{}", text.len());
-        assert_eq!(*sent.body.expose(), text, "nothing is cut");
+        assert_eq!(sent.content.text(), Some(&*text), "nothing is cut");
     }
 }
 
@@ -203,7 +207,7 @@ fn near_json() -> impl Strategy<Value = Vec<u8>> {
 fn texts_with_mangled_windows_quotes_are_taken_as_they_are() {
     let body = r#"{"from":"Acme","to":"+447700900123","body":"it\u0092s \u0093here\u0094\f"}"#;
     let submission = submission(body.as_bytes());
-    assert_eq!(submission.body.expose(), "it\u{92}s \u{93}here\u{94}\u{c}");
+    assert_eq!(submission.content.text(), Some("it\u{92}s \u{93}here\u{94}\u{c}"));
 }
 
 fn json_text() -> impl Strategy<Value = String> {
@@ -217,7 +221,7 @@ proptest! {
     fn every_text_comes_out_as_written(text in json_text()) {
         let body = serde_json::json!({"from": "ACME", "to": "447400123456", "body": text});
         let sent = submission(body.to_string().as_bytes());
-        prop_assert_eq!(sent.body.expose(), &text);
+        prop_assert_eq!(sent.content.text(), Some(&*text));
     }
 
     /// What serde_json's own reader refuses, or reads differently, is not accepted here.
@@ -225,7 +229,7 @@ proptest! {
     fn broken_json_never_panics_and_is_never_misread(octets in near_json()) {
         if let Ok(ApiRequest::Submit(sent)) = post(&octets) {
             let read: serde_json::Value = serde_json::from_slice(&octets).unwrap();
-            prop_assert_eq!(read["body"].as_str(), Some(sent.body.expose().as_str()));
+            prop_assert_eq!(read["body"].as_str(), sent.content.text());
             prop_assert_eq!(read["to"].as_str().map(|to| to.trim_start_matches('+').to_owned()),
                 Some(sent.to.digits().to_string()));
         }

@@ -8,18 +8,14 @@ mod query;
 mod route;
 mod submit;
 
-use core::fmt;
-use core::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::number::Msisdn;
-use postrider_core::redact::Private;
 use postrider_core::sender::SenderId;
-use postrider_core::text::Encoding;
+use postrider_core::submission::Submission;
 
 use crate::problem::{Code, Problem};
 use crate::url_guard::UrlPolicy;
@@ -55,38 +51,6 @@ pub enum ApiRequest {
     Get(MessageId),
     /// `GET /api/v1/messages`.
     List(ListQuery),
-}
-
-/// A message to accept. Its `Debug` shows no number, text, reference or URL.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Submission {
-    /// Who it comes from.
-    pub from: SenderId,
-    /// Who it goes to.
-    pub to: Msisdn,
-    /// The text, unchanged; 1 to [`CustomerLimits::max_text_chars`] characters.
-    pub body: Private<String>,
-    /// Where events go, as written; passed [`crate::url_guard::check_url`].
-    pub webhook_url: Option<String>,
-    /// How long it may wait to be delivered; `None` means the default.
-    pub validity: Option<Duration>,
-    /// The customer's own reference; 1 to `MAX_CLIENT_REFERENCE` characters.
-    pub client_reference: Option<String>,
-    /// The alphabet that the text needs.
-    pub encoding: Encoding,
-    /// Parts that the text needs, with the 8-bit reference that every carrier takes.
-    pub parts: u8,
-}
-
-impl fmt::Debug for Submission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Submission")
-            .field("encoding", &self.encoding)
-            .field("parts", &self.parts)
-            .field("validity", &self.validity)
-            .field("webhook", &self.webhook_url.is_some())
-            .finish_non_exhaustive()
-    }
 }
 
 /// Which messages to list, newest first. All filters must hold.

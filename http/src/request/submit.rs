@@ -2,14 +2,15 @@
 
 use core::time::Duration;
 
+use postrider_core::content::{Content, Duplicate};
 use postrider_core::limits::{MAX_BODY_BYTES, MAX_CLIENT_REFERENCE, VALIDITY_MAX, VALIDITY_MIN};
 use postrider_core::number::Msisdn;
-use postrider_core::redact::Private;
 use postrider_core::sender::SenderId;
+use postrider_core::submission::Submission;
 use postrider_core::text::{self, Encoding, ReferenceWidth};
 
 use super::json_body::{Value, pointer, read_object};
-use super::{CustomerLimits, RequestHead, Submission};
+use super::{CustomerLimits, RequestHead};
 use crate::problem::{Code, Problem, sentence};
 use crate::url_guard::{UrlPolicy, check_url};
 
@@ -19,6 +20,7 @@ const BODY: &str = "body";
 const WEBHOOK_URL: &str = "webhook_url";
 const VALIDITY_PERIOD: &str = "validity_period";
 const CLIENT_REFERENCE: &str = "client_reference";
+const DUPLICATE: &str = "duplicate";
 
 pub(super) fn parse(
     head: &RequestHead<'_>,
@@ -31,8 +33,9 @@ pub(super) fn parse(
         let detail = format!("The request body is larger than {MAX_BODY_BYTES} octets.");
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
-    let names = [FROM, TO, BODY, WEBHOOK_URL, VALIDITY_PERIOD, CLIENT_REFERENCE];
-    let [from, to, body, webhook_url, validity, reference] = read_object(octets, &names)?;
+    let names = [FROM, TO, BODY, WEBHOOK_URL, VALIDITY_PERIOD, CLIENT_REFERENCE, DUPLICATE];
+    let [from, to, body, webhook_url, validity, reference, duplicate] =
+        read_object(octets, &names)?;
     let from = required_text(from, FROM)?;
     let to = required_text(to, TO)?;
     let body = required_text(body, BODY)?;
@@ -40,14 +43,21 @@ pub(super) fn parse(
     let from = parse_from(&from)?;
     let to = parse_to(&to)?;
     check_text(&body, limits)?;
-    let (encoding, parts) = measure(&body)?;
+    let measured = measure(&body)?;
     let webhook_url = optional_text(webhook_url, WEBHOOK_URL)?;
     check_webhook(webhook_url.as_deref(), policy)?;
     let validity = parse_validity(validity)?;
     let client_reference = optional_text(reference, CLIENT_REFERENCE)?;
     check_reference(client_reference.as_deref())?;
-    let body = Private::new(body.into_owned());
-    Ok(Submission { from, to, body, webhook_url, validity, client_reference, encoding, parts })
+    let duplicate = parse_duplicate(duplicate)?;
+    let content = Content::of_text(&body);
+    Ok(Submission {
+        webhook_url,
+        validity,
+        client_reference,
+        duplicate,
+        ..Submission::new(from, to, content, measured)
+    })
 }
 
 /// `application/json`, with no parameter but `charset=utf-8` (RFC 8259 section 11 defines none,
@@ -163,6 +173,18 @@ fn parse_validity(value: Option<Value<'_>>) -> Result<Option<Duration>, Problem>
     let (min, max) = (VALIDITY_MIN.as_secs(), VALIDITY_MAX.as_secs());
     let detail = format!("The validity period must be {min} to {max} seconds.");
     Err(Problem::new(Code::InvalidValidityPeriod, detail).at(pointer(VALIDITY_PERIOD)))
+}
+
+/// Whether the message may be sent twice when nobody knows whether it was sent.
+fn parse_duplicate(value: Option<Value<'_>>) -> Result<Duplicate, Problem> {
+    match optional_text(value, DUPLICATE)?.as_deref() {
+        None | Some("allow") => Ok(Duplicate::Allow),
+        Some("avoid") => Ok(Duplicate::Avoid),
+        Some(_) => {
+            let detail = "This field must be \"allow\" or \"avoid\".";
+            Err(Problem::new(Code::InvalidDuplicate, detail).at(pointer(DUPLICATE)))
+        }
+    }
 }
 
 fn check_reference(reference: Option<&str>) -> Result<(), Problem> {

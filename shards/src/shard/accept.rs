@@ -4,10 +4,10 @@
 use postrider_core::clock::Now;
 use postrider_core::id::IdFields;
 use postrider_core::limits;
-use postrider_core::redact::Private;
+use postrider_core::submission::Submission;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
-use postrider_http::request::{ApiRequest, Submission};
+use postrider_http::request::ApiRequest;
 
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
@@ -127,14 +127,24 @@ impl Shard {
             customer: self.shared.customer_number(customer),
             to: submission.to,
             sender: submission.from.clone(),
-            body: Private::new(submission.body.expose().as_str().into()),
+            content: submission.content.clone(),
             webhook_url: submission.webhook_url.as_deref().map(Into::into),
             client_reference: submission.client_reference.as_deref().map(Into::into),
             encoding: submission.encoding,
             reference: self.references.next(&submission.from, submission.to),
             part_count: submission.parts,
             accepted: now.wall,
-            valid_until: now.wall.after(submission.validity.unwrap_or(limits::VALIDITY_DEFAULT)),
+            valid_until: submission
+                .due
+                .unwrap_or(now.wall)
+                .after(submission.validity.unwrap_or(limits::VALIDITY_DEFAULT)),
+            due: submission.due,
+            origin: submission.origin,
+            duplicate: submission.duplicate,
+            registered_delivery: submission.registered_delivery,
+            protocol_id: submission.protocol_id,
+            priority: submission.priority,
+            group: submission.group,
         }
     }
 

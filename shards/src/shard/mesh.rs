@@ -8,10 +8,11 @@ use postrider_core::id::MessageId;
 use postrider_core::number::Msisdn;
 use postrider_core::place::ShardId;
 use postrider_core::route::CarrierIx;
+use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
-use postrider_http::request::{Cursor, ListQuery, Submission};
+use postrider_http::request::{Cursor, ListQuery};
 use postrider_http::response::MessageView;
 use postrider_smpp::receipt::ReceiptState;
 

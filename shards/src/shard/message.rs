@@ -3,10 +3,10 @@
 //! and the replay of the log, so that both always agree.
 
 use postrider_core::clock::UnixMs;
+use postrider_core::content::{Content, Duplicate, Origin};
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::number::Msisdn;
-use postrider_core::redact::Private;
 use postrider_core::route::CarrierIx;
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
@@ -136,7 +136,7 @@ pub(crate) struct Envelope {
     pub(crate) customer: u32,
     pub(crate) to: Msisdn,
     pub(crate) sender: SenderId,
-    pub(crate) body: Private<Box<str>>,
+    pub(crate) content: Content,
     pub(crate) webhook_url: Option<Box<str>>,
     pub(crate) client_reference: Option<Box<str>>,
     pub(crate) encoding: Encoding,
@@ -145,6 +145,16 @@ pub(crate) struct Envelope {
     pub(crate) part_count: u8,
     pub(crate) accepted: UnixMs,
     pub(crate) valid_until: UnixMs,
+    /// Not to be sent before.
+    pub(crate) due: Option<UnixMs>,
+    pub(crate) origin: Origin,
+    pub(crate) duplicate: Duplicate,
+    /// The receipts that the customer wants [3.4 section 5.2.17].
+    pub(crate) registered_delivery: u8,
+    pub(crate) protocol_id: u8,
+    pub(crate) priority: u8,
+    /// The id that stands for all messages of one submit_multi.
+    pub(crate) group: Option<MessageId>,
 }
 
 /// A message and all that happened to it.

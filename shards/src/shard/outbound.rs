@@ -168,10 +168,13 @@ impl Shard {
             return Some(last);
         }
         let envelope = &message.envelope;
-        let body = envelope.body.expose();
         let mut best = None;
-        for carrier in super::submit::carriers(&self.shared, envelope.to, body, envelope.part_count)
-        {
+        for carrier in super::submit::carriers(
+            &self.shared,
+            envelope.to,
+            &envelope.content,
+            envelope.part_count,
+        ) {
             if message.refused_by.contains(&self.shared.carrier_number(carrier)) {
                 continue;
             }

@@ -2,6 +2,7 @@
 //! of another customer is as unknown as one that never was.
 
 use postrider_core::clock::UnixMs;
+use postrider_core::content::Content;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
@@ -168,7 +169,7 @@ pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
         id: envelope.id,
         from: envelope.sender.as_text().as_str().to_owned(),
         to: envelope.to.e164().as_str().to_owned(),
-        body: Private::new(envelope.body.expose().to_string()),
+        body: Private::new(body_of(&envelope.content)),
         encoding: envelope.encoding,
         segment_count: envelope.part_count,
         carrier: parts.iter().find_map(|part| part.carrier.clone()),
@@ -181,6 +182,22 @@ pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
         cost_millicents: None,
         parts,
         timeline: timeline(shared, message),
+    }
+}
+
+/// The text, or the octets in hexadecimal.
+fn body_of(content: &Content) -> String {
+    use std::fmt::Write;
+    match content {
+        Content::Text(text) => text.expose().to_string(),
+        Content::Octets(octets) => {
+            let mut hex = String::new();
+            for octet in octets.udh.iter().chain(octets.data.expose().iter()) {
+                // Writing to a String cannot fail.
+                let _ = write!(hex, "{octet:02x}");
+            }
+            hex
+        }
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn accepted_record<'a>(
         customer: envelope.customer,
         to: envelope.to.as_u64(),
         sender: sender.as_bytes(),
-        body: envelope.body.expose().as_bytes(),
+        body: envelope.content.text().unwrap_or_default().as_bytes(),
         webhook_url: envelope.webhook_url.as_deref().unwrap_or_default().as_bytes(),
         client_reference: envelope.client_reference.as_deref().unwrap_or_default().as_bytes(),
         encoding: envelope.encoding.as_u8(),

@@ -2,11 +2,11 @@
 //! starts again. Runs before the shard takes its first input.
 
 use postrider_core::clock::{Now, UnixMs};
+use postrider_core::content::{Content, Duplicate, Origin};
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::number::Msisdn;
-use postrider_core::redact::Private;
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_smpp::receipt::ReceiptState;
@@ -262,7 +262,7 @@ fn envelope(record: &Record<'_>) -> Option<Envelope> {
         customer: *customer,
         to: Msisdn::from_u64(*to)?,
         sender: SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?,
-        body: Private::new(std::str::from_utf8(body).ok()?.into()),
+        content: Content::of_text(std::str::from_utf8(body).ok()?),
         webhook_url: text(webhook_url),
         client_reference: text(client_reference),
         encoding: Encoding::from_u8(*encoding)?,
@@ -270,5 +270,12 @@ fn envelope(record: &Record<'_>) -> Option<Envelope> {
         part_count: *parts,
         accepted: UnixMs(*accepted_ms),
         valid_until: UnixMs(*valid_until_ms),
+        due: None,
+        origin: Origin::Http,
+        duplicate: Duplicate::Allow,
+        registered_delivery: 0,
+        protocol_id: 0,
+        priority: 0,
+        group: None,
     })
 }

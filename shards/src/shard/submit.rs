@@ -5,14 +5,15 @@ use std::hash::Hasher;
 use std::time::Duration;
 
 use postrider_core::config::CarrierConfig;
+use postrider_core::content::{Content, Octets};
 use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
 use postrider_core::sender::SenderId;
+use postrider_core::submission::Submission;
 use postrider_core::text::{self, Concat, ReferenceWidth};
-use postrider_http::request::Submission;
 use postrider_smpp::pdu::ShortMessage;
 
-use super::message::Message;
+use super::message::{Envelope, Message};
 use super::{Shard, Shared};
 
 /// esm_class bit 6: the short_message begins with a user data header [3.4 section 5.2.12].
@@ -62,7 +63,7 @@ impl Shard {
         &'a self,
         submission: &'a Submission,
     ) -> impl Iterator<Item = CarrierIx> + 'a {
-        carriers(&self.shared, submission.to, submission.body.expose(), submission.parts)
+        carriers(&self.shared, submission.to, &submission.content, submission.parts)
     }
 }
 
@@ -71,7 +72,7 @@ impl Shard {
 pub(super) fn carriers<'a>(
     shared: &'a Shared,
     to: Msisdn,
-    body: &'a str,
+    content: &'a Content,
     promised: u8,
 ) -> impl Iterator<Item = CarrierIx> + 'a {
     shared.routes.candidates(to).iter().copied().filter(move |carrier| {
@@ -80,8 +81,10 @@ pub(super) fn carriers<'a>(
             ReferenceWidth::Eight => true,
             ReferenceWidth::Sixteen => {
                 promised == 1
-                    || text::encode(body).part_count(ReferenceWidth::Sixteen)
-                        == usize::from(promised)
+                    || content.text().is_none_or(|text| {
+                        text::encode(text).part_count(ReferenceWidth::Sixteen)
+                            == usize::from(promised)
+                    })
             }
         }
     })
@@ -105,20 +108,11 @@ impl PduBuffers {
         send: impl FnOnce(&ShortMessage<'_>) -> R,
     ) -> R {
         let envelope = &message.envelope;
-        let encoded = text::encode(envelope.body.expose());
         self.short_message.clear();
-        let concatenated = envelope.part_count > 1;
-        if concatenated {
-            let concat = Concat {
-                reference: envelope.reference,
-                total: envelope.part_count,
-                index: part.saturating_add(1),
-                width: carrier.profile.concatenation.width(),
-            };
-            concat.write(&mut self.short_message);
-        }
-        let octets = encoded.parts(carrier.profile.concatenation.width()).nth(usize::from(part));
-        self.short_message.extend_from_slice(octets.unwrap_or_default());
+        let (esm_class, data_coding) = match &envelope.content {
+            Content::Text(text) => self.text_part(carrier, envelope, text.expose(), part),
+            Content::Octets(octets) => self.octets(octets),
+        };
         self.validity.clear();
         if let Some(left) = validity {
             relative_time(&mut self.validity, left);
@@ -132,13 +126,47 @@ impl PduBuffers {
             dest_ton: 1,
             dest_npi: 1,
             dest: dest.as_bytes(),
-            esm_class: if concatenated { UDHI } else { 0 },
+            esm_class,
+            protocol_id: envelope.protocol_id,
+            priority_flag: envelope.priority,
             validity_period: &self.validity,
             registered_delivery: if carrier.receipts { RECEIPT } else { 0 },
-            data_coding: envelope.encoding.data_coding(),
+            data_coding,
             short_message: &self.short_message,
             ..ShortMessage::default()
         })
+    }
+
+    /// One part of a text; gives esm_class and data_coding.
+    fn text_part(
+        &mut self,
+        carrier: &CarrierConfig,
+        envelope: &Envelope,
+        text: &str,
+        part: u8,
+    ) -> (u8, u8) {
+        let width = carrier.profile.concatenation.width();
+        let concatenated = envelope.part_count > 1;
+        if concatenated {
+            let concat = Concat {
+                reference: envelope.reference,
+                total: envelope.part_count,
+                index: part.saturating_add(1),
+                width,
+            };
+            concat.write(&mut self.short_message);
+        }
+        let encoded = text::encode(text);
+        let octets = encoded.parts(width).nth(usize::from(part));
+        self.short_message.extend_from_slice(octets.unwrap_or_default());
+        (if concatenated { UDHI } else { 0 }, envelope.encoding.data_coding())
+    }
+
+    /// The one part that the customer made.
+    fn octets(&mut self, octets: &Octets) -> (u8, u8) {
+        self.short_message.extend_from_slice(&octets.udh);
+        self.short_message.extend_from_slice(octets.data.expose());
+        (if octets.udh.is_empty() { 0 } else { UDHI }, octets.data_coding)
     }
 }
 

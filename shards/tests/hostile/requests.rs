@@ -109,6 +109,7 @@ fn value_rows(rows: &mut Rows) {
     }
     rows.values("webhook_url", TYPE, &["1", "[\"https://a.example/\"]"]);
     rows.values("client_reference", TYPE, &["7", "{}"]);
+    rows.values("duplicate", TYPE, &["true", "[]"]);
     let periods = ["\"60\"", "60.5", "6e1", "-60", "true", "18446744073709551616"];
     rows.values("validity_period", TYPE, &periods);
     let numbers = [
@@ -155,6 +156,7 @@ fn value_rows(rows: &mut Rows) {
     );
     let long = format!("\"{}\"", "é".repeat(129));
     rows.values("client_reference", "invalid_client_reference", &["\"\"", &long, "\"a\\nb\""]);
+    rows.values("duplicate", "invalid_duplicate", &["\"\"", "\"AVOID\""]);
     let own_limit = Want::Problem(400, "body_too_long", Some("/body".to_owned()));
     rows.add(
         "11 characters where 10 are allowed",

@@ -1,0 +1,86 @@
+//! A message as a customer's edge hands it to its owner: checked, not yet accepted. Pure; made on the
+//! shard that the customer is connected to, lives until the owner has answered.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::clock::UnixMs;
+use crate::content::{Content, Duplicate, Origin};
+use crate::id::MessageId;
+use crate::number::Msisdn;
+use crate::sender::SenderId;
+use crate::text::Encoding;
+
+/// A message to accept. Its `Debug` shows no number, text, reference or URL.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Submission {
+    /// Who it comes from.
+    pub from: SenderId,
+    /// Who it goes to.
+    pub to: Msisdn,
+    /// What it says, unchanged.
+    pub content: Content,
+    /// The alphabet that the content needs, or has.
+    pub encoding: Encoding,
+    /// Parts that the content needs, with the 8-bit reference that every carrier takes.
+    pub parts: u8,
+    /// How it came in.
+    pub origin: Origin,
+    /// Where events go, as written and allowed.
+    pub webhook_url: Option<String>,
+    /// The customer's own reference; 1 to `MAX_CLIENT_REFERENCE` characters.
+    pub client_reference: Option<String>,
+    /// Not to be sent before; `None` means at once.
+    pub due: Option<UnixMs>,
+    /// How long it may wait to be delivered, counted from `due` or from its acceptance; `None`
+    /// means the default.
+    pub validity: Option<Duration>,
+    /// Whether it may be sent twice when nobody knows whether it was sent.
+    pub duplicate: Duplicate,
+    /// The receipts that the customer wants [3.4 section 5.2.17]; of HTTP 0.
+    pub registered_delivery: u8,
+    /// protocol_id [3.4 section 5.2.13].
+    pub protocol_id: u8,
+    /// priority_flag, 0 to 3 [3.4 section 5.2.14].
+    pub priority: u8,
+    /// The id that stands for all messages of one submit_multi.
+    pub group: Option<MessageId>,
+}
+
+impl Submission {
+    /// A message with nothing asked for beside it.
+    #[must_use]
+    pub fn new(from: SenderId, to: Msisdn, content: Content, measured: (Encoding, u8)) -> Self {
+        let (encoding, parts) = measured;
+        Submission {
+            from,
+            to,
+            content,
+            encoding,
+            parts,
+            origin: Origin::Http,
+            webhook_url: None,
+            client_reference: None,
+            due: None,
+            validity: None,
+            duplicate: Duplicate::Allow,
+            registered_delivery: 0,
+            protocol_id: 0,
+            priority: 0,
+            group: None,
+        }
+    }
+}
+
+impl fmt::Debug for Submission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("encoding", &self.encoding)
+            .field("parts", &self.parts)
+            .field("origin", &self.origin)
+            .field("due", &self.due)
+            .field("validity", &self.validity)
+            .field("webhook", &self.webhook_url.is_some())
+            .finish_non_exhaustive()
+    }
+}
