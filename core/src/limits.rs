@@ -119,10 +119,46 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// Longest such pause.
 pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Time between the first connects of a carrier's binds, unless configured otherwise.
+pub const BIND_STAGGER_DEFAULT: Duration = Duration::from_millis(100);
+/// Longest such time that can be configured.
+pub const BIND_STAGGER_MAX: Duration = Duration::from_secs(60);
+/// How long a part of unknown outcome waits for a sign of it, unless configured otherwise.
+pub const UNKNOWN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+/// Longest such time that can be configured.
+pub const UNKNOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+/// Longest silence before a probe, and longest wait for an answer, that can be configured.
+pub const CARRIER_TIMER_MAX: Duration = Duration::from_secs(3_600);
+/// Parts or messages a second that can be configured.
+pub const MAX_RATE: u32 = 1_000_000;
+/// TLVs of a carrier: one for each sender and template.
+pub const MAX_CARRIER_TLVS: usize = 1_024;
+/// Octets of the value of such a TLV.
+pub const MAX_CARRIER_TLV_BYTES: usize = 1_024;
+/// Statuses of a carrier with a meaning of their own.
+pub const MAX_REACTIONS: usize = 256;
 /// A carrier whose binds have all been down for this long loses its queue to others.
 pub const CARRIER_DOWN_GRACE: Duration = Duration::from_secs(5);
 /// A dead carrier's traffic is elsewhere by then.
 pub const FAILOVER: Duration = Duration::from_secs(10);
+
+// ---- Customers over SMPP ----
+
+/// Open connections of customers to the SMPP server of a shard; more are refused.
+pub const SMPP_CUSTOMER_CONNECTIONS_PER_SHARD: usize = 4_096;
+/// Binds of a customer over all shards, unless configured otherwise.
+pub const CUSTOMER_BINDS_DEFAULT: u16 = 4;
+/// Most such binds that can be configured.
+pub const CUSTOMER_BINDS_MAX: u16 = 1_024;
+/// Submissions of a customer's bind that wait for their answer, unless configured otherwise.
+pub const CUSTOMER_WINDOW_DEFAULT: u16 = 100;
+/// Unanswered deliver_sm of a customer's bind, unless configured otherwise: the number that the
+/// specification suggests [3.4 section 2.9].
+pub const DELIVER_WINDOW_DEFAULT: u16 = 10;
+/// Numbers and short codes of a customer.
+pub const MAX_CUSTOMER_NUMBERS: usize = 10_000;
+/// Networks that a customer may connect from.
+pub const MAX_CUSTOMER_NETWORKS: usize = 256;
 
 // ---- Receipts ----
 
@@ -289,8 +325,24 @@ const ALL: &[Limit] = table! {
     CONNECT_LIMIT CONNECT_LIMIT.as_secs(), "s";
     QUEUE_FULL_PAUSE_FIRST millis(QUEUE_FULL_PAUSE_FIRST), "ms";
     QUEUE_FULL_PAUSE_MAX millis(QUEUE_FULL_PAUSE_MAX), "ms";
+    BIND_STAGGER_DEFAULT millis(BIND_STAGGER_DEFAULT), "ms";
+    BIND_STAGGER_MAX millis(BIND_STAGGER_MAX), "ms";
+    UNKNOWN_GRACE_DEFAULT UNKNOWN_GRACE_DEFAULT.as_secs(), "s";
+    UNKNOWN_GRACE_MAX UNKNOWN_GRACE_MAX.as_secs(), "s";
+    CARRIER_TIMER_MAX CARRIER_TIMER_MAX.as_secs(), "s";
+    MAX_RATE MAX_RATE, "a second";
+    MAX_CARRIER_TLVS MAX_CARRIER_TLVS, "TLVs";
+    MAX_CARRIER_TLV_BYTES MAX_CARRIER_TLV_BYTES, "bytes";
+    MAX_REACTIONS MAX_REACTIONS, "statuses";
     CARRIER_DOWN_GRACE CARRIER_DOWN_GRACE.as_secs(), "s";
     FAILOVER FAILOVER.as_secs(), "s";
+    SMPP_CUSTOMER_CONNECTIONS_PER_SHARD SMPP_CUSTOMER_CONNECTIONS_PER_SHARD, "connections";
+    CUSTOMER_BINDS_DEFAULT CUSTOMER_BINDS_DEFAULT, "binds";
+    CUSTOMER_BINDS_MAX CUSTOMER_BINDS_MAX, "binds";
+    CUSTOMER_WINDOW_DEFAULT CUSTOMER_WINDOW_DEFAULT, "messages";
+    DELIVER_WINDOW_DEFAULT DELIVER_WINDOW_DEFAULT, "messages";
+    MAX_CUSTOMER_NUMBERS MAX_CUSTOMER_NUMBERS, "numbers";
+    MAX_CUSTOMER_NETWORKS MAX_CUSTOMER_NETWORKS, "networks";
     ORPHAN_RETRY_1 ORPHAN_RETRIES[0].as_secs(), "s";
     ORPHAN_RETRY_2 ORPHAN_RETRIES[1].as_secs(), "s";
     ORPHAN_RETRY_3 ORPHAN_RETRIES[2].as_secs(), "s";

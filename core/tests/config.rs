@@ -132,7 +132,7 @@ fn toml_errors_say_where() {
 }
 
 /// A change of the short configuration, and the problem that it must give.
-const WRONG: [(&str, &str, &str); 45] = [
+const WRONG: [(&str, &str, &str); 43] = [
     ("", "[server]\ndata_dir = \"\"", "server.data_dir: it is empty"),
     ("", "[server]\nshards = 0", "server.shards: 0 is out of range; give a number from 1 to 256"),
     ("", "[server]\nshards = 257", "server.shards: 257 is out of range"),
@@ -186,9 +186,7 @@ const WRONG: [(&str, &str, &str); 45] = [
     ("", "binds = 0", "carriers[0].binds: 0 is out of range"),
     ("", "window = 1001", "carriers[0].window: 1001 is out of range; give a number from 1 to 1000"),
     ("", "parts_per_second = 1", "1 parts a second cannot be split over 2 binds"),
-    ("", "reference = 12", "carriers[0].reference: 12 is neither 8 nor 16"),
-    ("", "on_unknown_outcome = \"fail\"", "\"fail\" is not available yet; use \"resubmit\""),
-    ("", "on_unknown_outcome = \"hold_for_receipt\"", "is not available yet"),
+    ("", "concatenation = \"udh\"", "carriers[0].concatenation: \"udh\" is not known"),
     ("", "receipt_retry_status = 0", "carriers[0].receipt_retry_status: 0 would acknowledge"),
     ("", "enquire_link_seconds = 0", "carriers[0].enquire_link_seconds: 0 is out of range"),
     ("", "response_timeout_seconds = 3601", "carriers[0].response_timeout_seconds: 3601"),

@@ -294,7 +294,7 @@ fn check_sums_up_what_is_good_and_names_all_that_is_not() {
     assert_eq!(good.stdout, "ok: 2 shards, 0 customers, 1 carrier, 1 route\n");
     let bad = GOOD
         .replace("shards = 2", "shards = 2\nlisten = \"here\"\ndriver = \"epoll\"")
-        .replace("window = 10", "window = 0\nreference = 12")
+        .replace("window = 10", "window = 0\nconcatenation = \"udh\"")
         .replace("[\"alpha\"]", "[\"alfa\"]");
     let (_folder, path) = config(&bad);
     let bad = with_config("check", &path, &[]);
@@ -303,7 +303,7 @@ fn check_sums_up_what_is_good_and_names_all_that_is_not() {
         "server.driver",
         "server.listen",
         "carriers[0].window",
-        "carriers[0].reference",
+        "carriers[0].concatenation",
         "routes[0].carriers",
     ];
     for key in keys {

@@ -230,14 +230,32 @@ impl Config {
                 Err(why) => errors.add(at, why, check::WEBHOOK_SECRET_MEND),
             }
         }
-        for (index, carrier) in self.carriers.iter_mut().enumerate() {
-            let Some(path) = &carrier.password_file else { continue };
-            let at = format!("carriers[{index}].password_file");
-            let Some(text) = load(at.clone(), path, &mut errors) else { continue };
+        for (at, path, password) in self.password_files() {
+            let Some(text) = load(at.clone(), &path, &mut errors) else { continue };
             check::password(&mut errors, &at, &text);
-            carrier.password = Private::new(text);
+            *password = Private::new(text);
         }
         errors.or_value(())
+    }
+
+    /// Every password that stands in a file: its key path, the file, and where it goes.
+    fn password_files(&mut self) -> Vec<(String, PathBuf, &mut Private<String>)> {
+        let mut files = Vec::new();
+        for (index, customer) in self.customers.iter_mut().enumerate() {
+            let Some(smpp) = &mut customer.smpp else { continue };
+            let at = format!("customers[{index}].smpp.password_file");
+            files.extend(smpp.password_file.clone().map(|path| (at, path, &mut smpp.password)));
+        }
+        for (index, carrier) in self.carriers.iter_mut().enumerate() {
+            let at = format!("carriers[{index}].password_file");
+            let file = carrier.password_file.clone();
+            files.extend(file.map(|path| (at, path, &mut carrier.password)));
+            let Some(outbind) = &mut carrier.profile.outbind else { continue };
+            let at = format!("carriers[{index}].outbind.password_file");
+            let file = outbind.password_file.clone();
+            files.extend(file.map(|path| (at, path, &mut outbind.password)));
+        }
+        files
     }
 }
 

@@ -9,6 +9,8 @@ mod profile;
 mod raw;
 mod secret;
 mod smpp;
+mod status;
+mod words;
 
 pub use self::checked::{
     BindType, CarrierConfig, Config, CustomerConfig, Driver, LimitsConfig, LogFormat,

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::carrier_id::IdForms;
+use crate::limits;
 use crate::redact::Private;
 use crate::sender::SenderId;
 use crate::text::{DefaultAlphabet, NationalLanguage, ReferenceWidth};
@@ -145,7 +146,8 @@ pub enum StatusReaction {
     Reject,
 }
 
-/// A TLV that the carrier wants in every submit_sm, or in some.
+/// A TLV that the carrier wants in every submit_sm, or in some. Of those with the same tag the first
+/// that fits is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierTlv {
     /// Its tag.
@@ -178,8 +180,10 @@ pub struct OutbindConfig {
     pub listen: SocketAddr,
     /// The system_id that the carrier must give.
     pub system_id: String,
-    /// The password that it must give.
+    /// The password that it must give; empty until `Config::load_secrets` when it is in a file.
     pub password: Private<String>,
+    /// Where the password is, when it is not in the configuration.
+    pub password_file: Option<PathBuf>,
 }
 
 /// Everything of the above for one carrier.
@@ -235,9 +239,9 @@ impl Default for CarrierProfile {
             reactions: BTreeMap::new(),
             tlvs: Vec::new(),
             user_message_reference: false,
-            unknown_grace: Duration::from_secs(10),
-            resends: crate::limits::MAX_RESUBMITS,
-            bind_stagger: Duration::ZERO,
+            unknown_grace: limits::UNKNOWN_GRACE_DEFAULT,
+            resends: limits::MAX_RESUBMITS,
+            bind_stagger: limits::BIND_STAGGER_DEFAULT,
         }
     }
 }

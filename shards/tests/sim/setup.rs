@@ -42,7 +42,7 @@ password = "p"
 binds = 2
 window = 4
 enquire_link_seconds = 300
-reference = 16
+concatenation = "udh16"
 parts_per_second = 40
 [[routes]]
 prefix = "44"

@@ -1,6 +1,9 @@
 //! The configuration as written: every key optional, unknown ones refused, numbers as wide as TOML
 //! has them so that the check can name every one that is out of range. Pure, lives nowhere.
 
+mod carrier;
+mod smpp;
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -9,6 +12,11 @@ use serde::de::{Deserializer, Error, Visitor};
 use crate::limits;
 use crate::redact::Private;
 
+pub(super) use self::carrier::{
+    RawAlphabet, RawCarrier, RawCarrierTls, RawOutbind, RawReceiptsBy, RawTlv, RawTonNpi,
+};
+pub(super) use self::smpp::{RawCustomer, RawCustomerSmpp, RawSmpp, RawSmppTls};
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -16,6 +24,7 @@ pub(super) struct RawConfig {
     pub(super) store: RawStore,
     pub(super) limits: RawLimits,
     pub(super) webhooks: RawWebhooks,
+    pub(super) smpp: Option<RawSmpp>,
     pub(super) customers: Vec<RawCustomer>,
     pub(super) carriers: Vec<RawCarrier>,
     pub(super) routes: Vec<RawRoute>,
@@ -135,77 +144,6 @@ impl Default for RawWebhooks {
             allow_private: false,
             timeout_seconds: i64::try_from(timeout).unwrap_or(i64::MAX),
             connections_per_endpoint: limits::WEBHOOK_CONNECTIONS_PER_ENDPOINT.into(),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawCustomer {
-    pub(super) name: String,
-    pub(super) api_keys: Vec<String>,
-    #[serde(deserialize_with = "private")]
-    pub(super) webhook_secret: Option<Private<String>>,
-    pub(super) webhook_secret_file: Option<String>,
-    pub(super) max_text_chars: i64,
-}
-
-impl Default for RawCustomer {
-    fn default() -> Self {
-        RawCustomer {
-            name: String::new(),
-            api_keys: Vec::new(),
-            webhook_secret: None,
-            webhook_secret_file: None,
-            max_text_chars: limits::MAX_TEXT_CHARS.into(),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawCarrier {
-    pub(super) name: String,
-    pub(super) address: String,
-    pub(super) system_id: String,
-    #[serde(deserialize_with = "private")]
-    pub(super) password: Option<Private<String>>,
-    pub(super) password_file: Option<String>,
-    pub(super) system_type: String,
-    pub(super) bind: String,
-    pub(super) version: String,
-    pub(super) binds: i64,
-    pub(super) window: i64,
-    pub(super) parts_per_second: i64,
-    pub(super) reference: i64,
-    pub(super) receipts: bool,
-    pub(super) on_unknown_outcome: String,
-    pub(super) receipt_retry_status: i64,
-    pub(super) enquire_link_seconds: i64,
-    pub(super) response_timeout_seconds: i64,
-}
-
-impl Default for RawCarrier {
-    fn default() -> Self {
-        RawCarrier {
-            name: String::new(),
-            address: String::new(),
-            system_id: String::new(),
-            password: None,
-            password_file: None,
-            system_type: String::new(),
-            bind: String::from("transceiver"),
-            version: String::from("3.4"),
-            binds: 2,
-            window: 100,
-            parts_per_second: 0,
-            reference: 8,
-            receipts: true,
-            on_unknown_outcome: String::from("resubmit"),
-            // ESME_RMSGQFUL: carriers try again later [3.4 section 5.1.3].
-            receipt_retry_status: 0x14,
-            enquire_link_seconds: 30,
-            response_timeout_seconds: 60,
         }
     }
 }

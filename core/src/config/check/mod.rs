@@ -1,0 +1,54 @@
+//! From the configuration as written to the checked one: every problem is noted, none hides another.
+//! One file a section. Pure, lives nowhere.
+
+mod carriers;
+mod customers;
+mod profile;
+mod routes;
+mod server;
+mod smpp;
+mod tlvs;
+mod tools;
+
+pub(super) use self::customers::WEBHOOK_SECRET_MEND;
+use super::checked::Config;
+use super::error::ConfigErrors;
+use super::raw::RawConfig;
+pub(super) use tools::password;
+
+pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let e = &mut errors;
+    let server = server::server(e, raw.server);
+    let store = server::store(e, &raw.store);
+    let limits = server::limits_of(e, &raw.limits);
+    let webhooks = server::webhooks(e, &raw.webhooks);
+    let smpp = smpp::server(e, raw.smpp);
+    let customers = customers::customers(e, raw.customers, &smpp);
+    let carriers = carriers::carriers(e, raw.carriers);
+    let routes = routes::routes(e, &raw.routes, &carriers);
+    let config = Config { server, store, limits, webhooks, smpp, customers, carriers, routes };
+    listeners(e, &config);
+    errors.or_value(config)
+}
+
+/// Every port is listened on for one purpose.
+fn listeners(e: &mut ConfigErrors, config: &Config) {
+    let fixed = [
+        Some((String::from("server.listen"), config.server.listen)),
+        Some((String::from("server.admin_listen"), config.server.admin_listen)),
+        config.smpp.listen.map(|listen| (String::from("smpp.listen"), listen)),
+        config.smpp.tls.as_ref().map(|tls| (String::from("smpp.tls.listen"), tls.listen)),
+    ];
+    let outbind = config.carriers.iter().enumerate().filter_map(|(index, carrier)| {
+        let outbind = carrier.profile.outbind.as_ref()?;
+        Some((format!("carriers[{index}].outbind.listen"), outbind.listen))
+    });
+    let all: Vec<_> = fixed.into_iter().flatten().chain(outbind).collect();
+    for (index, (at, listen)) in all.iter().enumerate() {
+        let earlier = all.iter().take(index).find(|(_, own)| own == listen);
+        let Some((other, _)) = earlier.filter(|_| listen.port() != 0) else { continue };
+        let what = format!("it is the same address as {other}");
+        e.add(at.as_str(), what, "give it a port of its own");
+    }
+}

@@ -1,0 +1,64 @@
+//! Checks of the sections of the process: `[server]`, `[store]`, `[limits]`, `[webhooks]`. Pure, lives
+//! nowhere.
+
+use std::path::PathBuf;
+
+use super::tools::{address, choice, number, seconds};
+use crate::config::checked::{LimitsConfig, ServerConfig, StoreConfig, WebhookConfig};
+use crate::config::error::ConfigErrors;
+use crate::config::raw::{RawLimits, RawServer, RawShards, RawStore, RawWebhooks};
+use crate::limits;
+
+const MIB: u64 = 1024 * 1024;
+
+pub(super) fn server(e: &mut ConfigErrors, raw: RawServer) -> ServerConfig {
+    if raw.data_dir.is_empty() {
+        e.add("server.data_dir", "it is empty", "name a directory that this user may write to");
+    }
+    let shards = match raw.shards {
+        RawShards::Auto => 0,
+        RawShards::Count(count) => {
+            number(e, "server.shards", count, 1..=i64::from(limits::MAX_SHARDS))
+        }
+    };
+    ServerConfig {
+        data_dir: PathBuf::from(raw.data_dir),
+        shards,
+        driver: choice(e, "server.driver", &raw.driver),
+        listen: address(e, "server.listen", &raw.listen),
+        admin_listen: address(e, "server.admin_listen", &raw.admin_listen),
+        pin: raw.pin,
+        spin: raw.spin,
+        log_format: choice(e, "server.log_format", &raw.log_format),
+    }
+}
+
+pub(super) fn store(e: &mut ConfigErrors, raw: &RawStore) -> StoreConfig {
+    let range = |[least, _, most]: [u32; 3]| i64::from(least)..=i64::from(most);
+    let mib: u64 = number(e, "store.segment_mib", raw.segment_mib, range(limits::SEGMENT_MIB));
+    StoreConfig {
+        segment_bytes: mib.saturating_mul(MIB),
+        max_segments: number(e, "store.max_segments", raw.max_segments, range(limits::SEGMENTS)),
+        direct: raw.direct,
+    }
+}
+
+pub(super) fn limits_of(e: &mut ConfigErrors, raw: &RawLimits) -> LimitsConfig {
+    let open = 1..=i64::from(limits::OPEN_MESSAGES_MAX);
+    let history = 0..=i64::from(limits::HISTORY_MESSAGES_MAX);
+    LimitsConfig {
+        open_messages: number(e, "limits.open_messages", raw.open_messages, open),
+        history_messages: number(e, "limits.history_messages", raw.history_messages, history),
+    }
+}
+
+pub(super) fn webhooks(e: &mut ConfigErrors, raw: &RawWebhooks) -> WebhookConfig {
+    let most = limits::WEBHOOK_TIMEOUT_MAX;
+    let connections = 1..=i64::from(limits::WEBHOOK_CONNECTIONS_PER_ENDPOINT);
+    let at = "webhooks.connections_per_endpoint";
+    WebhookConfig {
+        allow_private: raw.allow_private,
+        timeout: seconds(e, "webhooks.timeout_seconds", raw.timeout_seconds, most),
+        connections_per_endpoint: number(e, at, raw.connections_per_endpoint, connections),
+    }
+}
