@@ -3,10 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::layout::{FieldValue, decode_fields};
-use crate::pdu::{FrameError, HEADER_LEN, next_frame, tlvs_alone};
+use crate::pdu::{DestAddress, FrameError, HEADER_LEN, UnsuccessSme, next_frame, tlvs_alone};
 use crate::receipt::{Receipt, ReceiptState, parse_receipt_text};
 use crate::receipt_text::TextScan;
-use crate::repeated::{DestAddress, UnsuccessSme};
 use crate::status::CommandStatus;
 use crate::tlv::{Tlv, TlvKind, read_int, tag_spec};
 

@@ -3,8 +3,10 @@
 //! paths in `pdu`. Pure, lives nowhere.
 
 use crate::command::CommandId;
-use crate::pdu::{EncodeError, PASSWORD_MAX, VERSION_5_0, tlv_area};
-use crate::repeated::{DestAddress, DestAddresses, UnsuccessSme, UnsuccessSmes, read_list};
+use crate::pdu::{
+    DestAddress, DestAddresses, EncodeError, EncodeHead, PASSWORD_MAX, UnsuccessSme, UnsuccessSmes,
+    VERSION_5_0, read_list, tlv_area, whole_or_none,
+};
 use crate::status::CommandStatus;
 use crate::tlv::Tlvs;
 use crate::wire::{Reader, put_text, put_time, write_pdu};
@@ -307,9 +309,7 @@ pub fn decode_fields<'a>(
         visit(FieldRef { field, value });
     }
     if fields.is_empty() {
-        // Stray octets, unless they are parameters, which 5.0 allows in every response.
-        let tlvs = Tlvs::new(body);
-        return Ok(if tlvs.is_exact() { tlvs } else { Tlvs::default() });
+        return Ok(whole_or_none(body));
     }
     if command.is_response() {
         return Ok(Tlvs::new(reader.rest()));
@@ -342,19 +342,6 @@ fn read_field<'a>(
             list: read_list(reader, count, UnsuccessSme::read)?,
         }),
     })
-}
-
-/// What [`encode_fields`] writes before the fields.
-#[derive(Copy, Clone, Debug)]
-pub struct EncodeHead {
-    /// The command.
-    pub command: CommandId,
-    /// Its status; 0 in requests.
-    pub status: CommandStatus,
-    /// The sequence number.
-    pub sequence: u32,
-    /// The session's interface version, 0x34 or 0x50: 5.0 has wider bounds.
-    pub version: u8,
 }
 
 /// Appends a whole PDU of any command: `values` in the order of [`layout`], counts and lengths included,
@@ -427,6 +414,11 @@ fn write_field(
         _ => return Err(wrong),
     }
     Ok(0)
+}
+
+/// Most destinations of a submit_multi: 254 in 3.4, 255 from 5.0.
+pub(crate) const fn max_destinations(version: u8) -> u8 {
+    if version >= VERSION_5_0 { 255 } else { 254 }
 }
 
 /// Longest `short_message` in octets: 254 in 3.4, 255 from 5.0.

@@ -5,13 +5,11 @@
 
 pub mod backoff;
 pub mod command;
-mod encode;
 pub mod json;
 pub mod layout;
 pub mod pdu;
 pub mod receipt;
 mod receipt_text;
-pub mod repeated;
 pub mod session;
 pub mod status;
 pub mod tlv;

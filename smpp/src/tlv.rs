@@ -65,6 +65,11 @@ impl<'a> Tlvs<'a> {
         read_int(self.get(tag)?).and_then(|value| u32::try_from(value).ok())
     }
 
+    /// A message_payload that is not empty; it takes the place of `short_message` (5.0 section 4.8.4.36).
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.get(tag::MESSAGE_PAYLOAD).filter(|payload| !payload.is_empty())
+    }
+
     /// True when the area is a run of whole parameters, with at most three stray octets behind.
     pub fn is_well_formed(&self) -> bool {
         self.trailing().len() < TLV_HEADER_LEN

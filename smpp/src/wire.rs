@@ -25,6 +25,12 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    /// What was read from here until `later`.
+    pub(crate) fn until(&self, later: &Reader<'a>) -> &'a [u8] {
+        let length = self.rest.len().saturating_sub(later.rest.len());
+        self.rest.get(..length).unwrap_or_default()
+    }
+
     pub(crate) fn int1(&mut self) -> Result<u8, CommandStatus> {
         let (value, rest) = self.rest.split_first().ok_or(CommandStatus::ESME_RINVCMDLEN)?;
         self.rest = rest;
@@ -162,4 +168,17 @@ pub(crate) fn put_time(
         return Err(EncodeError::BadTime { field });
     }
     put_text(out, field, text, TIME_LEN + 1)
+}
+
+/// Appends an octet string of at most `max` octets, at most 255, behind its length.
+pub(crate) fn put_octets(
+    out: &mut Vec<u8>,
+    field: &'static str,
+    octets: &[u8],
+    max: usize,
+) -> Result<(), EncodeError> {
+    let length = u8::try_from(octets.len()).ok().filter(|_| octets.len() <= max);
+    out.push(length.ok_or(EncodeError::FieldTooLong { field, max })?);
+    out.extend_from_slice(octets);
+    Ok(())
 }

@@ -1,15 +1,22 @@
 //! The two repeated structures of SMPP: the destinations of submit_multi and the failed ones of its response
 //! (3.4 section 4.5). Checked once, then read again from the same octets. Pure, lives nowhere.
 
-use crate::pdu::EncodeError;
+use super::EncodeError;
 use crate::status::CommandStatus;
 use crate::wire::{Reader, put_text};
 
 /// A checked run of repeated structures, still in wire form.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Default)]
 pub(crate) struct RawList<'a> {
     pub(crate) count: u32,
     pub(crate) octets: &'a [u8],
+}
+
+impl core::fmt::Debug for RawList<'_> {
+    /// The count alone: addresses are personal data.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} entries", self.count)
+    }
 }
 
 pub(crate) fn read_list<'a, T>(
@@ -17,12 +24,11 @@ pub(crate) fn read_list<'a, T>(
     count: u32,
     read: impl Fn(&mut Reader<'a>) -> Result<T, CommandStatus>,
 ) -> Result<RawList<'a>, CommandStatus> {
-    let before = reader.rest();
+    let before = *reader;
     for _ in 0..count {
         read(reader)?;
     }
-    let length = before.len().saturating_sub(reader.rest().len());
-    Ok(RawList { count, octets: before.get(..length).unwrap_or_default() })
+    Ok(RawList { count, octets: before.until(reader) })
 }
 
 /// One destination of `submit_multi` (3.4 section 4.5.1.1).
@@ -78,7 +84,7 @@ impl<'a> DestAddress<'a> {
 }
 
 /// The destinations of a `submit_multi`.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Default)]
 pub struct DestAddresses<'a> {
     pub(crate) list: RawList<'a>,
 }
@@ -89,6 +95,19 @@ impl<'a> DestAddresses<'a> {
         let mut reader = Reader::new(octets, true);
         let list = read_list(&mut reader, u32::from(count), DestAddress::read).ok()?;
         reader.rest().is_empty().then_some(Self { list })
+    }
+
+    /// Reads `count` destinations; none are refused, as are more than are there.
+    pub(super) fn read(reader: &mut Reader<'a>, count: u8) -> Result<Self, CommandStatus> {
+        if count == 0 {
+            return Err(CommandStatus::ESME_RINVNUMDESTS);
+        }
+        Ok(Self { list: read_list(reader, u32::from(count), DestAddress::read)? })
+    }
+
+    /// How many there are.
+    pub const fn count(&self) -> u32 {
+        self.list.count
     }
 
     /// The destinations in wire order.
@@ -134,7 +153,7 @@ impl<'a> UnsuccessSme<'a> {
 }
 
 /// The failed destinations of a `submit_multi_resp`.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Default)]
 pub struct UnsuccessSmes<'a> {
     pub(crate) list: RawList<'a>,
 }
@@ -145,6 +164,26 @@ impl<'a> UnsuccessSmes<'a> {
         let mut reader = Reader::new(octets, false);
         let list = read_list(&mut reader, u32::from(count), UnsuccessSme::read).ok()?;
         reader.rest().is_empty().then_some(Self { list })
+    }
+
+    /// Reads as many of `count` failed destinations as are there whole.
+    pub(super) fn read_whole(reader: &mut Reader<'a>, count: u8) -> Self {
+        let before = *reader;
+        let mut whole = 0;
+        while whole < u32::from(count) {
+            let mut ahead = *reader;
+            if UnsuccessSme::read(&mut ahead).is_err() {
+                break;
+            }
+            *reader = ahead;
+            whole += 1;
+        }
+        Self { list: RawList { count: whole, octets: before.until(reader) } }
+    }
+
+    /// How many there are.
+    pub const fn count(&self) -> u32 {
+        self.list.count
     }
 
     /// The failed destinations in wire order.
