@@ -15,4 +15,5 @@ pub mod rt;
 pub mod server;
 pub mod shard;
 pub mod stats;
+mod tls_files;
 pub mod wheel;

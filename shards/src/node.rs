@@ -37,6 +37,8 @@ pub struct Node {
     next_ticket: Cell<u64>,
     outboxes: RefCell<Vec<Option<Rc<Outbox>>>>,
     webhooks: WebhookClient,
+    /// By `CarrierIx`; plain where there is none.
+    carrier_tls: Vec<Option<CarrierLink>>,
     /// Something may be ready for the disk.
     write: Notify,
     /// The next deadline is earlier than the one slept for.
@@ -62,6 +64,8 @@ pub struct NodeParts {
     pub rings: Rings,
     /// Its webhook connections.
     pub webhooks: WebhookClient,
+    /// TLS towards carriers, by `CarrierIx`.
+    pub carrier_tls: Vec<Option<CarrierLink>>,
     /// Shards still at work, over the process.
     pub at_work: Arc<AtomicUsize>,
 }
@@ -79,6 +83,7 @@ impl Node {
             next_ticket: Cell::new(1),
             outboxes: RefCell::new(Vec::new()),
             webhooks: parts.webhooks,
+            carrier_tls: parts.carrier_tls,
             write: Notify::new(),
             earlier: Notify::new(),
             sleeping_until: Cell::new(None),
@@ -172,12 +177,7 @@ impl Node {
     // --- binds ---
 
     async fn connect(self: Rc<Self>, bind: BindIx) {
-        let address = self.shard.borrow().bind_address(bind).map(str::to_owned);
-        let stream = match address {
-            Some(address) => connect_to(&address).await,
-            None => Err(std::io::ErrorKind::NotFound.into()),
-        };
-        match stream {
+        match self.open_link(bind).await {
             Ok(stream) => self.carry(bind, stream).await,
             Err(error) => tracing::debug!(bind, %error, "connect failed"),
         }
@@ -185,8 +185,28 @@ impl Node {
         self.with(|shard, now| shard.handle_bind_closed(now, bind));
     }
 
+    /// Connects a bind, and shakes hands where its carrier speaks TLS.
+    async fn open_link(&self, bind: BindIx) -> std::io::Result<rt::Stream> {
+        let address = self.shard.borrow().bind_address(bind).map(str::to_owned);
+        let carrier = self.shard.borrow().bind_carrier_ix(bind).map(|ix| usize::from(ix.0));
+        let (Some(address), Some(carrier)) = (address, carrier) else {
+            return Err(std::io::ErrorKind::NotFound.into());
+        };
+        let stream = connect_to(&address).await?;
+        match self.carrier_tls.get(carrier) {
+            Some(Some(link)) => {
+                let opened = link.client.connect(&link.name, stream, limits::CONNECT_LIMIT).await;
+                if let Err(error) = &opened {
+                    tracing::warn!(bind, %error, "TLS with the carrier failed");
+                }
+                Ok(opened?.into())
+            }
+            Some(None) | None => Ok(stream.into()),
+        }
+    }
+
     /// Carries a bind's octets until the connection ends.
-    async fn carry(self: &Rc<Self>, bind: BindIx, stream: rt::TcpStream) {
+    async fn carry(self: &Rc<Self>, bind: BindIx, stream: rt::Stream) {
         let outbox = Outbox::new();
         self.set_outbox(bind, Some(Rc::clone(&outbox)));
         let node = Rc::clone(self);
@@ -377,6 +397,15 @@ impl Node {
             rt::sleep(limits::TICK).await;
         }
     }
+}
+
+/// TLS towards one carrier.
+#[derive(Clone, Debug)]
+pub struct CarrierLink {
+    /// Whom we trust and who we are.
+    pub client: rt::TlsClient,
+    /// The name that its certificate must prove.
+    pub name: String,
 }
 
 /// Where a shard's log lies.

@@ -23,11 +23,12 @@ use postrider_storage::{LogConfig, NameKind, Recovery};
 use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState, Shutdown};
 use crate::edge::Edge;
 use crate::mesh_rings::Rings;
-use crate::node::{LogPlace, Node, NodeParts};
+use crate::node::{CarrierLink, LogPlace, Node, NodeParts};
 use crate::rt::http::{ClientLimits, HttpLimits, WebhookClient, serve_connection};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
 use crate::shard::{Numbers, Shard, ShardParts, Shared};
 use crate::stats::{BindLabel, Counter, Stats};
+use crate::tls_files;
 
 /// What differs between a service and a demonstration.
 pub struct ServerOptions {
@@ -75,6 +76,7 @@ struct Process {
     cpus: Vec<usize>,
     http: SocketAddr,
     reconnect_first: Duration,
+    carrier_tls: Vec<Option<CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
 }
 
@@ -94,6 +96,7 @@ struct ShardSetup {
     dir: PathBuf,
     http: SocketAddr,
     reconnect_first: Duration,
+    carrier_tls: Vec<Option<CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
 }
 
@@ -124,6 +127,7 @@ impl Process {
                 dir: dir.shard_dir(id),
                 http: self.http,
                 reconnect_first: self.reconnect_first,
+                carrier_tls: self.carrier_tls.clone(),
                 ready: self.ready.clone(),
             };
             threads.push(rt::thread(&format!("shard-{id}"), move || run_shard(setup))?);
@@ -148,6 +152,7 @@ impl Server {
         let cores = u16::try_from(facts.cpus.len()).unwrap_or(u16::MAX);
         let plan = Plan::new(&config, cores).map_err(|errors| anyhow!("{errors}"))?;
         let shards = plan.shard_count();
+        let carrier_tls = tls_files::carrier_links(&config.carriers)?;
         let (shared, dir) = open_data(config, shards)?;
         let clock = Clock::start();
         let stats: Vec<Arc<Stats>> = (0..shards)
@@ -169,6 +174,7 @@ impl Server {
             cpus: facts.cpus,
             http,
             reconnect_first: options.reconnect_first,
+            carrier_tls,
             ready,
         };
         let threads = process.start_shards(&stats, &dir)?;
@@ -356,7 +362,15 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     runtime.block_on(async move {
         let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };
         let webhooks = WebhookClient::new(client_limits(&shared), policy);
-        let parts = NodeParts { shard, clock, stats: Arc::clone(&stats), rings, webhooks, at_work };
+        let parts = NodeParts {
+            shard,
+            clock,
+            stats: Arc::clone(&stats),
+            rings,
+            webhooks,
+            carrier_tls: setup.carrier_tls,
+            at_work,
+        };
         let node = Node::new(parts);
         let listener = rt::listen(setup.http, true)
             .with_context(|| format!("cannot listen on {}", setup.http))?;

@@ -21,6 +21,7 @@ use super::{
     local::{Notify, Receiver, Sender, Stop, oneshot},
     net::{Closer, TcpStream, write_all},
     runtime::{spawn, timeout},
+    tls::{TlsSession, TlsStream},
 };
 
 /// Octets asked for by one read.
@@ -49,6 +50,8 @@ pub enum LinkEnd {
     ReadFailed(io::ErrorKind),
     /// A write failed.
     WriteFailed(io::ErrorKind),
+    /// The peer broke TLS.
+    TlsFailed,
 }
 
 impl fmt::Display for LinkEnd {
@@ -59,6 +62,7 @@ impl fmt::Display for LinkEnd {
             Self::Aborted => f.write_str("aborted"),
             Self::ReadFailed(kind) => write!(f, "read failed: {kind}"),
             Self::WriteFailed(kind) => write!(f, "write failed: {kind}"),
+            Self::TlsFailed => f.write_str("the peer broke TLS"),
         }
     }
 }
@@ -134,6 +138,25 @@ impl Outbox {
     }
 }
 
+/// What a link runs over.
+#[derive(Debug)]
+pub struct Stream {
+    socket: TcpStream,
+    tls: Option<Rc<TlsSession>>,
+}
+
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
+impl From<TlsStream> for Stream {
+    fn from(stream: TlsStream) -> Self {
+        Self { socket: stream.socket, tls: Some(stream.session) }
+    }
+}
+
 /// A connection's octets, both ways.
 #[derive(Debug)]
 pub struct Link;
@@ -148,16 +171,18 @@ impl Link {
     /// # Panics
     /// Outside [`super::Runtime::block_on`].
     pub async fn run(
-        stream: TcpStream,
+        stream: impl Into<Stream>,
         on_bytes: impl FnMut(&[u8]) -> bool + 'static,
         outbox: Rc<Outbox>,
     ) -> LinkEnd {
-        let closer = stream.closer();
+        let Stream { socket, tls } = stream.into();
+        let closer = socket.closer();
         let quiet = Rc::new(Cell::new(false));
         let (read_end, reader) = oneshot();
         let (write_end, writer) = oneshot();
-        spawn(read_loop(closer.clone(), on_bytes, Rc::clone(&quiet), read_end));
-        spawn(write_loop(closer.clone(), Rc::clone(&outbox), write_end));
+        let ends = Ends { socket: closer.clone(), tls, outbox: Rc::clone(&outbox) };
+        spawn(read_loop(ends.clone(), on_bytes, Rc::clone(&quiet), read_end));
+        spawn(write_loop(ends, write_end));
         let mut halves = Halves { closer, outbox, quiet, reader, writer };
         match halves.first().await {
             First::Read(why) => halves.after_read(why).await,
@@ -237,22 +262,77 @@ impl Halves {
     }
 }
 
-async fn read_loop(
+/// What reader and writer share.
+#[derive(Clone)]
+struct Ends {
     socket: Closer,
+    tls: Option<Rc<TlsSession>>,
+    outbox: Rc<Outbox>,
+}
+
+impl Ends {
+    /// What `octets` of the socket say; `Err` when nothing more is to be read.
+    fn open<'a>(
+        &self,
+        octets: &'a [u8],
+        plain: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], (&'a [u8], LinkEnd)> {
+        let Some(tls) = &self.tls else { return Ok(octets) };
+        plain.clear();
+        let opened = tls.open(octets, plain);
+        if tls.has_output() {
+            self.outbox.work.notify_one();
+        }
+        match opened {
+            Ok(true) => Ok(plain),
+            Ok(false) => Err((plain, LinkEnd::PeerClosed)),
+            Err(_) => Err((plain, LinkEnd::TlsFailed)),
+        }
+    }
+
+    fn has_output(&self) -> bool {
+        let own = self.tls.as_ref().is_some_and(|tls| tls.has_output());
+        own || !self.outbox.buffer.borrow().is_empty()
+    }
+
+    /// Swaps what is to be written into `buffer`, which is empty; `sealed` is scratch.
+    fn take_output(&self, buffer: &mut Vec<u8>, sealed: &mut Vec<u8>) -> io::Result<()> {
+        std::mem::swap(buffer, &mut *self.outbox.buffer.borrow_mut());
+        let Some(tls) = &self.tls else { return Ok(()) };
+        tls.take_output(sealed);
+        tls.seal(buffer, sealed)?;
+        buffer.clear();
+        std::mem::swap(buffer, sealed);
+        Ok(())
+    }
+}
+
+async fn read_loop(
+    ends: Ends,
     mut on_bytes: impl FnMut(&[u8]) -> bool,
     quiet: Rc<Cell<bool>>,
     end: Sender<LinkEnd>,
 ) {
     let mut buffer = Vec::with_capacity(READ_BUFFER);
+    let mut plain = Vec::new();
     let why = loop {
+        // What came with the end of a handshake waits inside the session: look before reading.
+        let (octets, ended) = match ends.open(&buffer, &mut plain) {
+            Ok(octets) => (octets, None),
+            Err((octets, why)) => (octets, Some(why)),
+        };
+        if !octets.is_empty() && !quiet.get() && !on_bytes(octets) {
+            break LinkEnd::Closed;
+        }
+        if let Some(why) = ended {
+            break why;
+        }
         buffer.clear();
-        let BufResult(result, back) = (&socket.inner).read(buffer).await;
+        let BufResult(result, back) = (&ends.socket.inner).read(buffer).await;
         buffer = back;
         match result {
             Ok(0) => break LinkEnd::PeerClosed,
-            Ok(_) if quiet.get() => {}
-            Ok(_) if on_bytes(&buffer) => {}
-            Ok(_) => break LinkEnd::Closed,
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => break LinkEnd::ReadFailed(error.kind()),
         }
@@ -260,24 +340,34 @@ async fn read_loop(
     end.send(why).ok();
 }
 
-async fn write_loop(socket: Closer, outbox: Rc<Outbox>, end: Sender<LinkEnd>) {
+async fn write_loop(ends: Ends, end: Sender<LinkEnd>) {
+    let outbox = &ends.outbox;
     let mut buffer = Vec::new();
+    let mut sealed = Vec::new();
     let why = loop {
         if outbox.state.get() == OutState::Aborted {
             break LinkEnd::Aborted;
         }
-        if outbox.buffer.borrow().is_empty() {
-            if outbox.state.get() == OutState::Closing {
-                socket.finish();
-                break LinkEnd::Closed;
+        let closing = outbox.state.get() == OutState::Closing && outbox.buffer.borrow().is_empty();
+        if closing {
+            if let Some(tls) = &ends.tls {
+                tls.close(&mut buffer);
             }
+        } else if ends.has_output() {
+            if let Err(error) = ends.take_output(&mut buffer, &mut sealed) {
+                break LinkEnd::WriteFailed(error.kind());
+            }
+        } else {
             outbox.work.notified().await;
             continue;
         }
-        std::mem::swap(&mut buffer, &mut *outbox.buffer.borrow_mut());
-        let (result, back) = write_all(&socket.inner, buffer, &outbox.in_flight).await;
+        let (result, back) = write_all(&ends.socket.inner, buffer, &outbox.in_flight).await;
         buffer = back;
         outbox.in_flight.set(0);
+        if closing {
+            ends.socket.finish();
+            break LinkEnd::Closed;
+        }
         if let Err(error) = result {
             break LinkEnd::WriteFailed(error.kind());
         }

@@ -16,12 +16,13 @@ mod local;
 mod net;
 mod runtime;
 mod thread;
+mod tls;
 
 pub use blocking::blocking;
 pub use clock::{Clock, ShardClock};
 pub use doorbell::{Doorbell, DrainPolicy};
 pub use facts::{Facts, facts, memlock_per_ring, raise_memlock};
-pub use link::{Link, LinkEnd, Outbox};
+pub use link::{Link, LinkEnd, Outbox, Stream};
 pub use local::{Notified, Notify, Receiver, Sender, Stop, Stopped, oneshot, yield_now};
 pub use net::{Listener, TcpStream, connect, listen, resolve};
 pub use runtime::{
@@ -29,3 +30,4 @@ pub use runtime::{
     timeout,
 };
 pub use thread::thread;
+pub use tls::{Identity, TlsClient, TlsError, TlsServer, TlsStream};

@@ -342,6 +342,12 @@ impl Shard {
         Some(self.bind_config(bind)?.address.as_str())
     }
 
+    /// A bind's carrier.
+    #[must_use]
+    pub fn bind_carrier_ix(&self, bind: BindIx) -> Option<CarrierIx> {
+        self.outbound.binds.get(bind).map(|held| held.carrier)
+    }
+
     /// The name of a bind's carrier.
     #[must_use]
     pub fn bind_carrier(&self, bind: BindIx) -> Option<&str> {

@@ -1,0 +1,38 @@
+//! Certificates and keys from the files that the configuration names, read once at the start. Runs
+//! on the starting thread; what it makes is shared by all shards.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use postrider_core::config::CarrierConfig;
+
+use crate::node::CarrierLink;
+use crate::rt::{Identity, TlsClient};
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// TLS towards each carrier, in the configuration's order; `None` for the plain ones.
+///
+/// # Errors
+/// A file that cannot be read or used, with the carrier's name.
+pub(crate) fn carrier_links(carriers: &[CarrierConfig]) -> Result<Vec<Option<CarrierLink>>> {
+    let link = |carrier: &CarrierConfig| {
+        carrier_link(carrier).with_context(|| format!("TLS of the carrier {}", carrier.name))
+    };
+    carriers.iter().map(link).collect()
+}
+
+fn carrier_link(carrier: &CarrierConfig) -> Result<Option<CarrierLink>> {
+    let Some(tls) = &carrier.profile.tls else { return Ok(None) };
+    let authorities = tls.ca_file.as_deref().map(read).transpose()?;
+    let chain = tls.client_cert_file.as_deref().map(read).transpose()?;
+    let key = tls.client_key_file.as_deref().map(read).transpose()?;
+    let identity = chain.as_deref().zip(key.as_deref());
+    let identity = identity.map(|(chain, key)| Identity { chain, key });
+    let client = TlsClient::new(authorities.as_deref(), identity)?;
+    let host = carrier.address.rsplit_once(':').map_or(carrier.address.as_str(), |(host, _)| host);
+    let name = tls.server_name.clone().unwrap_or_else(|| host.to_owned());
+    Ok(Some(CarrierLink { client, name }))
+}
