@@ -6,7 +6,7 @@ use postrider_http::url_guard::UrlPolicy;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::{Body, ShortMessage, decode, encode_message, next_frame};
 use postrider_smpp::receipt::{ReceiptState, parse_receipt};
-use postrider_storage::Record;
+use postrider_storage::{Asked, Record};
 
 /// One part in the GSM alphabet: 92 characters, one of them from the extension table.
 pub const GSM_SHORT: &str =
@@ -124,7 +124,7 @@ pub fn read_receipt(octets: &[u8]) -> ReceiptState {
 }
 
 /// Bytes of the accepted record that the log's benchmarks append: what a usual message makes.
-pub const RECORD_BYTES: usize = 259;
+pub const RECORD_BYTES: usize = 299;
 
 /// An accepted record of [`RECORD_BYTES`] bytes.
 #[must_use]
@@ -144,6 +144,7 @@ pub fn accepted_record(sequence: u64) -> Record<'static> {
         accepted_ms: 1_790_000_000_000,
         valid_until_ms: 1_790_172_800_000,
         id: 0x5a1f_6f0e_3c22_4b0e_9d5c_0d6a_2b7c_8e9f,
+        asked: Asked::default(),
     }
 }
 

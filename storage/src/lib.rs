@@ -23,4 +23,6 @@ pub use log::{
 };
 pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};
-pub use record::{Frame, Frames, RECORD_BYTES_MAX, Record, RecordError, RecordKind};
+pub use record::{
+    Asked, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, Record, RecordError, RecordKind,
+};

@@ -2,26 +2,15 @@
 //! `FORMAT.md` draws the bytes.
 
 mod decode;
+mod encode;
 mod layout;
 
 use decode::Body;
 pub use decode::{Frame, Frames};
-use layout::{
-    AcceptedLayout, CarriedLayout, FrameLayout, MarkLayout, OrphanClosedLayout, OrphanLayout,
-    PartLayout, WebhookLayout, size_field,
-};
-use zerocopy::IntoBytes;
-use zerocopy::little_endian::{U16, U32};
 
 /// Largest record, frame included: 128 KiB. The owner's own limits lie far below; a larger one is a
 /// bug and fails an assertion.
 pub const RECORD_BYTES_MAX: usize = 128 * 1024;
-
-/// Bytes before each record's body.
-const FRAME: usize = size_of::<FrameLayout>();
-
-/// The version written of every kind (all are at their first).
-const VERSION: u8 = 1;
 
 /// Kinds of records, by their number on the disk. Numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +30,14 @@ pub enum RecordKind {
     Carried = 6,
     /// [`Record::Mark`]
     Mark = 7,
+    /// [`Record::Replaced`]
+    Replaced = 8,
+    /// [`Record::CustomerReceipt`]
+    CustomerReceipt = 9,
+    /// [`Record::Inbound`]
+    Inbound = 10,
+    /// [`Record::InboundClosed`]
+    InboundClosed = 11,
 }
 
 impl RecordKind {
@@ -53,9 +50,98 @@ impl RecordKind {
             5 => Self::OrphanClosed,
             6 => Self::Carried,
             7 => Self::Mark,
+            8 => Self::Replaced,
+            9 => Self::CustomerReceipt,
+            10 => Self::Inbound,
+            11 => Self::InboundClosed,
             _ => return None,
         })
     }
+
+    /// The version that this release writes. Every older one is read.
+    #[must_use]
+    pub fn version(self) -> u8 {
+        match self {
+            Self::Accepted => 2,
+            Self::Part
+            | Self::Webhook
+            | Self::Orphan
+            | Self::OrphanClosed
+            | Self::Carried
+            | Self::Mark
+            | Self::Replaced
+            | Self::CustomerReceipt
+            | Self::Inbound
+            | Self::InboundClosed => 1,
+        }
+    }
+}
+
+/// What a message's customer asked for beside its text. The default is what version 1 of
+/// [`Record::Accepted`], which holds none of it, means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// When it is to be sent; 0: at once.
+    pub due_ms: u64,
+    /// Public id of the submission to several recipients that it belongs to; 0: none.
+    pub group: u128,
+    /// How it came in.
+    pub origin: u8,
+    /// Flags, among them whether the body is octets.
+    pub options: u8,
+    /// registered_delivery, as given.
+    pub registered_delivery: u8,
+    /// protocol_id, as given.
+    pub protocol_id: u8,
+    /// priority_flag, as given.
+    pub priority: u8,
+    /// data_coding, as given.
+    pub data_coding: u8,
+    /// The user data header of octets, with its length octet; empty: none.
+    pub udh: &'a [u8],
+    /// Type of number and numbering plan of the sender, as given.
+    pub source_ton_npi: [u8; 2],
+    /// Type of number and numbering plan of the recipient, as given.
+    pub dest_ton_npi: [u8; 2],
+}
+
+/// One fragment of a message from a handset, or a whole one, as it came from a carrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InboundRecord<'a> {
+    /// Its number in the shard.
+    pub inbound: u64,
+    /// The carrier.
+    pub carrier: u32,
+    /// The customer it is for.
+    pub customer: u32,
+    /// When it came.
+    pub at_ms: u64,
+    /// The handset.
+    pub source: &'a [u8],
+    /// The customer's number.
+    pub dest: &'a [u8],
+    /// Type of number and numbering plan of the handset.
+    pub source_ton_npi: [u8; 2],
+    /// Type of number and numbering plan of the customer's number.
+    pub dest_ton_npi: [u8; 2],
+    /// data_coding.
+    pub data_coding: u8,
+    /// esm_class.
+    pub esm_class: u8,
+    /// protocol_id.
+    pub protocol_id: u8,
+    /// Concatenation reference; 0 when it is whole.
+    pub reference: u16,
+    /// Bits of the reference, 8 or 16; 0 when it is whole.
+    pub width: u8,
+    /// Fragments in all; 1 when it is whole.
+    pub total: u8,
+    /// Which of them, from 1.
+    pub number: u8,
+    /// The user data header with its length octet; empty: none.
+    pub udh: &'a [u8],
+    /// The octets after the header.
+    pub body: &'a [u8],
 }
 
 /// One record of the log. Times are Unix milliseconds; numbers of carriers and customers come from
@@ -75,7 +161,7 @@ pub enum Record<'a> {
         to: u64,
         /// Sender id, as the customer gave it.
         sender: &'a [u8],
-        /// Text, UTF-8.
+        /// Text, UTF-8; or octets, when `asked` says so.
         body: &'a [u8],
         /// Where events are posted; empty: nowhere.
         webhook_url: &'a [u8],
@@ -93,6 +179,8 @@ pub enum Record<'a> {
         valid_until_ms: u64,
         /// Its public id.
         id: u128,
+        /// What else was asked for.
+        asked: Asked<'a>,
     },
     /// Something happened to one part of a message.
     Part {
@@ -173,18 +261,71 @@ pub enum Record<'a> {
         /// Whether the shard was shut down in order right after.
         clean: bool,
     },
+    /// A message that was not yet sent was replaced by its customer.
+    Replaced {
+        /// The message.
+        sequence: u64,
+        /// When.
+        at_ms: u64,
+        /// Alphabet of the new text.
+        encoding: u8,
+        /// Its number of parts.
+        parts: u8,
+        /// Concatenation reference of its parts.
+        reference: u16,
+        /// When it is to be sent; 0: at once.
+        due_ms: u64,
+        /// When it expires.
+        valid_until_ms: u64,
+        /// registered_delivery, as given.
+        registered_delivery: u8,
+        /// Flags, as in [`Asked::options`].
+        options: u8,
+        /// The new text, UTF-8, or octets.
+        body: &'a [u8],
+    },
+    /// One try to hand a receipt to a bind of its customer.
+    CustomerReceipt {
+        /// The message.
+        sequence: u64,
+        /// Which of its receipts: 0 the final one, from 1 those in between.
+        receipt: u16,
+        /// Number of the try, from 1.
+        attempt: u16,
+        /// When it ended.
+        at_ms: u64,
+        /// When the next one is due; 0: none.
+        next_ms: u64,
+        /// How it went.
+        outcome: u8,
+        /// command_status of the answer, or 0.
+        status: u32,
+    },
+    /// A message from a handset, or a fragment of one.
+    Inbound(InboundRecord<'a>),
+    /// A message from a handset was handed to its customer, or given up.
+    InboundClosed {
+        /// Its number in the shard.
+        inbound: u64,
+        /// When.
+        at_ms: u64,
+        /// How it ended.
+        outcome: u8,
+    },
 }
 
 /// Why a record with an intact checksum cannot be read: a newer version of its kind, or a bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// Written by a newer release.
-    #[error("record kind {kind} has version {version}; this release reads version 1")]
+    #[error("record kind {kind} has version {version}; this release reads up to {newest}")]
     Version {
         /// The kind's number.
         kind: u8,
         /// The version found.
         version: u8,
+        /// The newest version that is read.
+        newest: u8,
     },
     /// Its length does not agree with its content.
     #[error("record kind {kind} has a length that does not agree with its content")]
@@ -215,170 +356,10 @@ impl<'a> Record<'a> {
             Self::OrphanClosed { .. } => RecordKind::OrphanClosed,
             Self::Carried { .. } => RecordKind::Carried,
             Self::Mark { .. } => RecordKind::Mark,
-        }
-    }
-
-    /// Bytes that [`Record::encode`] appends: frame and body.
-    #[must_use]
-    pub fn encoded_len(&self) -> usize {
-        let (fixed, tail) = match *self {
-            Self::Accepted { sender, body, webhook_url, client_reference, .. } => (
-                size_of::<AcceptedLayout>(),
-                sender.len() + body.len() + webhook_url.len() + client_reference.len(),
-            ),
-            Self::Part { detail, .. } => (size_of::<PartLayout>(), detail.len()),
-            Self::Webhook { .. } => (size_of::<WebhookLayout>(), 0),
-            Self::Orphan { source, dest, carrier_message_id, error, .. } => (
-                size_of::<OrphanLayout>(),
-                source.len() + dest.len() + carrier_message_id.len() + error.len(),
-            ),
-            Self::OrphanClosed { .. } => (size_of::<OrphanClosedLayout>(), 0),
-            Self::Carried { state, .. } => (size_of::<CarriedLayout>(), state.len()),
-            Self::Mark { .. } => (size_of::<MarkLayout>(), 0),
-        };
-        FRAME + fixed + tail
-    }
-
-    /// Appends the record, frame and body.
-    ///
-    /// # Panics
-    /// When the record is larger than [`RECORD_BYTES_MAX`].
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(self.encoded_len());
-        self.encode_to(&mut |bytes| out.extend_from_slice(bytes));
-    }
-
-    /// Hands the record to `put` piece by piece, [`Record::encoded_len`] bytes in all.
-    pub(crate) fn encode_to(&self, put: &mut impl FnMut(&[u8])) {
-        let length = self.encoded_len();
-        assert!(length <= RECORD_BYTES_MAX, "a record of {length} bytes is over the limit");
-        let frame = FrameLayout {
-            kind: self.kind() as u8,
-            version: VERSION,
-            reserved: U16::ZERO,
-            length: size_field(length - FRAME),
-        };
-        put(frame.as_bytes());
-        self.encode_body(put);
-    }
-
-    fn encode_body(&self, put: &mut impl FnMut(&[u8])) {
-        match *self {
-            Self::Accepted { .. } => self.encode_accepted(put),
-            Self::Part { sequence, part, event, carrier, status, at_ms, detail, attempt } => {
-                let fixed = PartLayout {
-                    sequence: sequence.into(),
-                    at_ms: at_ms.into(),
-                    carrier: carrier.into(),
-                    status: status.into(),
-                    detail_len: size_field(detail.len()),
-                    part,
-                    event,
-                    attempt,
-                    reserved: 0,
-                };
-                put(fixed.as_bytes());
-                put(detail);
-            }
-            Self::Webhook { sequence, attempt, at_ms, next_ms, outcome, status } => {
-                put(WebhookLayout {
-                    sequence: sequence.into(),
-                    at_ms: at_ms.into(),
-                    next_ms: next_ms.into(),
-                    attempt: attempt.into(),
-                    status: status.into(),
-                    outcome,
-                    reserved: [0; 3],
-                }
-                .as_bytes())
-            }
-            Self::Orphan { .. } => self.encode_orphan(put),
-            Self::OrphanClosed { orphan, at_ms, outcome } => put(OrphanClosedLayout {
-                orphan: orphan.into(),
-                at_ms: at_ms.into(),
-                outcome,
-                reserved: [0; 7],
-            }
-            .as_bytes()),
-            Self::Carried { sequence, state } => {
-                let state_len = size_field(state.len());
-                put(CarriedLayout { sequence: sequence.into(), state_len, reserved: U32::ZERO }
-                    .as_bytes());
-                put(state);
-            }
-            Self::Mark { at_ms, next_sequence, clean } => put(MarkLayout {
-                at_ms: at_ms.into(),
-                next_sequence: next_sequence.into(),
-                clean: u8::from(clean),
-                reserved: [0; 7],
-            }
-            .as_bytes()),
-        }
-    }
-
-    fn encode_accepted(&self, put: &mut impl FnMut(&[u8])) {
-        let Self::Accepted {
-            sequence,
-            partition,
-            customer,
-            to,
-            sender,
-            body,
-            webhook_url,
-            client_reference,
-            encoding,
-            parts,
-            reference,
-            accepted_ms,
-            valid_until_ms,
-            id,
-        } = *self
-        else {
-            return;
-        };
-        let fixed = AcceptedLayout {
-            sequence: sequence.into(),
-            id: id.into(),
-            to: to.into(),
-            accepted_ms: accepted_ms.into(),
-            valid_until_ms: valid_until_ms.into(),
-            customer: customer.into(),
-            sender_len: size_field(sender.len()),
-            body_len: size_field(body.len()),
-            webhook_url_len: size_field(webhook_url.len()),
-            client_reference_len: size_field(client_reference.len()),
-            partition: partition.into(),
-            encoding,
-            parts,
-            reference: reference.into(),
-            reserved: U16::ZERO,
-        };
-        put(fixed.as_bytes());
-        for tail in [sender, body, webhook_url, client_reference] {
-            put(tail);
-        }
-    }
-
-    fn encode_orphan(&self, put: &mut impl FnMut(&[u8])) {
-        let Self::Orphan { orphan, carrier, at_ms, source, dest, carrier_message_id, state, error } =
-            *self
-        else {
-            return;
-        };
-        let fixed = OrphanLayout {
-            orphan: orphan.into(),
-            at_ms: at_ms.into(),
-            carrier: carrier.into(),
-            source_len: size_field(source.len()),
-            dest_len: size_field(dest.len()),
-            carrier_message_id_len: size_field(carrier_message_id.len()),
-            error_len: size_field(error.len()),
-            state,
-            reserved: [0; 3],
-        };
-        put(fixed.as_bytes());
-        for tail in [source, dest, carrier_message_id, error] {
-            put(tail);
+            Self::Replaced { .. } => RecordKind::Replaced,
+            Self::CustomerReceipt { .. } => RecordKind::CustomerReceipt,
+            Self::Inbound(_) => RecordKind::Inbound,
+            Self::InboundClosed { .. } => RecordKind::InboundClosed,
         }
     }
 
@@ -388,18 +369,23 @@ impl<'a> Record<'a> {
     /// [`RecordError`] when the body is not what its kind and version promise.
     pub fn decode(kind: u8, version: u8, body: &'a [u8]) -> Result<Option<Self>, RecordError> {
         let Some(known) = RecordKind::from_number(kind) else { return Ok(None) };
-        if version != VERSION {
-            return Err(RecordError::Version { kind, version });
+        let newest = known.version();
+        if version == 0 || version > newest {
+            return Err(RecordError::Version { kind, version, newest });
         }
         let mut rest = Body { kind, rest: body };
         let record = match known {
-            RecordKind::Accepted => rest.accepted()?,
+            RecordKind::Accepted => rest.accepted(version)?,
             RecordKind::Part => rest.part()?,
             RecordKind::Webhook => rest.webhook()?,
             RecordKind::Orphan => rest.orphan()?,
             RecordKind::OrphanClosed => rest.orphan_closed()?,
             RecordKind::Carried => rest.carried()?,
             RecordKind::Mark => rest.mark()?,
+            RecordKind::Replaced => rest.replaced()?,
+            RecordKind::CustomerReceipt => rest.customer_receipt()?,
+            RecordKind::Inbound => rest.inbound()?,
+            RecordKind::InboundClosed => rest.inbound_closed()?,
         };
         if rest.rest.is_empty() { Ok(Some(record)) } else { Err(RecordError::Length { kind }) }
     }

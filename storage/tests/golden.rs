@@ -1,5 +1,5 @@
-//! A log written by the first release of this format: it must stay readable, and as long as the
-//! format is the same, today's bytes must be those bytes. Tests only.
+//! Logs written by releases of this format: each must stay readable, and as long as the format and
+//! its records are the same, today's bytes must be those of the newest. Tests only.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,14 +14,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{batches, encoded, open};
-use postrider_storage::{FORMAT, MemDisk, Record, SegmentId, Urgency};
+use postrider_storage::{Asked, FORMAT, InboundRecord, MemDisk, Record, SegmentId, Urgency};
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1.log")
+/// The first release: kinds 1 to 7, all at version 1.
+const FIRST: &str = "format-1.log";
+/// With version 2 of accepted, and kinds 8 to 11.
+const SECOND: &str = "format-1-kinds-11.log";
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// One record of every kind, with every field different.
-fn records() -> Vec<Record<'static>> {
+/// One record of every kind that the first release knew, with every field different.
+fn first_records(asked: Asked<'static>) -> Vec<Record<'static>> {
     vec![
         Record::Accepted {
             sequence: 0x0102_0304_0506_0708,
@@ -38,6 +43,7 @@ fn records() -> Vec<Record<'static>> {
             accepted_ms: 1_790_000_000_123,
             valid_until_ms: 1_790_172_800_123,
             id: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
+            asked,
         },
         Record::Part {
             sequence: 0x0102_0304_0506_0708,
@@ -77,14 +83,86 @@ fn records() -> Vec<Record<'static>> {
     ]
 }
 
+/// One record of every kind of today; the mark, as in every orderly end, comes last.
+fn records() -> Vec<Record<'static>> {
+    let mut records = first_records(Asked {
+        due_ms: 1_790_086_400_000,
+        group: 0xffee_ddcc_bbaa_9988_7766_5544_3322_1100,
+        origin: 1,
+        options: 2,
+        registered_delivery: 17,
+        protocol_id: 64,
+        priority: 3,
+        data_coding: 245,
+        udh: b"\x05\x00\x03\x2a\x02\x01",
+        source_ton_npi: [5, 0],
+        dest_ton_npi: [1, 8],
+    });
+    let mark = records.pop();
+    records.extend(newer_records());
+    records.extend(mark);
+    records
+}
+
+fn newer_records() -> [Record<'static>; 4] {
+    [
+        Record::Replaced {
+            sequence: 0x0102_0304_0506_0708,
+            at_ms: 1_790_000_005_000,
+            encoding: 1,
+            parts: 2,
+            reference: 772,
+            due_ms: 1_790_086_500_000,
+            valid_until_ms: 1_790_172_900_000,
+            registered_delivery: 18,
+            options: 3,
+            body: b"Another text",
+        },
+        Record::CustomerReceipt {
+            sequence: 0x0102_0304_0506_0708,
+            receipt: 4,
+            attempt: 515,
+            at_ms: 1_790_000_006_000,
+            next_ms: 1_790_000_066_000,
+            outcome: 6,
+            status: 0x14,
+        },
+        Record::Inbound(InboundRecord {
+            inbound: 0x0807_0605_0403_0201,
+            carrier: 11,
+            customer: 12,
+            at_ms: 1_790_000_007_000,
+            source: b"46701740606",
+            dest: b"72346",
+            source_ton_npi: [1, 9],
+            dest_ton_npi: [3, 10],
+            data_coding: 8,
+            esm_class: 0x40,
+            protocol_id: 57,
+            reference: 0x1234,
+            width: 16,
+            total: 5,
+            number: 4,
+            udh: b"\x06\x08\x04\x12\x34\x05\x04",
+            body: b"\x00H\x00i",
+        }),
+        Record::InboundClosed {
+            inbound: 0x0807_0605_0403_0201,
+            at_ms: 1_790_000_008_000,
+            outcome: 7,
+        },
+    ]
+}
+
 /// The first segment's bytes up to the end of its last batch: one batch of three records, one of
 /// the rest.
 fn written_today() -> Vec<u8> {
     let mut disk = MemDisk::new();
     let (mut log, ..) = open(&mut disk).unwrap();
-    for (nth, record) in records().iter().enumerate() {
+    let records = records();
+    for (nth, record) in records.iter().enumerate() {
         log.append(record, Urgency::Waited, Duration::from_millis(nth as u64));
-        if nth == 2 || nth == 6 {
+        if nth == 2 || nth + 1 == records.len() {
             common::settle(&mut log, &mut disk, Duration::from_millis(nth as u64));
         }
     }
@@ -92,27 +170,34 @@ fn written_today() -> Vec<u8> {
     disk.bytes(SegmentId(1)).unwrap()[..end.unwrap()].to_vec()
 }
 
-#[test]
-fn the_first_format_stays_readable() {
-    if std::env::var_os("POSTRIDER_WRITE_GOLDEN").is_some() {
-        std::fs::write(path(), written_today()).unwrap();
-    }
+fn reads_as(name: &str, records: &[Record<'static>]) {
     let mut disk = MemDisk::new();
-    *disk.bytes_mut(SegmentId(1)) = std::fs::read(path()).unwrap();
+    *disk.bytes_mut(SegmentId(1)) = std::fs::read(path(name)).unwrap();
     let (log, recovery, seen) = open(&mut disk).unwrap();
-    assert_eq!((recovery.records, recovery.batches, recovery.clean), (8, 2, true));
+    // The log's own mark comes before them.
+    let all = records.len() as u64 + 1;
+    assert_eq!((recovery.records, recovery.batches, recovery.clean), (all, 2, true), "{name}");
     assert_eq!((recovery.quarantined.len(), recovery.notes.len(), recovery.cut_bytes), (0, 0, 0));
-    assert_eq!(recovery.next_sequence, 0x0102_0304_0506_0709);
-    assert_eq!(log.durable().0, 8);
-    let expected: Vec<_> = records().iter().map(encoded).collect();
+    assert_eq!(recovery.next_sequence, 0x0102_0304_0506_0709, "{name}");
+    assert_eq!(log.durable().0, all, "{name}");
+    let expected: Vec<_> = records.iter().map(encoded).collect();
     let seen: Vec<_> = seen.into_iter().skip(1).map(|(_, _, bytes)| bytes).collect();
-    assert_eq!(seen, expected);
+    assert_eq!(seen, expected, "{name}");
+}
+
+#[test]
+fn every_release_of_the_format_stays_readable() {
+    if std::env::var_os("POSTRIDER_WRITE_GOLDEN").is_some() {
+        std::fs::write(path(SECOND), written_today()).unwrap();
+    }
+    reads_as(FIRST, &first_records(Asked::default()));
+    reads_as(SECOND, &records());
 }
 
 #[test]
 fn this_release_writes_exactly_the_golden_bytes() {
     assert_eq!(FORMAT, 1, "a new format needs a golden file of its own beside this one");
-    let (today, golden) = (written_today(), std::fs::read(path()).unwrap());
+    let (today, golden) = (written_today(), std::fs::read(path(SECOND)).unwrap());
     let differs = today.iter().zip(&golden).position(|(today, golden)| today != golden);
     assert_eq!((differs, today.len()), (None, golden.len()), "the first byte that differs");
 }

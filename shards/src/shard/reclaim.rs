@@ -5,8 +5,7 @@
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::place::Partition;
-use postrider_storage::Record;
-use postrider_storage::SegmentId;
+use postrider_storage::{Asked, Record, SegmentId};
 
 use super::Shard;
 use super::message::{Envelope, Event, Message, Webhook, WebhookAttempt};
@@ -88,6 +87,7 @@ pub(super) fn accepted_record<'a>(
         accepted_ms: envelope.accepted.0,
         valid_until_ms: envelope.valid_until.0,
         id: envelope.id.as_u128(),
+        asked: Asked::default(),
     }
 }
 

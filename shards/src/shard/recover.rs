@@ -152,6 +152,10 @@ impl Replay<'_> {
             Record::Mark { next_sequence, .. } => {
                 self.next_sequence = self.next_sequence.max(*next_sequence);
             }
+            Record::Replaced { .. }
+            | Record::CustomerReceipt { .. }
+            | Record::Inbound(_)
+            | Record::InboundClosed { .. } => {}
         }
     }
 
@@ -248,6 +252,7 @@ fn envelope(record: &Record<'_>) -> Option<Envelope> {
         accepted_ms,
         valid_until_ms,
         id,
+        asked: _,
     } = record
     else {
         return None;

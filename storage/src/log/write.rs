@@ -185,6 +185,10 @@ pub(super) fn next_sequence_after(record: &Record<'_>) -> u64 {
         Record::Part { .. }
         | Record::Webhook { .. }
         | Record::Orphan { .. }
-        | Record::OrphanClosed { .. } => 0,
+        | Record::OrphanClosed { .. }
+        | Record::Replaced { .. }
+        | Record::CustomerReceipt { .. }
+        | Record::Inbound(_)
+        | Record::InboundClosed { .. } => 0,
     }
 }

@@ -4,10 +4,11 @@ use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::layout::{
-    AcceptedLayout, CarriedLayout, FrameLayout, MarkLayout, OrphanClosedLayout, OrphanLayout,
-    PartLayout, WebhookLayout,
+    AcceptedLayout, AskedLayout, CarriedLayout, CustomerReceiptLayout, FrameLayout,
+    InboundClosedLayout, InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
+    ReplacedLayout, WebhookLayout,
 };
-use super::{Record, RecordError};
+use super::{Asked, InboundRecord, Record, RecordError};
 
 /// One framed record, not yet decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +79,9 @@ impl<'a> Body<'a> {
         Ok(tail)
     }
 
-    pub(super) fn accepted(&mut self) -> Result<Record<'a>, RecordError> {
+    pub(super) fn accepted(&mut self, version: u8) -> Result<Record<'a>, RecordError> {
         let fixed: &AcceptedLayout = self.fixed()?;
+        let asked: Option<&AskedLayout> = if version > 1 { Some(self.fixed()?) } else { None };
         Ok(Record::Accepted {
             sequence: fixed.sequence.get(),
             partition: fixed.partition.get(),
@@ -95,6 +97,26 @@ impl<'a> Body<'a> {
             accepted_ms: fixed.accepted_ms.get(),
             valid_until_ms: fixed.valid_until_ms.get(),
             id: fixed.id.get(),
+            asked: match asked {
+                Some(asked) => self.asked(asked)?,
+                None => Asked::default(),
+            },
+        })
+    }
+
+    fn asked(&mut self, fixed: &AskedLayout) -> Result<Asked<'a>, RecordError> {
+        Ok(Asked {
+            due_ms: fixed.due_ms.get(),
+            group: fixed.group.get(),
+            origin: fixed.origin,
+            options: fixed.options,
+            registered_delivery: fixed.registered_delivery,
+            protocol_id: fixed.protocol_id,
+            priority: fixed.priority,
+            data_coding: fixed.data_coding,
+            udh: self.tail(fixed.udh_len)?,
+            source_ton_npi: fixed.source_ton_npi,
+            dest_ton_npi: fixed.dest_ton_npi,
         })
     }
 
@@ -163,6 +185,67 @@ impl<'a> Body<'a> {
             at_ms: fixed.at_ms.get(),
             next_sequence: fixed.next_sequence.get(),
             clean,
+        })
+    }
+
+    pub(super) fn replaced(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &ReplacedLayout = self.fixed()?;
+        Ok(Record::Replaced {
+            sequence: fixed.sequence.get(),
+            at_ms: fixed.at_ms.get(),
+            encoding: fixed.encoding,
+            parts: fixed.parts,
+            reference: fixed.reference.get(),
+            due_ms: fixed.due_ms.get(),
+            valid_until_ms: fixed.valid_until_ms.get(),
+            registered_delivery: fixed.registered_delivery,
+            options: fixed.options,
+            body: self.tail(fixed.body_len)?,
+        })
+    }
+
+    pub(super) fn customer_receipt(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &CustomerReceiptLayout = self.fixed()?;
+        Ok(Record::CustomerReceipt {
+            sequence: fixed.sequence.get(),
+            receipt: fixed.receipt.get(),
+            attempt: fixed.attempt.get(),
+            at_ms: fixed.at_ms.get(),
+            next_ms: fixed.next_ms.get(),
+            outcome: fixed.outcome,
+            status: fixed.status.get(),
+        })
+    }
+
+    pub(super) fn inbound(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &InboundLayout = self.fixed()?;
+        Ok(Record::Inbound(InboundRecord {
+            inbound: fixed.inbound.get(),
+            carrier: fixed.carrier.get(),
+            customer: fixed.customer.get(),
+            at_ms: fixed.at_ms.get(),
+            source: self.tail(fixed.source_len)?,
+            dest: self.tail(fixed.dest_len)?,
+            source_ton_npi: fixed.source_ton_npi,
+            dest_ton_npi: fixed.dest_ton_npi,
+            data_coding: fixed.data_coding,
+            esm_class: fixed.esm_class,
+            protocol_id: fixed.protocol_id,
+            reference: fixed.reference.get(),
+            width: fixed.width,
+            total: fixed.total,
+            number: fixed.number,
+            udh: self.tail(fixed.udh_len)?,
+            body: self.tail(fixed.body_len)?,
+        }))
+    }
+
+    pub(super) fn inbound_closed(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &InboundClosedLayout = self.fixed()?;
+        Ok(Record::InboundClosed {
+            inbound: fixed.inbound.get(),
+            at_ms: fixed.at_ms.get(),
+            outcome: fixed.outcome,
         })
     }
 }

@@ -98,10 +98,92 @@ pub(super) struct MarkLayout {
     pub(super) reserved: [u8; 7],
 }
 
+/// What version 2 of an accepted record has between version 1's fixed part and its strings.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct AskedLayout {
+    pub(super) due_ms: U64,
+    pub(super) group: U128,
+    pub(super) udh_len: U32,
+    pub(super) origin: u8,
+    pub(super) options: u8,
+    pub(super) registered_delivery: u8,
+    pub(super) protocol_id: u8,
+    pub(super) priority: u8,
+    pub(super) data_coding: u8,
+    pub(super) source_ton_npi: [u8; 2],
+    pub(super) dest_ton_npi: [u8; 2],
+    pub(super) reserved: U16,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct ReplacedLayout {
+    pub(super) sequence: U64,
+    pub(super) at_ms: U64,
+    pub(super) due_ms: U64,
+    pub(super) valid_until_ms: U64,
+    pub(super) body_len: U32,
+    pub(super) reference: U16,
+    pub(super) encoding: u8,
+    pub(super) parts: u8,
+    pub(super) registered_delivery: u8,
+    pub(super) options: u8,
+    pub(super) reserved: U16,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct CustomerReceiptLayout {
+    pub(super) sequence: U64,
+    pub(super) at_ms: U64,
+    pub(super) next_ms: U64,
+    pub(super) status: U32,
+    pub(super) receipt: U16,
+    pub(super) attempt: U16,
+    pub(super) outcome: u8,
+    pub(super) reserved: [u8; 7],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct InboundLayout {
+    pub(super) inbound: U64,
+    pub(super) at_ms: U64,
+    pub(super) carrier: U32,
+    pub(super) customer: U32,
+    pub(super) source_len: U32,
+    pub(super) dest_len: U32,
+    pub(super) udh_len: U32,
+    pub(super) body_len: U32,
+    pub(super) source_ton_npi: [u8; 2],
+    pub(super) dest_ton_npi: [u8; 2],
+    pub(super) reference: U16,
+    pub(super) data_coding: u8,
+    pub(super) esm_class: u8,
+    pub(super) protocol_id: u8,
+    pub(super) width: u8,
+    pub(super) total: u8,
+    pub(super) number: u8,
+    pub(super) reserved: U32,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct InboundClosedLayout {
+    pub(super) inbound: U64,
+    pub(super) at_ms: U64,
+    pub(super) outcome: u8,
+    pub(super) reserved: [u8; 7],
+}
+
 const _: () = assert!(size_of::<FrameLayout>() == 8 && size_of::<AcceptedLayout>() == 76);
 const _: () = assert!(size_of::<PartLayout>() == 32 && size_of::<WebhookLayout>() == 32);
 const _: () = assert!(size_of::<OrphanLayout>() == 40 && size_of::<OrphanClosedLayout>() == 24);
 const _: () = assert!(size_of::<CarriedLayout>() == 16 && size_of::<MarkLayout>() == 24);
+const _: () = assert!(size_of::<AskedLayout>() == 40 && size_of::<ReplacedLayout>() == 44);
+const _: () = assert!(size_of::<CustomerReceiptLayout>() == 40);
+const _: () = assert!(size_of::<InboundLayout>() == 56 && size_of::<InboundClosedLayout>() == 24);
 
 /// A length as a field. Lengths are bounded by [`super::RECORD_BYTES_MAX`] before they come here.
 pub(super) fn size_field(len: usize) -> U32 {

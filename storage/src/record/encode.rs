@@ -1,0 +1,304 @@
+//! Writing records: frame and body, piece by piece. Pure, lives nowhere.
+
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32};
+
+use super::layout::{
+    AcceptedLayout, AskedLayout, CarriedLayout, CustomerReceiptLayout, FrameLayout,
+    InboundClosedLayout, InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
+    ReplacedLayout, WebhookLayout, size_field,
+};
+use super::{Asked, InboundRecord, RECORD_BYTES_MAX, Record};
+
+/// Bytes before each record's body.
+const FRAME: usize = size_of::<FrameLayout>();
+
+impl Record<'_> {
+    /// Bytes that [`Record::encode`] appends: frame and body.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let (fixed, tail) = match *self {
+            Self::Accepted { sender, body, webhook_url, client_reference, asked, .. } => (
+                size_of::<AcceptedLayout>() + size_of::<AskedLayout>(),
+                sender.len()
+                    + body.len()
+                    + webhook_url.len()
+                    + client_reference.len()
+                    + asked.udh.len(),
+            ),
+            Self::Part { detail, .. } => (size_of::<PartLayout>(), detail.len()),
+            Self::Webhook { .. } => (size_of::<WebhookLayout>(), 0),
+            Self::Orphan { source, dest, carrier_message_id, error, .. } => (
+                size_of::<OrphanLayout>(),
+                source.len() + dest.len() + carrier_message_id.len() + error.len(),
+            ),
+            Self::OrphanClosed { .. } => (size_of::<OrphanClosedLayout>(), 0),
+            Self::Carried { state, .. } => (size_of::<CarriedLayout>(), state.len()),
+            Self::Mark { .. } => (size_of::<MarkLayout>(), 0),
+            Self::Replaced { body, .. } => (size_of::<ReplacedLayout>(), body.len()),
+            Self::CustomerReceipt { .. } => (size_of::<CustomerReceiptLayout>(), 0),
+            Self::Inbound(InboundRecord { source, dest, udh, body, .. }) => {
+                (size_of::<InboundLayout>(), source.len() + dest.len() + udh.len() + body.len())
+            }
+            Self::InboundClosed { .. } => (size_of::<InboundClosedLayout>(), 0),
+        };
+        FRAME + fixed + tail
+    }
+
+    /// Appends the record, frame and body.
+    ///
+    /// # Panics
+    /// When the record is larger than [`RECORD_BYTES_MAX`].
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.encoded_len());
+        self.encode_to(&mut |bytes| out.extend_from_slice(bytes));
+    }
+
+    /// Hands the record to `put` piece by piece, [`Record::encoded_len`] bytes in all.
+    pub(crate) fn encode_to(&self, put: &mut impl FnMut(&[u8])) {
+        let length = self.encoded_len();
+        assert!(length <= RECORD_BYTES_MAX, "a record of {length} bytes is over the limit");
+        let frame = FrameLayout {
+            kind: self.kind() as u8,
+            version: self.kind().version(),
+            reserved: U16::ZERO,
+            length: size_field(length - FRAME),
+        };
+        put(frame.as_bytes());
+        self.encode_body(put);
+    }
+
+    fn encode_body(&self, put: &mut impl FnMut(&[u8])) {
+        match *self {
+            Self::Accepted { .. } => self.encode_accepted(put),
+            Self::Part { .. } => self.encode_part(put),
+            Self::Webhook { sequence, attempt, at_ms, next_ms, outcome, status } => {
+                put(WebhookLayout {
+                    sequence: sequence.into(),
+                    at_ms: at_ms.into(),
+                    next_ms: next_ms.into(),
+                    attempt: attempt.into(),
+                    status: status.into(),
+                    outcome,
+                    reserved: [0; 3],
+                }
+                .as_bytes())
+            }
+            Self::Orphan { .. } => self.encode_orphan(put),
+            Self::OrphanClosed { orphan, at_ms, outcome } => put(OrphanClosedLayout {
+                orphan: orphan.into(),
+                at_ms: at_ms.into(),
+                outcome,
+                reserved: [0; 7],
+            }
+            .as_bytes()),
+            Self::Carried { sequence, state } => {
+                let state_len = size_field(state.len());
+                put(CarriedLayout { sequence: sequence.into(), state_len, reserved: U32::ZERO }
+                    .as_bytes());
+                put(state);
+            }
+            Self::Mark { at_ms, next_sequence, clean } => put(MarkLayout {
+                at_ms: at_ms.into(),
+                next_sequence: next_sequence.into(),
+                clean: u8::from(clean),
+                reserved: [0; 7],
+            }
+            .as_bytes()),
+            Self::Replaced { .. } => self.encode_replaced(put),
+            Self::CustomerReceipt { .. } => self.encode_customer_receipt(put),
+            Self::Inbound(ref inbound) => encode_inbound(inbound, put),
+            Self::InboundClosed { inbound, at_ms, outcome } => put(InboundClosedLayout {
+                inbound: inbound.into(),
+                at_ms: at_ms.into(),
+                outcome,
+                reserved: [0; 7],
+            }
+            .as_bytes()),
+        }
+    }
+
+    fn encode_part(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::Part { sequence, part, event, carrier, status, at_ms, detail, attempt } = *self
+        else {
+            return;
+        };
+        let fixed = PartLayout {
+            sequence: sequence.into(),
+            at_ms: at_ms.into(),
+            carrier: carrier.into(),
+            status: status.into(),
+            detail_len: size_field(detail.len()),
+            part,
+            event,
+            attempt,
+            reserved: 0,
+        };
+        put(fixed.as_bytes());
+        put(detail);
+    }
+
+    fn encode_accepted(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::Accepted {
+            sequence,
+            partition,
+            customer,
+            to,
+            sender,
+            body,
+            webhook_url,
+            client_reference,
+            encoding,
+            parts,
+            reference,
+            accepted_ms,
+            valid_until_ms,
+            id,
+            asked,
+        } = *self
+        else {
+            return;
+        };
+        let fixed = AcceptedLayout {
+            sequence: sequence.into(),
+            id: id.into(),
+            to: to.into(),
+            accepted_ms: accepted_ms.into(),
+            valid_until_ms: valid_until_ms.into(),
+            customer: customer.into(),
+            sender_len: size_field(sender.len()),
+            body_len: size_field(body.len()),
+            webhook_url_len: size_field(webhook_url.len()),
+            client_reference_len: size_field(client_reference.len()),
+            partition: partition.into(),
+            encoding,
+            parts,
+            reference: reference.into(),
+            reserved: U16::ZERO,
+        };
+        put(fixed.as_bytes());
+        put(asked_layout(&asked).as_bytes());
+        for tail in [sender, body, webhook_url, client_reference, asked.udh] {
+            put(tail);
+        }
+    }
+
+    fn encode_orphan(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::Orphan { orphan, carrier, at_ms, source, dest, carrier_message_id, state, error } =
+            *self
+        else {
+            return;
+        };
+        let fixed = OrphanLayout {
+            orphan: orphan.into(),
+            at_ms: at_ms.into(),
+            carrier: carrier.into(),
+            source_len: size_field(source.len()),
+            dest_len: size_field(dest.len()),
+            carrier_message_id_len: size_field(carrier_message_id.len()),
+            error_len: size_field(error.len()),
+            state,
+            reserved: [0; 3],
+        };
+        put(fixed.as_bytes());
+        for tail in [source, dest, carrier_message_id, error] {
+            put(tail);
+        }
+    }
+
+    fn encode_replaced(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::Replaced {
+            sequence,
+            at_ms,
+            encoding,
+            parts,
+            reference,
+            due_ms,
+            valid_until_ms,
+            registered_delivery,
+            options,
+            body,
+        } = *self
+        else {
+            return;
+        };
+        let fixed = ReplacedLayout {
+            sequence: sequence.into(),
+            at_ms: at_ms.into(),
+            due_ms: due_ms.into(),
+            valid_until_ms: valid_until_ms.into(),
+            body_len: size_field(body.len()),
+            reference: reference.into(),
+            encoding,
+            parts,
+            registered_delivery,
+            options,
+            reserved: U16::ZERO,
+        };
+        put(fixed.as_bytes());
+        put(body);
+    }
+
+    fn encode_customer_receipt(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::CustomerReceipt { sequence, receipt, attempt, at_ms, next_ms, outcome, status } =
+            *self
+        else {
+            return;
+        };
+        let fixed = CustomerReceiptLayout {
+            sequence: sequence.into(),
+            at_ms: at_ms.into(),
+            next_ms: next_ms.into(),
+            status: status.into(),
+            receipt: receipt.into(),
+            attempt: attempt.into(),
+            outcome,
+            reserved: [0; 7],
+        };
+        put(fixed.as_bytes());
+    }
+}
+
+fn asked_layout(asked: &Asked<'_>) -> AskedLayout {
+    AskedLayout {
+        due_ms: asked.due_ms.into(),
+        group: asked.group.into(),
+        udh_len: size_field(asked.udh.len()),
+        origin: asked.origin,
+        options: asked.options,
+        registered_delivery: asked.registered_delivery,
+        protocol_id: asked.protocol_id,
+        priority: asked.priority,
+        data_coding: asked.data_coding,
+        source_ton_npi: asked.source_ton_npi,
+        dest_ton_npi: asked.dest_ton_npi,
+        reserved: U16::ZERO,
+    }
+}
+
+fn encode_inbound(record: &InboundRecord<'_>, put: &mut impl FnMut(&[u8])) {
+    let fixed = InboundLayout {
+        inbound: record.inbound.into(),
+        at_ms: record.at_ms.into(),
+        carrier: record.carrier.into(),
+        customer: record.customer.into(),
+        source_len: size_field(record.source.len()),
+        dest_len: size_field(record.dest.len()),
+        udh_len: size_field(record.udh.len()),
+        body_len: size_field(record.body.len()),
+        source_ton_npi: record.source_ton_npi,
+        dest_ton_npi: record.dest_ton_npi,
+        reference: record.reference.into(),
+        data_coding: record.data_coding,
+        esm_class: record.esm_class,
+        protocol_id: record.protocol_id,
+        width: record.width,
+        total: record.total,
+        number: record.number,
+        reserved: U32::ZERO,
+    };
+    put(fixed.as_bytes());
+    for tail in [record.source, record.dest, record.udh, record.body] {
+        put(tail);
+    }
+}
