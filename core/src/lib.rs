@@ -14,6 +14,7 @@ pub mod limits;
 pub mod number;
 pub mod place;
 mod prefix;
+pub mod reassembly;
 pub mod redact;
 pub mod region;
 pub mod route;

@@ -169,6 +169,22 @@ pub const ORPHAN_RETRIES: [Duration; 3] =
 pub const ORPHAN_GIVE_UP: Duration = Duration::from_secs(300);
 /// Parked receipts of a carrier on one shard; more are answered with `receipt_retry_status`.
 pub const ORPHANS_PER_CARRIER: usize = 10_000;
+/// Pairs of ids that must agree before a form of a carrier's ids is proposed.
+pub const ID_PAIRS: u32 = 20;
+/// Percent of all pairs that must agree with it.
+pub const ID_CONFIDENCE: u8 = 90;
+/// Pairs of ids that are remembered; then all counts are halved.
+pub const ID_PAIRS_KEPT: u32 = 1_000;
+
+// ---- Inbound messages ----
+
+/// The parts of an inbound message are waited for this long after its first; then what came of it is
+/// handed on, marked.
+pub const REASSEMBLY_TIMEOUT: Duration = Duration::from_secs(600);
+/// Inbound messages of a shard that wait for parts; then the oldest is handed on as it is.
+pub const REASSEMBLY_MESSAGES: usize = 10_000;
+/// Octets of a shard's parts that wait for others; then the oldest message is handed on as it is.
+pub const REASSEMBLY_BYTES: usize = 16 * 1024 * 1024;
 
 // ---- State and store ----
 
@@ -242,6 +258,9 @@ const _: () = assert!(ORPHAN_RETRIES[0].as_secs() < ORPHAN_RETRIES[1].as_secs())
 const _: () = assert!(ORPHAN_RETRIES[1].as_secs() < ORPHAN_RETRIES[2].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[2].as_secs() < ORPHAN_GIVE_UP.as_secs());
 const _: () = assert!(ORPHAN_GIVE_UP.as_secs() < RECEIPT_GRACE.as_secs());
+const _: () = assert!(ID_PAIRS < ID_PAIRS_KEPT / 2 && ID_CONFIDENCE <= 100);
+// A message of the most and the longest parts can be put together.
+const _: () = assert!(MAX_PARTS * 256 <= REASSEMBLY_BYTES);
 const _: () = assert!(CARRIER_DOWN_GRACE.as_secs() < FAILOVER.as_secs());
 const _: () = assert!(SEGMENT_MIB[0] <= SEGMENT_MIB[1] && SEGMENT_MIB[1] <= SEGMENT_MIB[2]);
 const _: () = assert!(SEGMENTS[0] <= SEGMENTS[1] && SEGMENTS[1] <= SEGMENTS[2]);
@@ -348,6 +367,12 @@ const ALL: &[Limit] = table! {
     ORPHAN_RETRY_3 ORPHAN_RETRIES[2].as_secs(), "s";
     ORPHAN_GIVE_UP ORPHAN_GIVE_UP.as_secs(), "s";
     ORPHANS_PER_CARRIER ORPHANS_PER_CARRIER, "receipts";
+    ID_PAIRS ID_PAIRS, "pairs";
+    ID_CONFIDENCE ID_CONFIDENCE, "percent";
+    ID_PAIRS_KEPT ID_PAIRS_KEPT, "pairs";
+    REASSEMBLY_TIMEOUT REASSEMBLY_TIMEOUT.as_secs(), "s";
+    REASSEMBLY_MESSAGES REASSEMBLY_MESSAGES, "messages";
+    REASSEMBLY_BYTES REASSEMBLY_BYTES, "bytes";
     OPEN_MESSAGES_DEFAULT OPEN_MESSAGES_DEFAULT, "messages";
     OPEN_MESSAGES_MAX OPEN_MESSAGES_MAX, "messages";
     HISTORY_MESSAGES_DEFAULT HISTORY_MESSAGES_DEFAULT, "messages";

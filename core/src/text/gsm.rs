@@ -101,30 +101,52 @@ pub(super) fn encode(text: &str) -> Option<Vec<u8>> {
     Some(octets)
 }
 
+/// The code of a character of the basic table.
+pub(super) fn basic_code(c: char) -> Option<u8> {
+    Some(code_of(c)).filter(|code| code & EXTENDED == 0)
+}
+
+/// The code of a character of the extension table.
+pub(super) fn extension_code(c: char) -> Option<u8> {
+    Some(code_of(c))
+        .filter(|code| *code != NONE && code & EXTENDED != 0)
+        .map(|code| code & !EXTENDED)
+}
+
 pub(super) fn decode(octets: &[u8]) -> String {
+    decode_with(octets, basic, extension)
+}
+
+/// Reads septets, one an octet: `main` knows every octet, `shifted` those behind an escape.
+pub(super) fn decode_with(
+    octets: &[u8],
+    main: impl Fn(u8) -> char,
+    shifted: impl Fn(u8) -> Option<char>,
+) -> String {
     let mut text = String::with_capacity(octets.len());
     let mut rest = octets.iter().copied();
     while let Some(octet) = rest.next() {
         let c = match octet {
-            ESCAPE => rest.next().map_or(' ', extended),
-            code => basic(code),
+            ESCAPE => rest.next().map_or(' ', |code| match shifted(code) {
+                Some(c) => c,
+                None if code == ESCAPE => ' ',
+                None => main(code),
+            }),
+            code => main(code),
         };
         text.push(c);
     }
     text
 }
 
-fn basic(code: u8) -> char {
+/// The character of a code, which is not the escape, in the basic table.
+pub(super) fn basic(code: u8) -> char {
     BASIC.get(usize::from(code)).copied().unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-fn extended(code: u8) -> char {
-    let known = EXTENSION.iter().find(|(own, _)| *own == code).map(|(_, c)| *c);
-    match known {
-        Some(c) => c,
-        None if code == ESCAPE => ' ',
-        None => basic(code),
-    }
+/// The character of a code in the extension table.
+pub(super) fn extension(code: u8) -> Option<char> {
+    EXTENSION.iter().find(|(own, _)| *own == code).map(|(_, c)| *c)
 }
 
 /// The basic table without the escape: code and character.

@@ -1,15 +1,25 @@
-//! Text to the octets of parts and back: the choice of alphabet, GSM 03.38, UTF-16, concatenation.
-//! Pure, lives nowhere.
+//! Text to the octets of parts and back: the choice of alphabet, GSM 03.38 and its national tables,
+//! UTF-16, data_coding, concatenation. Pure, lives nowhere.
 
+pub mod alphabet;
+pub mod dcs;
 mod gsm;
+mod national;
+mod national_tables;
+pub mod packed;
+mod read;
 mod split;
 mod udh;
+mod wire;
 
 use std::collections::BTreeSet;
 
 pub use self::gsm::{basic_table, extension_table};
+pub use self::national::{NationalLanguage, decode_national};
+pub use self::read::{Decoded, decode_from_carrier, decode_short_message};
 pub use self::split::Parts;
-pub use self::udh::{Concat, ReferenceWidth, split_udh};
+pub use self::udh::{Concat, Ports, ReferenceWidth, Udh, split_header, split_udh};
+pub use self::wire::{Wire, WirePart};
 use crate::limits::MAX_PARTS;
 
 /// The alphabet of a message.
@@ -31,38 +41,6 @@ pub enum DefaultAlphabet {
     Ascii,
     /// ISO 8859-1.
     Latin1,
-}
-
-/// A language with national tables [3GPP TS 23.038 section 6.2.1]; the number is the identifier.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum NationalLanguage {
-    /// Turkish.
-    Turkish = 1,
-    /// Spanish; a single shift table only.
-    Spanish = 2,
-    /// Portuguese.
-    Portuguese = 3,
-    /// Bengali.
-    Bengali = 4,
-    /// Gujarati.
-    Gujarati = 5,
-    /// Hindi.
-    Hindi = 6,
-    /// Kannada.
-    Kannada = 7,
-    /// Malayalam.
-    Malayalam = 8,
-    /// Oriya.
-    Oriya = 9,
-    /// Punjabi.
-    Punjabi = 10,
-    /// Tamil.
-    Tamil = 11,
-    /// Telugu.
-    Telugu = 12,
-    /// Urdu.
-    Urdu = 13,
 }
 
 impl Encoding {
@@ -182,7 +160,7 @@ impl EncodedText {
     /// pair is never split.
     #[must_use]
     pub fn parts(&self, width: ReferenceWidth) -> Parts<'_> {
-        Parts::new(self.encoding, &self.octets, width)
+        Parts::new(self.encoding, &self.octets, 0, width)
     }
 
     /// The length of each part, in septets or UTF-16 units.

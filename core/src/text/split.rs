@@ -1,15 +1,20 @@
 //! Where a long text is cut. Pure, lives nowhere.
 
-use super::{Encoding, ReferenceWidth, gsm};
+use super::{Encoding, ReferenceWidth, gsm, packed};
 
 /// Octets of a short message on the air interface [3GPP TS 23.040 section 9.2.3.24].
 const AIR_OCTETS: usize = 140;
 
-/// Octets of a user data header with this reference, its length octet included.
-const fn header_octets(width: ReferenceWidth) -> usize {
-    match width {
-        ReferenceWidth::Eight => 6,
-        ReferenceWidth::Sixteen => 7,
+/// Octets of a user data header, its length octet included, whose elements beside a concatenation
+/// take so many.
+const fn header_octets(elements: usize, width: Option<ReferenceWidth>) -> usize {
+    let concat = match width {
+        Some(width) => width.element_octets(),
+        None => 0,
+    };
+    match elements + concat {
+        0 => 0,
+        elements => 1 + elements,
     }
 }
 
@@ -22,10 +27,10 @@ const fn room(encoding: Encoding, header: usize) -> usize {
 }
 
 const _: () = assert!(room(Encoding::Gsm7, 0) == 160 && room(Encoding::Ucs2, 0) == 70);
-const _: () = assert!(room(Encoding::Gsm7, header_octets(ReferenceWidth::Eight)) == 153);
-const _: () = assert!(room(Encoding::Gsm7, header_octets(ReferenceWidth::Sixteen)) == 152);
-const _: () = assert!(room(Encoding::Ucs2, header_octets(ReferenceWidth::Eight)) == 67);
-const _: () = assert!(room(Encoding::Ucs2, header_octets(ReferenceWidth::Sixteen)) == 66);
+const _: () = assert!(room(Encoding::Gsm7, header_octets(0, Some(ReferenceWidth::Eight))) == 153);
+const _: () = assert!(room(Encoding::Gsm7, header_octets(0, Some(ReferenceWidth::Sixteen))) == 152);
+const _: () = assert!(room(Encoding::Ucs2, header_octets(0, Some(ReferenceWidth::Eight))) == 67);
+const _: () = assert!(room(Encoding::Ucs2, header_octets(0, Some(ReferenceWidth::Sixteen))) == 66);
 
 /// The parts of an encoded text, in order: see [`EncodedText::parts`](super::EncodedText::parts).
 #[derive(Clone, Debug)]
@@ -33,19 +38,46 @@ pub struct Parts<'a> {
     encoding: Encoding,
     /// Octets of a full part.
     full: usize,
+    packed: bool,
     /// What is left; None behind the last part.
     rest: Option<&'a [u8]>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(encoding: Encoding, octets: &'a [u8], width: ReferenceWidth) -> Self {
-        let single = room(encoding, 0) * encoding.unit_octets();
-        let full = if octets.len() <= single {
-            single
-        } else {
-            room(encoding, header_octets(width)) * encoding.unit_octets()
-        };
-        Parts { encoding, full, rest: Some(octets) }
+    /// Each part has a header of `elements` octets besides the concatenation.
+    pub(super) fn new(
+        encoding: Encoding,
+        octets: &'a [u8],
+        elements: usize,
+        width: ReferenceWidth,
+    ) -> Self {
+        let octets_beside =
+            |width| room(encoding, header_octets(elements, width)) * encoding.unit_octets();
+        let single = octets_beside(None);
+        let full = if octets.len() <= single { single } else { octets_beside(Some(width)) };
+        Parts { encoding, full, packed: false, rest: Some(octets) }
+    }
+
+    /// All of it as one part.
+    pub(super) fn uncut(octets: &'a [u8]) -> Self {
+        Parts { encoding: Encoding::Gsm7, full: usize::MAX, packed: false, rest: Some(octets) }
+    }
+
+    /// The septets of each part will be packed: a full part must not end with what its reader takes
+    /// for padding.
+    pub(super) fn packed(self, packed: bool) -> Self {
+        Parts { packed, ..self }
+    }
+
+    /// Octets at the end of a full part that belong into the next. An escape is never the second of
+    /// a pair (no extension character has its code), so the last unit says it all.
+    fn kept_back(&self, part: &[u8]) -> usize {
+        match (self.encoding, part) {
+            (Encoding::Gsm7, [.., gsm::ESCAPE]) => 1,
+            (Encoding::Gsm7, [.., packed::PADDING]) if self.packed => 1,
+            (Encoding::Ucs2, [.., 0xD8..=0xDB, _]) => 2,
+            _ => 0,
+        }
     }
 }
 
@@ -58,20 +90,10 @@ impl<'a> Iterator for Parts<'a> {
         if behind.is_empty() {
             return Some(part);
         }
-        let (part, behind) = rest.split_at(self.full - open_pair(self.encoding, part));
+        let (part, behind) = rest.split_at(self.full - self.kept_back(part));
         self.rest = Some(behind);
         Some(part)
     }
 }
 
 impl std::iter::FusedIterator for Parts<'_> {}
-
-/// Octets at the end of a part that belong to a pair which the cut would split. An escape is never
-/// the second of a pair (no extension character has its code), so the last unit says it all.
-fn open_pair(encoding: Encoding, part: &[u8]) -> usize {
-    match (encoding, part) {
-        (Encoding::Gsm7, [.., gsm::ESCAPE]) => 1,
-        (Encoding::Ucs2, [.., 0xD8..=0xDB, _]) => 2,
-        _ => 0,
-    }
-}

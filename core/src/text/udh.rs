@@ -1,13 +1,23 @@
-//! The concatenation element of a user data header [3GPP TS 23.040 section 9.2.3.24.1]. Pure, lives
-//! nowhere.
+//! The user data header: concatenation, ports, national languages [3GPP TS 23.040 section 9.2.3.24].
+//! Pure, lives nowhere.
+
+use super::NationalLanguage;
 
 /// Element: concatenation, 8-bit reference.
 const CONCAT_8: u8 = 0x00;
+/// Element: ports of 8 bits.
+const PORTS_8: u8 = 0x04;
+/// Element: ports of 16 bits.
+const PORTS_16: u8 = 0x05;
 /// Element: concatenation, 16-bit reference.
 const CONCAT_16: u8 = 0x08;
+/// Element: national language, single shift.
+const SINGLE_SHIFT: u8 = 0x24;
+/// Element: national language, locking shift.
+const LOCKING_SHIFT: u8 = 0x25;
 
 /// How wide the number is that the parts of a message share.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ReferenceWidth {
     /// 8 bits: 153 septets or 67 UTF-16 units a part.
     Eight,
@@ -15,8 +25,18 @@ pub enum ReferenceWidth {
     Sixteen,
 }
 
+impl ReferenceWidth {
+    /// Octets of its element, without the header's length octet.
+    pub(super) const fn element_octets(self) -> usize {
+        match self {
+            ReferenceWidth::Eight => 5,
+            ReferenceWidth::Sixteen => 6,
+        }
+    }
+}
+
 /// What a part says about the message that it belongs to.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Concat {
     /// Shared by the parts; an 8-bit element carries its low octet.
     pub reference: u16,
@@ -28,55 +48,145 @@ pub struct Concat {
     pub width: ReferenceWidth,
 }
 
+/// Application ports [3GPP TS 23.040 section 9.2.3.24.3 and 4].
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// Where it goes.
+    pub destination: u16,
+    /// Where it comes from.
+    pub source: u16,
+}
+
+/// What a user data header says; of several elements of a kind the last counts, others are passed
+/// over.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Udh {
+    /// Which part of which message it is.
+    pub concat: Option<Concat>,
+    /// For which application it is.
+    pub ports: Option<Ports>,
+    /// The table in place of the basic one.
+    pub locking: Option<NationalLanguage>,
+    /// The table in place of the extension table.
+    pub single: Option<NationalLanguage>,
+}
+
+impl Udh {
+    /// Reads a header with its length octet, as [`split_header`] gives it. An element that overruns
+    /// ends the reading; void and unknown ones are passed over.
+    #[must_use]
+    pub fn read(header: &[u8]) -> Udh {
+        let mut udh = Udh::default();
+        let mut elements = header.get(1..).unwrap_or_default();
+        while let [kind, length, behind @ ..] = elements {
+            let Some((value, rest)) = behind.split_at_checked(usize::from(*length)) else { break };
+            udh.element(*kind, value);
+            elements = rest;
+        }
+        udh
+    }
+
+    fn element(&mut self, kind: u8, value: &[u8]) {
+        match (kind, value) {
+            (CONCAT_8 | CONCAT_16, value) => {
+                self.concat = Concat::from_element(kind, value).or(self.concat);
+            }
+            (PORTS_8, &[destination, source]) => {
+                self.ports = Some(Ports { destination: destination.into(), source: source.into() });
+            }
+            (PORTS_16, &[a, b, c, d]) => {
+                let (destination, source) =
+                    (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+                self.ports = Some(Ports { destination, source });
+            }
+            (SINGLE_SHIFT, &[language]) => {
+                self.single = NationalLanguage::from_u8(language).or(self.single);
+            }
+            (LOCKING_SHIFT, &[language]) => {
+                self.locking = NationalLanguage::from_u8(language).or(self.locking);
+            }
+            _ => {}
+        }
+    }
+
+    /// Appends the header with its length octet: at most 19 octets; nothing when it says nothing.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.push(0);
+        if let Some(concat) = self.concat {
+            concat.write_element(out);
+        }
+        if let Some(Ports { destination, source }) = self.ports {
+            let ([a, b], [c, d]) = (destination.to_be_bytes(), source.to_be_bytes());
+            out.extend_from_slice(&[PORTS_16, 4, a, b, c, d]);
+        }
+        for (kind, language) in [(LOCKING_SHIFT, self.locking), (SINGLE_SHIFT, self.single)] {
+            if let Some(language) = language {
+                out.extend_from_slice(&[kind, 1, language.as_u8()]);
+            }
+        }
+        let octets = u8::try_from(out.len() - begin - 1).unwrap_or(0);
+        match out.get_mut(begin) {
+            Some(length) if octets > 0 => *length = octets,
+            _ => out.truncate(begin),
+        }
+    }
+}
+
 impl Concat {
+    /// The place of a part, when it is one: there is at least one part, and it is not behind the
+    /// last.
+    #[must_use]
+    pub fn new(reference: u16, total: u8, index: u8, width: ReferenceWidth) -> Option<Concat> {
+        (index != 0 && index <= total).then_some(Concat { reference, total, index, width })
+    }
+
     /// Appends a user data header of this one element: 6 octets, or 7 with a 16-bit reference.
     pub fn write(&self, out: &mut Vec<u8>) {
+        Udh { concat: Some(*self), ..Udh::default() }.write(out);
+    }
+
+    fn write_element(self, out: &mut Vec<u8>) {
         let [high, low] = self.reference.to_be_bytes();
         match self.width {
             ReferenceWidth::Eight => {
-                out.extend_from_slice(&[5, CONCAT_8, 3, low, self.total, self.index]);
+                out.extend_from_slice(&[CONCAT_8, 3, low, self.total, self.index]);
             }
             ReferenceWidth::Sixteen => {
-                out.extend_from_slice(&[6, CONCAT_16, 4, high, low, self.total, self.index]);
+                out.extend_from_slice(&[CONCAT_16, 4, high, low, self.total, self.index]);
             }
         }
     }
 
-    /// Reads an element; None for other elements and for void ones, which are to be ignored:
-    /// no parts, part 0, or a part behind the last.
+    /// Reads an element; None for other elements and for void ones, which are to be ignored.
     fn from_element(kind: u8, value: &[u8]) -> Option<Concat> {
-        let concat = match (kind, value) {
+        match (kind, value) {
             (CONCAT_8, &[low, total, index]) => {
-                Concat { reference: low.into(), total, index, width: ReferenceWidth::Eight }
+                Concat::new(low.into(), total, index, ReferenceWidth::Eight)
             }
-            (CONCAT_16, &[high, low, total, index]) => Concat {
-                reference: u16::from_be_bytes([high, low]),
-                total,
-                index,
-                width: ReferenceWidth::Sixteen,
-            },
-            _ => return None,
-        };
-        (concat.index != 0 && concat.index <= concat.total).then_some(concat)
+            (CONCAT_16, &[high, low, total, index]) => {
+                let reference = u16::from_be_bytes([high, low]);
+                Concat::new(reference, total, index, ReferenceWidth::Sixteen)
+            }
+            _ => None,
+        }
     }
 }
 
+/// Parts a short_message whose esm_class has UDHI set: the header with its length octet, and what
+/// follows it. A header that claims to be longer than the message is none, and empty here.
+#[must_use]
+pub fn split_header(short_message: &[u8]) -> (&[u8], &[u8]) {
+    let length = short_message.first().map_or(0, |length| usize::from(*length) + 1);
+    short_message.split_at_checked(length).unwrap_or((&[], short_message))
+}
+
 /// Takes the header off a short_message whose esm_class has UDHI set: the concatenation it names,
-/// and the text's octets. Of several such elements the last counts. A header that claims to be
-/// longer than the message is none: the whole message is given back.
+/// and the text's octets.
 #[must_use]
 pub fn split_udh(short_message: &[u8]) -> (Option<Concat>, &[u8]) {
-    let split = short_message
-        .split_first()
-        .and_then(|(length, behind)| behind.split_at_checked(usize::from(*length)));
-    let Some((mut elements, text)) = split else { return (None, short_message) };
-    let mut found = None;
-    while let [kind, length, behind @ ..] = elements {
-        let Some((value, rest)) = behind.split_at_checked(usize::from(*length)) else { break };
-        found = Concat::from_element(*kind, value).or(found);
-        elements = rest;
-    }
-    (found, text)
+    let (header, text) = split_header(short_message);
+    (Udh::read(header).concat, text)
 }
 
 #[cfg(test)]
