@@ -5,6 +5,16 @@
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct CommandStatus(pub u32);
 
+impl CommandStatus {
+    /// The status itself, or ESME_RINVCMDID for ESME_ROK: a success that answers another command is none.
+    pub(crate) const fn or_invalid_command(self) -> Self {
+        match self {
+            Self::ESME_ROK => Self::ESME_RINVCMDID,
+            _ => self,
+        }
+    }
+}
+
 /// What kind of refusal a status is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum StatusClass {
@@ -32,15 +42,18 @@ pub enum StatusClass {
     Operation,
 }
 
-/// How long and how widely a [`Verdict::RetryLater`] pauses.
+/// What a [`Verdict::RetryLater`] pauses.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum Pause {
-    /// The whole bind pauses, at least 1 s, and its rate is lowered.
+    /// The whole bind pauses, at least 1 s, and its rate is lowered. No attempt of the message.
     BindThrottled,
-    /// All binds with the carrier pause, 2 s and doubling up to 60 s.
+    /// All binds with the carrier pause, 2 s and doubling up to 60 s. No attempt of the message.
     CarrierFull,
     /// This message alone waits.
-    Message,
+    Message {
+        /// How often at most it is tried again at this carrier; then [`Verdict::TryOther`] holds.
+        retries: u8,
+    },
 }
 
 /// What to do with a message after its submission was answered.
@@ -48,15 +61,42 @@ pub enum Pause {
 pub enum Verdict {
     /// The carrier has taken it.
     Done,
-    /// Try the same carrier again after a pause.
+    /// Try the same carrier, and the same bind, again after a pause.
     RetryLater {
         /// What has to pause.
         pause: Pause,
     },
+    /// Put it back to the head of its queue and bind anew: the peer does not take us for bound.
+    Rebind,
     /// Try the next carrier.
-    TryOther,
+    TryOther {
+        /// An operator has to know: our profile of the carrier is wrong, or one side breaks the protocol.
+        alarm: bool,
+    },
     /// Final failure.
     Reject,
+}
+
+/// Tries again at the same carrier after [`StatusClass::Temporary`].
+const TEMPORARY_RETRIES: u8 = 3;
+
+impl StatusClass {
+    /// What to do with a message that was answered with a status of this class, for carriers whose statuses
+    /// mean something else than the specifications say.
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Ok => Verdict::Done,
+            Self::Throttled => Verdict::RetryLater { pause: Pause::BindThrottled },
+            Self::QueueFull => Verdict::RetryLater { pause: Pause::CarrierFull },
+            Self::Temporary => {
+                Verdict::RetryLater { pause: Pause::Message { retries: TEMPORARY_RETRIES } }
+            }
+            Self::Session => Verdict::Rebind,
+            Self::Config | Self::Bug => Verdict::TryOther { alarm: true },
+            Self::OtherCarrier | Self::Bind | Self::Operation => Verdict::TryOther { alarm: false },
+            Self::Permanent => Verdict::Reject,
+        }
+    }
 }
 
 macro_rules! statuses {
@@ -159,23 +199,20 @@ statuses! {
     ESME_RINVBCASTCHANIND = 0x112, Operation;
 }
 
-/// What to do with a message that was answered with `status`.
+/// What to do with a message that was answered with `status`: what its class says, but for two catch-alls
+/// that are worth fewer tries.
 ///
 /// Statuses that make no sense as the answer to a submission (of a bind, of a query) are taken as
 /// a refusal by this carrier alone.
 pub const fn verdict(status: CommandStatus) -> Verdict {
-    match status.class() {
-        StatusClass::Ok => Verdict::Done,
-        StatusClass::Throttled => Verdict::RetryLater { pause: Pause::BindThrottled },
-        StatusClass::QueueFull => Verdict::RetryLater { pause: Pause::CarrierFull },
-        StatusClass::Temporary | StatusClass::Session => {
-            Verdict::RetryLater { pause: Pause::Message }
+    match status {
+        // Some carriers say so when the window is exceeded.
+        CommandStatus::ESME_RSUBMITFAIL => {
+            Verdict::RetryLater { pause: Pause::Message { retries: 1 } }
         }
-        StatusClass::OtherCarrier
-        | StatusClass::Config
-        | StatusClass::Bug
-        | StatusClass::Bind
-        | StatusClass::Operation => Verdict::TryOther,
-        StatusClass::Permanent => Verdict::Reject,
+        CommandStatus::ESME_RUNKNOWNERR => {
+            Verdict::RetryLater { pause: Pause::Message { retries: 2 } }
+        }
+        _ => status.class().verdict(),
     }
 }

@@ -139,6 +139,7 @@ impl End {
                 Event::BindRequested { sequence, .. } => binds.push(sequence),
                 Event::Close { .. } => close = true,
                 Event::Bound { .. }
+                | Event::OutbindRequested { .. }
                 | Event::BindRefused { .. }
                 | Event::PeerUnbound
                 | Event::Counted(_) => {}
@@ -169,7 +170,9 @@ impl End {
                 assert_eq!(free, 0);
                 assert!(!matches!(self.session.state(), State::Bound(_)));
             }
-            Err(SubmitRefused::Encode(error)) => panic!("{error}"),
+            Err(error @ (SubmitRefused::Encode(_) | SubmitRefused::NotInVersion)) => {
+                panic!("{error}")
+            }
         }
     }
 

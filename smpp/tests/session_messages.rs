@@ -10,7 +10,9 @@
 
 mod common;
 
-use common::{answer, at, bound_esme, bound_smsc, drain, empty, feed, headers, message, pass};
+use common::{
+    answer, at, bound_esme, bound_esme_to, bound_smsc, drain, empty, feed, headers, message, pass,
+};
 use postrider_smpp::command::CommandId as C;
 use postrider_smpp::pdu::{EncodeError, ShortMessage};
 use postrider_smpp::session::{BindKind, Event, Session, SessionConfig, State, SubmitRefused};
@@ -55,7 +57,7 @@ fn answers_out_of_order_find_their_messages() {
         let id = (status == 0).then_some(id);
         let response = answer(C::SUBMIT_SM_RESP, status, sequences[n], id);
         session.handle_bytes(Duration::from_millis(at_ms), &response);
-        let Some(Event::Response { token, status: got, message_id, waited, late }) =
+        let Some(Event::Response { token, status: got, message_id, waited, late, .. }) =
             session.poll_event()
         else {
             panic!("a response");
@@ -83,7 +85,8 @@ fn a_message_out_of_bounds_is_refused_and_leaves_nothing_behind() {
     assert!(!session.has_output());
     assert_eq!(session.in_flight(), 0);
     let version_5 = SessionConfig { interface_version: 0x50, ..SessionConfig::default() };
-    assert!(bound_esme(version_5).submit(at(0), 1, &long).is_ok());
+    assert!(bound_esme_to(version_5.clone(), Some(0x50)).submit(at(0), 1, &long).is_ok());
+    assert!(bound_esme(version_5).submit(at(0), 1, &long).is_err(), "the peer is not of 5.0");
 }
 
 #[test]

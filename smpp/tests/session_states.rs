@@ -9,9 +9,11 @@
 
 mod common;
 
-use common::{answer, at, bound_esme, bound_smsc, drain, empty, feed, headers, message, pass};
+use common::{
+    answer, at, bind, bound_esme, bound_smsc, drain, empty, feed, headers, message, pass,
+};
 use postrider_smpp::command::CommandId as C;
-use postrider_smpp::pdu::{Bind, Body, ShortMessage, decode, encode_bind, next_frame};
+use postrider_smpp::pdu::{Body, ShortMessage, decode, next_frame};
 use postrider_smpp::session::{BindKind, Role, Session, SessionConfig, State, SubmitRefused};
 
 fn config() -> SessionConfig {
@@ -30,13 +32,6 @@ fn open_smsc() -> Session {
     let mut session = Session::new(SessionConfig { role, system_id: "MC".into(), ..config() });
     session.handle_connected(at(0));
     session
-}
-
-fn bind(kind: BindKind, sequence: u32, version: u8) -> Vec<u8> {
-    let mut out = Vec::new();
-    let bind = Bind { system_id: b"gw", interface_version: version, ..Bind::default() };
-    encode_bind(&mut out, kind.command(), sequence, &bind).unwrap();
-    out
 }
 
 #[test]

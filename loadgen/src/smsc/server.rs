@@ -192,7 +192,7 @@ impl Server {
                 self.with(connection.carrier, |carrier| count(&mut carrier.stats, oddity));
                 Act::Nothing
             }
-            Event::BindRefused { .. } => Act::Nothing,
+            Event::BindRefused { .. } | Event::OutbindRequested { .. } => Act::Nothing,
         }
     }
 
@@ -326,7 +326,7 @@ impl Server {
                     outbox.push_front(receipt);
                     break;
                 }
-                Err(SubmitRefused::Encode(_)) => {
+                Err(SubmitRefused::Encode(_) | SubmitRefused::NotInVersion) => {
                     // Only addresses longer than SMPP allows could do this, and those were refused.
                     self.with(connection.carrier, |carrier| {
                         carrier.handed_out -= 1;

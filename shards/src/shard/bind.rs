@@ -79,8 +79,10 @@ impl Bind {
             State::Bound(BindKind::Receiver)
             | State::Closed
             | State::Open
+            | State::Outbound
             | State::Binding
-            | State::Unbinding => false,
+            | State::Unbinding
+            | State::Unbound => false,
         }
     }
 

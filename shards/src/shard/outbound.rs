@@ -293,8 +293,8 @@ impl Shard {
         match sent {
             Ok(_) => {}
             Err(SubmitRefused::NotBound | SubmitRefused::WindowFull) => return false,
-            Err(SubmitRefused::Encode(error)) => {
-                self.part_failed(now, part, &format!("cannot be encoded: {error}"));
+            Err(refused @ (SubmitRefused::Encode(_) | SubmitRefused::NotInVersion)) => {
+                self.part_failed(now, part, &format!("cannot be encoded: {refused}"));
                 return true;
             }
         }
@@ -456,9 +456,9 @@ impl Shard {
             let stats = self.stats.bind(index);
             stats.set_state(match bind.session.state() {
                 State::Closed => BindState::Closed,
-                State::Open | State::Binding => BindState::Binding,
+                State::Open | State::Outbound | State::Binding => BindState::Binding,
                 State::Bound(_) => BindState::Bound,
-                State::Unbinding => BindState::Unbinding,
+                State::Unbinding | State::Unbound => BindState::Unbinding,
             });
             stats.window_used.set(u64::try_from(bind.session.in_flight()).unwrap_or(u64::MAX));
             stats.window_limit.set(u64::from(bind.window));

@@ -213,10 +213,13 @@ impl Shard {
                 self.pause_carrier(now, carrier);
                 self.enqueue_first(part.sequence);
             }
-            Verdict::RetryLater { pause: Pause::Message } => {
-                self.retry_later(now, carrier, part, response.status);
+            Verdict::RetryLater { pause: Pause::Message { retries } } => {
+                self.retry_later(now, carrier, part, response.status, retries);
             }
-            Verdict::TryOther => self.refused(now, carrier, part, response.status),
+            Verdict::Rebind => {
+                self.retry_later(now, carrier, part, response.status, u8::MAX);
+            }
+            Verdict::TryOther { .. } => self.refused(now, carrier, part, response.status),
             Verdict::Reject => self.rejected(now, carrier, part, response.status),
         }
     }
@@ -225,11 +228,13 @@ impl Shard {
         let stats = self.stats.bind(bind);
         stats.responses.inc();
         match answer {
-            Verdict::Done | Verdict::RetryLater { pause: Pause::Message } => {}
+            Verdict::Done
+            | Verdict::Rebind
+            | Verdict::RetryLater { pause: Pause::Message { .. } } => {}
             Verdict::RetryLater { pause: Pause::BindThrottled | Pause::CarrierFull } => {
                 stats.throttled.inc();
             }
-            Verdict::TryOther | Verdict::Reject => stats.refused.inc(),
+            Verdict::TryOther { .. } | Verdict::Reject => stats.refused.inc(),
         }
     }
 
@@ -264,10 +269,21 @@ impl Shard {
         self.match_orphans(now, carrier, &id);
     }
 
-    /// A temporary refusal: the same carrier again after 1, 5 and 30 s, then another.
-    fn retry_later(&mut self, now: Now, carrier: CarrierIx, part: PartRef, status: u32) {
+    /// A temporary refusal: the same carrier again after 1, 5 and 30 s, as often as the status is worth,
+    /// then another.
+    fn retry_later(
+        &mut self,
+        now: Now,
+        carrier: CarrierIx,
+        part: PartRef,
+        status: u32,
+        retries: u8,
+    ) {
         let delay = self.table.get_mut(part.sequence).and_then(|message| {
             let held = message.parts.get_mut(usize::from(part.part))?;
+            if held.tries >= retries {
+                return None;
+            }
             let delay = limits::TEMPORARY_RETRIES.get(usize::from(held.tries)).copied()?;
             held.tries += 1;
             held.waiting = true;
@@ -408,7 +424,7 @@ impl Happened {
         match event {
             SessionEvent::Bound { .. } => Happened::Bound,
             SessionEvent::BindRefused { status } => Happened::BindRefused { status },
-            SessionEvent::Response { token, status, message_id, waited, late } => {
+            SessionEvent::Response { token, status, message_id, waited, late, .. } => {
                 let id = message_id.into();
                 Happened::Response(Response { token, status, id, waited, late })
             }
@@ -421,7 +437,9 @@ impl Happened {
             SessionEvent::OutcomeUnknown { token, .. } => Happened::OutcomeUnknown { token },
             SessionEvent::Close { reason } => Happened::Close { reason },
             SessionEvent::Counted(_) => Happened::Oddity,
-            SessionEvent::BindRequested { .. } | SessionEvent::PeerUnbound => Happened::Nothing,
+            SessionEvent::BindRequested { .. }
+            | SessionEvent::OutbindRequested { .. }
+            | SessionEvent::PeerUnbound => Happened::Nothing,
         }
     }
 }

@@ -69,8 +69,10 @@ pub struct SessionConfig {
     pub password: String,
     /// `system_type` (ESME), at most 12 octets.
     pub system_type: String,
-    /// 0x34, or 0x50 for the wider bounds of 5.0.
+    /// 0x34, or 0x50 for 5.0, which holds when the peer has it too. Below 0x34 no TLVs are sent.
     pub interface_version: u8,
+    /// Whether the answer to a bind says so in sc_interface_version (SMSC). A peer below 3.4 is never told.
+    pub announce_version: bool,
     /// `addr_ton` of the bind (ESME).
     pub addr_ton: u8,
     /// `addr_npi` of the bind (ESME).
@@ -79,7 +81,8 @@ pub struct SessionConfig {
     pub address_range: String,
     /// Our requests that may wait for an answer at once.
     pub window: u16,
-    /// The peer's messages that may wait for our answer at once; more are refused.
+    /// The peer's messages and other requests (submit_multi, query_sm ..) that may wait for our answer at
+    /// once; more are refused.
     pub inbound_window: u16,
     /// The status that refuses them. Default ESME_RMSGQFUL, which carriers take as temporary.
     pub inbound_full_status: u32,
@@ -87,8 +90,8 @@ pub struct SessionConfig {
     pub max_pdu: u32,
     /// How long our bind may wait for its answer (ESME).
     pub bind_timeout: Duration,
-    /// How long the peer may take to bind (SMSC). Before that its PDUs may have at most
-    /// [`FIRST_PDU_MAX`] octets.
+    /// How long the peer may take to bind (SMSC), or to outbind when it connected to us (ESME). The time that
+    /// we take to answer its bind is ours. Before that its PDUs may have at most [`FIRST_PDU_MAX`] octets.
     pub session_init_timeout: Duration,
     /// How long a message may wait for its answer; then its outcome is unknown.
     pub response_timeout: Duration,
@@ -119,6 +122,7 @@ impl Default for SessionConfig {
             password: String::new(),
             system_type: String::new(),
             interface_version: VERSION_3_4,
+            announce_version: true,
             addr_ton: 0,
             addr_npi: 0,
             address_range: String::new(),

@@ -31,6 +31,16 @@ pub enum Event<'a> {
         /// Its credentials.
         bind: Bind<'a>,
     },
+    /// The peer (SMSC) asks us to bind on the connection that it opened: check it and call
+    /// `answer_outbind`.
+    OutbindRequested {
+        /// The number of the PDU; it has no answer.
+        sequence: u32,
+        /// Who the peer says it is.
+        system_id: &'a [u8],
+        /// Its proof.
+        password: Secret<'a>,
+    },
     /// One of our messages was answered.
     Response {
         /// The token it was submitted with.
@@ -43,6 +53,8 @@ pub enum Event<'a> {
         waited: Duration,
         /// The outcome had been reported as unknown before.
         late: bool,
+        /// How loaded the peer says it is (5.0 section 4.8.4.18): 0 idle to 100 congested, 80 to 90 the best.
+        congestion: Option<u8>,
     },
     /// The peer sent a message: call `respond` once it is safe.
     Message {
@@ -69,6 +81,16 @@ pub enum Event<'a> {
     },
     /// Something odd that only needs a counter.
     Counted(Oddity),
+}
+
+/// Octets that do not show in debug output.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub struct Secret<'a>(pub &'a [u8]);
+
+impl core::fmt::Debug for Secret<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// Why an outcome is unknown.
@@ -101,9 +123,12 @@ pub enum CloseReason {
     /// Our bind was not answered in time.
     #[error("the peer did not answer the bind")]
     BindTimeout,
-    /// The peer did not bind in time.
+    /// The peer did not bind (or outbind) in time.
     #[error("the peer did not bind")]
     SessionInitTimeout,
+    /// We did not accept the peer's outbind.
+    #[error("the outbind was refused")]
+    OutbindRefused,
     /// The octets are no SMPP any more.
     #[error("{0}")]
     Framing(FrameError),
@@ -154,6 +179,9 @@ pub enum SubmitRefused {
     /// The window is full.
     #[error("window full")]
     WindowFull,
+    /// The peer's version has no such PDU, or no parameter for the text.
+    #[error("the peer's SMPP version is too old")]
+    NotInVersion,
     /// The message cannot be written.
     #[error("{0}")]
     Encode(EncodeError),

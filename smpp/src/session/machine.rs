@@ -1,23 +1,18 @@
-//! The session's own workings: state, output, answers, timers. What the peer asks is in `requests`. One per
-//! session.
+//! The session's own workings: state, input, output, timers. Binding is in `binding`, what the peer asks in
+//! `requests`, what it answers in `answers`. One per session.
 
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::requests::BindRequest;
+use super::binding::{BindRequest, OwnRequests};
 use super::timers::{Timer, Timers};
 use super::window::{Sequences, Window};
 use super::{
-    BindKind, CloseReason, Event, FIRST_PDU_MAX, Oddity, Role, SessionConfig, State, SubmitRefused,
-    UnknownReason,
+    BindKind, CloseReason, Event, FIRST_PDU_MAX, Role, SessionConfig, State, UnknownReason,
 };
 use crate::command::CommandId;
-use crate::pdu::{
-    Bind, Body, Frame, FrameError, ShortMessage, decode, encode_bind, encode_empty,
-    encode_message_for, next_frame,
-};
+use crate::pdu::{Frame, FrameError, encode_empty, next_frame};
 use crate::status::CommandStatus;
-use crate::tlv::tag;
 
 /// Time-outs in a row that close the session.
 const TIMEOUTS_MAX: u8 = 3;
@@ -30,7 +25,7 @@ pub(super) struct Machine {
     pub(super) state: State,
     /// What the session is bound as, or is to be; kept while unbinding.
     pub(super) kind: Option<BindKind>,
-    /// Interface version that bounds what we write.
+    /// The lesser of both interface versions once bound, ours before: it bounds what we write.
     pub(super) version: u8,
     pub(super) now: Duration,
     pub(super) timers: Timers,
@@ -39,17 +34,15 @@ pub(super) struct Machine {
     /// The peer's messages that wait for our answer, oldest first.
     pub(super) inbound: VecDeque<(CommandId, u32)>,
     pub(super) responses: Vec<u8>,
-    requests: Vec<u8>,
+    pub(super) requests: Vec<u8>,
+    /// Parameters on their way into a PDU.
+    pub(super) scratch: Vec<u8>,
     pub(super) queue: VecDeque<Event<'static>>,
-    /// Sequence number of our bind that waits for its answer.
-    bind_sequence: Option<u32>,
+    pub(super) own: OwnRequests,
     /// The peer's bind that waits for its answer.
     pub(super) bind_request: Option<BindRequest>,
-    unbind_sequence: Option<u32>,
-    enquire_sequence: Option<u32>,
     enquire_misses: u8,
-    timeouts_in_row: u8,
-    pub(super) peer_unbound: bool,
+    pub(super) timeouts_in_row: u8,
 }
 
 impl core::fmt::Debug for Machine {
@@ -80,19 +73,22 @@ impl Machine {
             inbound: VecDeque::new(),
             responses: Vec::new(),
             requests: Vec::new(),
+            scratch: Vec::new(),
             queue: VecDeque::new(),
-            bind_sequence: None,
+            own: OwnRequests::default(),
             bind_request: None,
-            unbind_sequence: None,
-            enquire_sequence: None,
             enquire_misses: 0,
             timeouts_in_row: 0,
-            peer_unbound: false,
         }
     }
 
     pub(super) fn config(&self) -> &SessionConfig {
         &self.config
+    }
+
+    pub(super) fn set_windows(&mut self, window: u16, inbound_window: u16) {
+        self.config.window = window;
+        self.config.inbound_window = inbound_window;
     }
 
     pub(super) fn state(&self) -> State {
@@ -101,15 +97,6 @@ impl Machine {
 
     pub(super) fn in_flight(&self) -> usize {
         self.window.len()
-    }
-
-    pub(super) fn connected(&mut self, now: Duration) {
-        self.closed(now);
-        self.state = State::Open;
-        match self.config.role {
-            Role::Esme => self.send_bind(),
-            Role::Smsc => self.arm(Timer::SessionInit, self.config.session_init_timeout),
-        }
     }
 
     /// Forgets the connection and gives back every token.
@@ -129,13 +116,10 @@ impl Machine {
         self.inbound.clear();
         self.responses.clear();
         self.requests.clear();
-        self.bind_sequence = None;
+        self.own = OwnRequests::default();
         self.bind_request = None;
-        self.unbind_sequence = None;
-        self.enquire_sequence = None;
         self.enquire_misses = 0;
         self.timeouts_in_row = 0;
-        self.peer_unbound = false;
     }
 
     /// Tells the driver to close, once.
@@ -152,7 +136,7 @@ impl Machine {
     }
 
     /// As `arm`, but for timers that zero turns off.
-    fn arm_unless_zero(&mut self, timer: Timer, after: Duration) {
+    pub(super) fn arm_unless_zero(&mut self, timer: Timer, after: Duration) {
         if !after.is_zero() {
             self.arm(timer, after);
         }
@@ -163,127 +147,20 @@ impl Machine {
         self.arm_unless_zero(Timer::Inactivity, self.config.inactivity_timeout);
     }
 
-    fn send_bind(&mut self) {
-        let sequence = self.sequences.take(&self.window);
-        let config = &self.config;
-        let bind = Bind {
-            system_id: config.system_id.as_bytes(),
-            password: config.password.as_bytes(),
-            system_type: config.system_type.as_bytes(),
-            interface_version: config.interface_version,
-            addr_ton: config.addr_ton,
-            addr_npi: config.addr_npi,
-            address_range: config.address_range.as_bytes(),
-        };
-        match encode_bind(&mut self.requests, config.bind.command(), sequence, &bind) {
-            Ok(()) => {
-                self.state = State::Binding;
-                self.bind_sequence = Some(sequence);
-                self.arm(Timer::Bind, self.config.bind_timeout);
-            }
-            Err(error) => self.close(CloseReason::BindUnsendable(error)),
-        }
+    pub(super) fn next_sequence(&mut self) -> u32 {
+        self.sequences.take(&self.window)
     }
 
-    /// The session is bound from now on.
-    pub(super) fn become_bound(&mut self, kind: BindKind, peer_version: Option<u8>) {
-        self.state = State::Bound(kind);
-        self.kind = Some(kind);
-        self.bind_sequence = None;
-        self.timers.clear(Timer::Bind);
-        self.timers.clear(Timer::SessionInit);
-        self.arm_unless_zero(Timer::EnquireLink, self.config.enquire_link_interval);
-        self.note_activity();
-        self.queue.push_back(Event::Bound { kind, peer_version });
-    }
-
-    fn send_empty_request(&mut self, command: CommandId) -> u32 {
-        let sequence = self.sequences.take(&self.window);
+    pub(super) fn send_empty_request(&mut self, command: CommandId) -> u32 {
+        let sequence = self.next_sequence();
         let done = encode_empty(&mut self.requests, command, CommandStatus::ESME_ROK, sequence);
         debug_assert!(done.is_ok(), "a header alone can always be written");
         sequence
     }
 
     fn send_enquire_link(&mut self) {
-        self.enquire_sequence = Some(self.send_empty_request(CommandId::ENQUIRE_LINK));
+        self.own.enquire = Some(self.send_empty_request(CommandId::ENQUIRE_LINK));
         self.arm(Timer::EnquireAnswer, self.config.enquire_link_timeout);
-    }
-
-    fn send_unbind(&mut self) {
-        self.unbind_sequence = Some(self.send_empty_request(CommandId::UNBIND));
-        self.timers.clear(Timer::Drain);
-        self.arm(Timer::Unbind, self.config.unbind_timeout);
-    }
-
-    pub(super) fn unbind(&mut self, now: Duration) {
-        self.now = now;
-        match self.state {
-            State::Bound(_) => {
-                self.state = State::Unbinding;
-                self.arm(Timer::Drain, self.config.drain_timeout);
-                self.check_drained();
-            }
-            State::Open | State::Binding => self.close(CloseReason::Unbound),
-            State::Closed | State::Unbinding => {}
-        }
-    }
-
-    /// True while an unbind waits for nothing any more.
-    pub(super) fn is_drained(&self) -> bool {
-        self.state == State::Unbinding
-            && self.unbind_sequence.is_none()
-            && self.window.len() == 0
-            && self.inbound.is_empty()
-    }
-
-    /// While unbinding: goes on when nothing is open any more.
-    pub(super) fn check_drained(&mut self) {
-        if !self.is_drained() {
-            return;
-        }
-        if self.peer_unbound {
-            self.close(CloseReason::PeerUnbound);
-        } else {
-            self.send_unbind();
-        }
-    }
-
-    pub(super) fn may_submit(&self) -> bool {
-        matches!(self.state, State::Bound(kind) if kind.may_send(self.config.role))
-    }
-
-    pub(super) fn window_free(&self) -> usize {
-        if self.may_submit() {
-            usize::from(self.config.window).saturating_sub(self.window.len())
-        } else {
-            0
-        }
-    }
-
-    pub(super) fn submit(
-        &mut self,
-        now: Duration,
-        token: u64,
-        message: &ShortMessage<'_>,
-    ) -> Result<u32, SubmitRefused> {
-        if !self.may_submit() {
-            return Err(SubmitRefused::NotBound);
-        }
-        if self.window.len() >= usize::from(self.config.window) {
-            return Err(SubmitRefused::WindowFull);
-        }
-        let command = match self.config.role {
-            Role::Esme => CommandId::SUBMIT_SM,
-            Role::Smsc => CommandId::DELIVER_SM,
-        };
-        let sequence = self.sequences.take(&self.window);
-        encode_message_for(&mut self.requests, self.version, command, sequence, message)
-            .map_err(SubmitRefused::Encode)?;
-        self.now = now;
-        self.window.push(sequence, token, now);
-        assert!(self.window.len() <= usize::from(self.config.window), "window exceeded");
-        self.note_activity();
-        Ok(sequence)
     }
 
     pub(super) fn output_len(&self) -> usize {
@@ -331,17 +208,19 @@ impl Machine {
     }
 
     fn max_pdu(&self) -> u32 {
-        match (self.config.role, self.kind) {
-            (Role::Smsc, None) => self.config.max_pdu.min(FIRST_PDU_MAX),
-            (Role::Smsc, Some(_)) | (Role::Esme, _) => self.config.max_pdu,
-        }
+        let stranger = match self.state {
+            State::Open | State::Outbound => true,
+            State::Binding => self.config.role == Role::Smsc,
+            State::Closed | State::Bound(_) | State::Unbinding | State::Unbound => false,
+        };
+        if stranger { self.config.max_pdu.min(FIRST_PDU_MAX) } else { self.config.max_pdu }
     }
 
     /// Any whole PDU is a sign of life.
     fn note_pdu(&mut self) {
         self.timers.clear(Timer::PduRead);
         self.enquire_misses = 0;
-        if matches!(self.state, State::Bound(_) | State::Unbinding) {
+        if matches!(self.state, State::Bound(_) | State::Unbinding | State::Unbound) {
             self.timers.clear(Timer::EnquireAnswer);
             self.arm_unless_zero(Timer::EnquireLink, self.config.enquire_link_interval);
         }
@@ -361,112 +240,11 @@ impl Machine {
     }
 
     fn handle_frame<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        let command = frame.header.command;
-        match command {
-            CommandId::GENERIC_NACK => self.on_nack(frame),
-            CommandId::ENQUIRE_LINK_RESP => {
-                let known = self.enquire_sequence.take_if(|seq| *seq == frame.header.sequence);
-                known.is_none().then_some(Event::Counted(Oddity::UnknownResponse))
-            }
-            CommandId::UNBIND_RESP => {
-                if self.unbind_sequence != Some(frame.header.sequence) {
-                    return Some(Event::Counted(Oddity::UnknownResponse));
-                }
-                self.close(CloseReason::Unbound);
-                None
-            }
-            CommandId::BIND_TRANSMITTER_RESP
-            | CommandId::BIND_RECEIVER_RESP
-            | CommandId::BIND_TRANSCEIVER_RESP => self.on_bind_answer(frame),
-            _ if command.is_response() => self.on_answer(frame),
-            _ => self.on_request(frame),
-        }
-    }
-
-    fn waits_for_bind_answer(&self, sequence: u32) -> bool {
-        self.config.role == Role::Esme
-            && self.state == State::Binding
-            && self.bind_sequence == Some(sequence)
-    }
-
-    fn on_bind_answer<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        if !self.waits_for_bind_answer(frame.header.sequence) {
-            return Some(Event::Counted(Oddity::UnknownResponse));
-        }
-        if frame.header.status != CommandStatus::ESME_ROK {
-            return self.bind_refused(frame.header.status);
-        }
-        let peer_version = match decode(frame) {
-            Ok(Body::BindResp { tlvs, .. }) => tlvs.get_int(tag::SC_INTERFACE_VERSION),
-            Ok(_) | Err(_) => None,
-        };
-        let peer_version = peer_version.and_then(|version| u8::try_from(version).ok());
-        self.become_bound(self.config.bind, peer_version);
-        None
-    }
-
-    fn bind_refused(&mut self, status: CommandStatus) -> Option<Event<'static>> {
-        self.close(CloseReason::BindRefused);
-        Some(Event::BindRefused { status: status.0 })
-    }
-
-    /// generic_nack: the request with its number has failed.
-    fn on_nack<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        let sequence = frame.header.sequence;
-        if self.waits_for_bind_answer(sequence) {
-            return self.bind_refused(frame.header.status);
-        }
-        if self.enquire_sequence.take_if(|seq| *seq == sequence).is_some() {
-            return None;
-        }
-        if self.unbind_sequence == Some(sequence) {
-            self.close(CloseReason::Unbound);
-            return None;
-        }
-        if sequence == 0 && frame.header.status == CommandStatus::ESME_RINVCMDLEN {
-            self.close(CloseReason::PeerLostFraming);
-            return None;
-        }
-        self.on_answer(frame)
-    }
-
-    /// The answer to one of our messages, found by its number alone.
-    fn on_answer<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        let (command, sequence) = (frame.header.command, frame.header.sequence);
-        if command.name().is_none() {
-            return Some(Event::Counted(Oddity::UnknownCommand));
-        }
-        let in_time = self.window.take(sequence);
-        let late = in_time.is_none();
-        let Some(slot) = in_time.or_else(|| self.window.take_late(sequence)) else {
-            return Some(Event::Counted(Oddity::UnknownResponse));
-        };
-        self.timeouts_in_row = 0;
-        self.note_activity();
-        if late {
-            self.queue.push_back(Event::Counted(Oddity::LateResponse));
-        }
-        let expected = match self.config.role {
-            Role::Esme => CommandId::SUBMIT_SM_RESP,
-            Role::Smsc => CommandId::DELIVER_SM_RESP,
-        };
-        let mismatched = command != expected && command != CommandId::GENERIC_NACK;
-        if mismatched {
-            self.queue.push_back(Event::Counted(Oddity::MismatchedResponse));
-        }
-        let accepted = frame.header.status == CommandStatus::ESME_ROK;
-        let status = if accepted && command != expected {
-            CommandStatus::ESME_RINVCMDID
+        if frame.header.command.is_response() {
+            self.on_response(frame)
         } else {
-            frame.header.status
-        };
-        let message_id = match decode(frame) {
-            Ok(Body::MessageResp { message_id, .. }) if !mismatched => message_id,
-            Ok(_) | Err(_) => &[],
-        };
-        self.check_drained();
-        let waited = self.now.saturating_sub(slot.sent);
-        Some(Event::Response { token: slot.token, status: status.0, message_id, waited, late })
+            self.on_request(frame)
+        }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
@@ -503,7 +281,7 @@ impl Machine {
     fn timer_expired(&mut self, timer: Timer) {
         match timer {
             Timer::Bind => self.close(CloseReason::BindTimeout),
-            Timer::SessionInit => self.close(CloseReason::SessionInitTimeout),
+            Timer::SessionInit => self.session_init_expired(),
             Timer::PduRead => self.close(CloseReason::PduReadTimeout),
             Timer::EnquireLink => self.send_enquire_link(),
             Timer::EnquireAnswer => {
@@ -515,7 +293,7 @@ impl Machine {
                 }
             }
             Timer::Inactivity => self.close(CloseReason::Inactivity),
-            Timer::Drain if self.peer_unbound => self.close(CloseReason::PeerUnbound),
+            Timer::Drain if self.state == State::Unbound => self.close(CloseReason::PeerUnbound),
             Timer::Drain => self.send_unbind(),
             Timer::Unbind => self.close(CloseReason::UnbindTimeout),
         }

@@ -6,6 +6,8 @@
 //! [`Session::take_output`] gives, then arm one timer for [`Session::poll_timeout`]. Time is monotonic, a
 //! `Duration` since any start, and never goes back.
 
+mod answers;
+mod binding;
 mod config;
 mod event;
 mod legality;
@@ -18,10 +20,10 @@ use core::time::Duration;
 
 pub use crate::backoff::{Backoff, BackoffCause};
 pub use config::{BindKind, FIRST_PDU_MAX, Role, SessionConfig};
-pub use event::{CloseReason, Event, Oddity, SubmitRefused, UnknownReason};
+pub use event::{CloseReason, Event, Oddity, Secret, SubmitRefused, UnknownReason};
 
 use crate::command::CommandId;
-use crate::pdu::ShortMessage;
+use crate::pdu::{EncodeError, ShortMessage};
 use crate::status::CommandStatus;
 use machine::Machine;
 
@@ -30,14 +32,18 @@ use machine::Machine;
 pub enum State {
     /// No connection, or one that is to be closed.
     Closed,
-    /// Connected; the peer has not asked to bind (SMSC).
+    /// Connected; the peer has not asked to bind, nor to be bound to.
     Open,
+    /// An outbind was sent (SMSC) or received (ESME), and no bind yet.
+    Outbound,
     /// A bind waits for its answer.
     Binding,
     /// Bound.
     Bound(BindKind),
-    /// One side unbinds; open requests may still be answered.
+    /// We unbind; open requests may still be answered.
     Unbinding,
+    /// The peer has unbound; open requests may still be answered, then the connection ends.
+    Unbound,
 }
 
 /// A session. It may be connected again after it was closed.
@@ -83,10 +89,16 @@ impl Session {
         Self { machine: Machine::new(config), input: Input::default() }
     }
 
-    /// The connection is there: an ESME sends its bind.
+    /// The connection is there: an ESME sends its bind, an SMSC waits for one.
     pub fn handle_connected(&mut self, now: Duration) {
         self.input.clear();
         self.machine.connected(now);
+    }
+
+    /// The peer has connected to us: an ESME waits for an outbind (3.4 section 2.2.1), an SMSC for a bind.
+    pub fn handle_accepted(&mut self, now: Duration) {
+        self.input.clear();
+        self.machine.accepted(now);
     }
 
     /// Octets have arrived, cut anywhere. At most one PDU's worth is kept between calls.
@@ -134,19 +146,34 @@ impl Session {
         self.machine.output_len()
     }
 
-    /// Submits a message (SMSC: delivers it) and returns its sequence number. `token` comes back in exactly
-    /// one [`Event::Response`] or [`Event::OutcomeUnknown`], but for a late response after the latter.
+    /// Submits a message, as submit_sm (ESME) or deliver_sm (SMSC), and returns its sequence number. `token`
+    /// comes back in exactly one [`Event::Response`] or [`Event::OutcomeUnknown`], but for a late response
+    /// after the latter. Parameters that the peer's version does not know are left out.
     ///
     /// # Errors
-    /// Not bound for sending, window full, or a message out of bounds; then nothing is written and the token is
-    /// free.
+    /// Not bound for sending, window full, a message that the peer's version has no form for, or one out of
+    /// bounds; then nothing is written and the token is free.
     pub fn submit(
         &mut self,
         now: Duration,
         token: u64,
         message: &ShortMessage<'_>,
     ) -> Result<u32, SubmitRefused> {
-        self.machine.submit(now, token, message)
+        self.submit_as(self.machine.own_message(), now, token, message)
+    }
+
+    /// As [`Session::submit`], but as `command`: data_sm, or the role's own.
+    ///
+    /// # Errors
+    /// As [`Session::submit`]; any other command is [`SubmitRefused::NotBound`].
+    pub fn submit_as(
+        &mut self,
+        command: CommandId,
+        now: Duration,
+        token: u64,
+        message: &ShortMessage<'_>,
+    ) -> Result<u32, SubmitRefused> {
+        self.machine.submit(now, command, token, message)
     }
 
     /// Messages that may be submitted now; 0 when not bound for sending.
@@ -167,6 +194,24 @@ impl Session {
         self.machine.respond(command, sequence, CommandStatus(status), message_id);
     }
 
+    /// Sets both windows from now on, as when the account of a bind is known. What is open stays open.
+    pub fn set_windows(&mut self, window: u16, inbound_window: u16) {
+        self.machine.set_windows(window, inbound_window);
+    }
+
+    /// Asks the peer to bind (SMSC; 3.4 section 4.1.8), on a connection that we made and before anything else.
+    ///
+    /// # Errors
+    /// Credentials out of bounds, or another role or state; then nothing is written.
+    pub fn outbind(&mut self, system_id: &[u8], password: &[u8]) -> Result<(), EncodeError> {
+        self.machine.outbind(system_id, password)
+    }
+
+    /// Answers [`Event::OutbindRequested`] (ESME): binds on this connection, or closes it.
+    pub fn answer_outbind(&mut self, now: Duration, accept: bool) {
+        self.machine.answer_outbind(now, accept);
+    }
+
     /// Answers [`Event::BindRequested`] (SMSC): with status 0 the session is bound, else it stays open for
     /// another try.
     pub fn answer_bind(&mut self, sequence: u32, status: u32) {
@@ -177,6 +222,12 @@ impl Session {
     /// up, the unbind is sent.
     pub fn unbind(&mut self, now: Duration) {
         self.machine.unbind(now);
+    }
+
+    /// The interface version that both sides have, once bound; ours before. Below 0x34 the peer takes no
+    /// TLVs: a message in message_payload and data_sm cannot be sent to it.
+    pub fn version(&self) -> u8 {
+        self.machine.version
     }
 
     /// The state.

@@ -2,14 +2,12 @@
 
 use core::time::Duration;
 
-use super::legality::{Sender, is_legal};
+use super::legality::{Ruling, judge};
 use super::machine::Machine;
 use super::timers::Timer;
 use super::{BindKind, Event, Oddity, Role, State};
 use crate::command::CommandId;
-use crate::pdu::{
-    Body, Frame, PduError, VERSION_3_4, decode, encode_bind_response, encode_response,
-};
+use crate::pdu::{Body, Frame, PduError, VERSION_5_0, decode, encode_response};
 use crate::status::CommandStatus;
 
 impl Machine {
@@ -20,40 +18,49 @@ impl Machine {
             self.answer_empty(C::GENERIC_NACK, CommandStatus::ESME_RINVCMDID, sequence);
             return Some(Event::Counted(Oddity::UnknownCommand));
         }
-        if command == C::ENQUIRE_LINK {
-            self.answer_empty(C::ENQUIRE_LINK_RESP, CommandStatus::ESME_ROK, sequence);
-            return None;
-        }
-        if let Some(status) = self.illegal(command) {
-            self.refuse(command, status, sequence);
-            return Some(Event::Counted(Oddity::WrongState));
+        match self.ruling(command) {
+            Ruling::Legal => {}
+            Ruling::Unknown => return Some(self.unsupported(frame)),
+            Ruling::Illegal => {
+                self.refuse(command, self.wrong_state(command), sequence);
+                return Some(Event::Counted(Oddity::WrongState));
+            }
         }
         match command {
+            C::ENQUIRE_LINK => {
+                self.answer_empty(C::ENQUIRE_LINK_RESP, CommandStatus::ESME_ROK, sequence);
+                None
+            }
             C::UNBIND => self.on_unbind(sequence),
+            C::OUTBIND => self.on_outbind(frame),
             C::BIND_TRANSMITTER | C::BIND_RECEIVER | C::BIND_TRANSCEIVER => self.on_bind(frame),
             C::SUBMIT_SM | C::DELIVER_SM | C::DATA_SM => self.on_message(frame),
             _ => self.on_unsupported(frame),
         }
     }
 
-    /// The status for a request that may not come from this side in this state.
-    fn illegal(&self, command: CommandId) -> Option<CommandStatus> {
-        let sender = match self.config.role {
-            Role::Esme => Sender::Smsc,
-            Role::Smsc => Sender::Esme,
-        };
-        let bound = match self.state {
-            State::Bound(kind) => Some(kind),
-            State::Unbinding if !self.peer_unbound => self.kind,
-            State::Closed | State::Open | State::Binding | State::Unbinding => None,
-        };
-        let is_bind = BindKind::from_command(command).is_some();
-        if is_bind && self.config.role == Role::Smsc && self.state != State::Open {
-            return Some(CommandStatus::ESME_RALYBND);
+    /// The status for a request that may not come now.
+    fn wrong_state(&self, command: CommandId) -> CommandStatus {
+        let binds = self.config.role == Role::Smsc && BindKind::from_command(command).is_some();
+        match self.state {
+            State::Binding | State::Bound(_) | State::Unbinding if binds => {
+                CommandStatus::ESME_RALYBND
+            }
+            _ => CommandStatus::ESME_RINVBNDSTS,
         }
-        let legal = is_legal(command, sender, bound)
-            || (command == CommandId::UNBIND && self.state == State::Unbinding);
-        (!legal).then_some(CommandStatus::ESME_RINVBNDSTS)
+    }
+
+    /// Whether the peer may ask this now. While its bind waits for our answer another may not come.
+    fn ruling(&self, command: CommandId) -> Ruling {
+        let peer = match self.config.role {
+            Role::Esme => Role::Smsc,
+            Role::Smsc => Role::Esme,
+        };
+        let at_work = self.state == State::Binding;
+        if at_work && (BindKind::from_command(command).is_some() || command == CommandId::OUTBIND) {
+            return Ruling::Illegal;
+        }
+        judge(command, peer, self.version, self.state, self.kind)
     }
 
     /// Answers a request with an error; requests that have no answer get none.
@@ -100,7 +107,7 @@ impl Machine {
 
     /// There is no clock here, so an unbind that waited for this answer is left to its timer, due at once.
     fn after_respond(&mut self) {
-        if self.peer_unbound {
+        if self.state == State::Unbound {
             self.check_drained();
         } else if self.is_drained() {
             self.arm(Timer::Drain, Duration::ZERO);
@@ -125,22 +132,28 @@ impl Machine {
         }
     }
 
-    fn undecodable(&mut self, frame: &Frame<'_>, error: PduError) -> Event<'static> {
+    pub(super) fn undecodable(&mut self, frame: &Frame<'_>, error: PduError) -> Event<'static> {
         match error {
             PduError::Nack { status } => self.malformed(frame, status),
             PduError::UnknownCommand(_) => self.unsupported(frame),
         }
     }
 
-    fn malformed(&mut self, frame: &Frame<'_>, status: CommandStatus) -> Event<'static> {
+    pub(super) fn malformed(&mut self, frame: &Frame<'_>, status: CommandStatus) -> Event<'static> {
         self.refuse(frame.header.command, status, frame.header.sequence);
         Event::Counted(Oddity::MalformedPdu)
     }
 
+    /// A command that is known, but not in this version or not here. 5.0 has statuses for broadcasts.
     fn unsupported(&mut self, frame: &Frame<'_>) -> Event<'static> {
-        if frame.header.command.is_answered() {
-            let status = CommandStatus::ESME_RINVCMDID;
-            self.answer_empty(CommandId::GENERIC_NACK, status, frame.header.sequence);
+        let (command, sequence) = (frame.header.command, frame.header.sequence);
+        match broadcast_failure(command).filter(|_| self.version >= VERSION_5_0) {
+            Some(status) => self.refuse(command, status, sequence),
+            None if command.is_answered() => {
+                let status = CommandStatus::ESME_RINVCMDID;
+                self.answer_empty(CommandId::GENERIC_NACK, status, sequence);
+            }
+            None => {}
         }
         Event::Counted(Oddity::UnsupportedCommand)
     }
@@ -152,61 +165,14 @@ impl Machine {
             Err(error) => self.undecodable(frame, error),
         })
     }
-
-    fn on_bind<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        let kind = BindKind::from_command(frame.header.command)?;
-        match decode(frame) {
-            Ok(Body::Bind(bind)) => {
-                let sequence = frame.header.sequence;
-                self.state = State::Binding;
-                self.bind_request =
-                    Some(BindRequest { sequence, kind, version: bind.interface_version });
-                Some(Event::BindRequested { sequence, kind, bind })
-            }
-            Ok(_) => Some(self.malformed(frame, CommandStatus::ESME_RINVCMDLEN)),
-            Err(error) => Some(self.undecodable(frame, error)),
-        }
-    }
-
-    pub(super) fn answer_bind(&mut self, sequence: u32, status: CommandStatus) {
-        let answered = self.bind_request.take_if(|request| request.sequence == sequence);
-        let Some(BindRequest { kind, version, .. }) = answered else { return };
-        if self.state != State::Binding {
-            return;
-        }
-        let response = kind.command().response();
-        if status != CommandStatus::ESME_ROK {
-            self.state = State::Open;
-            return self.answer_empty(response, status, sequence);
-        }
-        let ours = (version >= VERSION_3_4).then_some(self.config.interface_version);
-        let name = self.config.system_id.as_bytes();
-        if encode_bind_response(&mut self.responses, response, sequence, name, ours).is_err() {
-            self.state = State::Open;
-            return self.answer_empty(response, CommandStatus::ESME_RSYSERR, sequence);
-        }
-        self.version = self.config.interface_version.min(version);
-        self.become_bound(kind, Some(version));
-    }
-
-    fn on_unbind(&mut self, sequence: u32) -> Option<Event<'static>> {
-        self.answer_empty(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
-        if self.peer_unbound {
-            return None;
-        }
-        self.state = State::Unbinding;
-        self.peer_unbound = true;
-        self.timers.clear(Timer::Unbind);
-        self.arm(Timer::Drain, self.config.unbind_timeout);
-        self.check_drained();
-        Some(Event::PeerUnbound)
-    }
 }
 
-/// A peer's bind that waits for our answer.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct BindRequest {
-    sequence: u32,
-    kind: BindKind,
-    version: u8,
+/// The status that refuses a broadcast operation as a whole.
+const fn broadcast_failure(command: CommandId) -> Option<CommandStatus> {
+    match command {
+        CommandId::BROADCAST_SM => Some(CommandStatus::ESME_RBCASTFAIL),
+        CommandId::QUERY_BROADCAST_SM => Some(CommandStatus::ESME_RBCASTQUERYFAIL),
+        CommandId::CANCEL_BROADCAST_SM => Some(CommandStatus::ESME_RBCASTCANCELFAIL),
+        _ => None,
+    }
 }

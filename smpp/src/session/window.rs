@@ -4,6 +4,8 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::command::CommandId;
+
 /// Greatest sequence number (3.4 section 3.2).
 pub(super) const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
 /// Timed-out requests whose late answer is still recognised; beyond it the lowest number is forgotten.
@@ -15,6 +17,8 @@ const DEAD_MAX: usize = 64;
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Slot {
     pub(super) sequence: u32,
+    /// The request.
+    pub(super) command: CommandId,
     pub(super) token: u64,
     pub(super) sent: Duration,
     live: bool,
@@ -51,10 +55,10 @@ impl Window {
     }
 
     /// Adds a request; its number comes after all those in the window.
-    pub(super) fn push(&mut self, sequence: u32, token: u64, sent: Duration) {
+    pub(super) fn push(&mut self, sequence: u32, command: CommandId, token: u64, sent: Duration) {
         debug_assert!((1..=SEQUENCE_MAX).contains(&sequence), "sequence out of range");
         debug_assert!(!self.contains(sequence), "sequence in use");
-        self.slots.push_back(Slot { sequence, token, sent, live: true });
+        self.slots.push_back(Slot { sequence, command, token, sent, live: true });
         self.live += 1;
     }
 
@@ -144,6 +148,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
+    const SUBMIT: CommandId = CommandId::SUBMIT_SM;
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -153,15 +159,15 @@ mod tests {
         let mut window = Window::default();
         let mut sequences = Sequences::starting_at(1);
         let first = sequences.take(&window);
-        window.push(first, 10, at(0));
+        window.push(first, SUBMIT, 10, at(0));
         let second = sequences.take(&window);
-        window.push(second, 20, at(5));
+        window.push(second, SUBMIT, 20, at(5));
         assert_eq!(window.expire(at(0)).unwrap().token, 10, "1 is reserved from here");
         sequences = Sequences::starting_at(SEQUENCE_MAX - 1);
         let numbers: Vec<u32> = (0..3)
             .map(|_| {
                 let sequence = sequences.take(&window);
-                window.push(sequence, 0, at(6));
+                window.push(sequence, SUBMIT, 0, at(6));
                 sequence
             })
             .collect();
@@ -175,9 +181,9 @@ mod tests {
     #[test]
     fn one_stuck_request_does_not_make_the_window_grow() {
         let mut window = Window::default();
-        window.push(1, 0, at(0));
+        window.push(1, SUBMIT, 0, at(0));
         for sequence in 2..100_000 {
-            window.push(sequence, 0, at(1));
+            window.push(sequence, SUBMIT, 0, at(1));
             assert!(window.take(sequence).is_some());
             assert!(window.slots.len() <= 2 * window.len() + DEAD_MAX);
         }
@@ -189,7 +195,7 @@ mod tests {
     fn reserved_numbers_are_bounded() {
         let mut window = Window::default();
         for sequence in 1..10_000 {
-            window.push(sequence, 0, at(0));
+            window.push(sequence, SUBMIT, 0, at(0));
             assert!(window.expire(at(0)).is_some());
         }
         assert_eq!(window.late.len(), LATE_MAX);
@@ -200,8 +206,8 @@ mod tests {
     #[test]
     fn numbers_out_of_range_match_nothing() {
         let mut window = Window::default();
-        window.push(SEQUENCE_MAX, 0, at(0));
-        window.push(1, 1, at(0));
+        window.push(SEQUENCE_MAX, SUBMIT, 0, at(0));
+        window.push(1, SUBMIT, 1, at(0));
         for sequence in [0, SEQUENCE_MAX + 1, u32::MAX, 2] {
             assert!(window.take(sequence).is_none(), "{sequence:#x}");
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::{
-    Bind, Header, ShortMessage, encode_bind, encode_empty, encode_message, encode_response,
-    next_frame,
+    Bind, Header, ShortMessage, encode_bind, encode_bind_response, encode_empty, encode_message,
+    encode_response, next_frame,
 };
 use postrider_smpp::session::{BindKind, Role, Session, SessionConfig, State};
 use postrider_smpp::status::CommandStatus;
@@ -58,33 +58,48 @@ pub(crate) fn drain(session: &mut Session) -> (Vec<String>, Vec<u8>) {
     (events, out)
 }
 
-/// An ESME that was just bound, at time 0; its bind had sequence number 1.
+/// An ESME that was just bound, at time 0; its bind had sequence number 1. The peer named no version.
 pub(crate) fn bound_esme(config: SessionConfig) -> Session {
+    bound_esme_to(config, None)
+}
+
+/// As [`bound_esme`], to a peer that names this version.
+pub(crate) fn bound_esme_to(config: SessionConfig, version: Option<u8>) -> Session {
     let bind = config.bind;
     let mut session = Session::new(SessionConfig { role: Role::Esme, ..config });
     session.handle_connected(at(0));
     let mut answer = Vec::new();
     let response = bind.command().response();
-    encode_response(&mut answer, response, CommandStatus::ESME_ROK, 1, Some(b"SMSC")).unwrap();
+    encode_bind_response(&mut answer, response, 1, b"SMSC", version).unwrap();
     session.handle_bytes(at(0), &answer);
     drain(&mut session);
     assert_eq!(session.state(), State::Bound(bind));
     session
 }
 
-/// A server whose peer was just bound as `kind`, at time 0.
+/// A server whose peer, of 3.4, was just bound as `kind`, at time 0.
 pub(crate) fn bound_smsc(config: SessionConfig, kind: BindKind) -> Session {
+    bound_smsc_to(config, kind, 0x34)
+}
+
+/// As [`bound_smsc`], with a peer of this version.
+pub(crate) fn bound_smsc_to(config: SessionConfig, kind: BindKind, version: u8) -> Session {
     let mut session = Session::new(SessionConfig { role: Role::Smsc, ..config });
     session.handle_connected(at(0));
-    let mut bind = Vec::new();
-    let credentials = Bind { system_id: b"gw", interface_version: 0x34, ..Bind::default() };
-    encode_bind(&mut bind, kind.command(), 1, &credentials).unwrap();
-    session.handle_bytes(at(0), &bind);
+    session.handle_bytes(at(0), &bind(kind, 1, version));
     drain(&mut session);
     session.answer_bind(1, 0);
     drain(&mut session);
     assert_eq!(session.state(), State::Bound(kind));
     session
+}
+
+/// A bind request of an ESME with this version.
+pub(crate) fn bind(kind: BindKind, sequence: u32, version: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    let bind = Bind { system_id: b"gw", interface_version: version, ..Bind::default() };
+    encode_bind(&mut out, kind.command(), sequence, &bind).unwrap();
+    out
 }
 
 /// The headers of the PDUs in `octets`.
