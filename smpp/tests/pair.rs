@@ -140,6 +140,8 @@ impl End {
                 Event::Close { .. } => close = true,
                 Event::Bound { .. }
                 | Event::OutbindRequested { .. }
+                | Event::Request { .. }
+                | Event::Alert { .. }
                 | Event::BindRefused { .. }
                 | Event::PeerUnbound
                 | Event::Counted(_) => {}

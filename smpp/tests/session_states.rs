@@ -128,10 +128,25 @@ fn smsc_lets_a_refused_peer_try_again_until_its_time_is_up() {
     assert_eq!(headers(&out)[0].status.0, 0x0E);
     assert_eq!(out.len(), 16, "no body on an error");
     assert_eq!(session.state(), State::Open);
-    let (events, _) = feed(&mut session, at(2), &bind(BindKind::Transceiver, 2, 0x34));
-    assert_eq!(events.len(), 1);
     let (events, _) = pass(&mut session, at(5));
     assert_eq!(events, ["Close { reason: SessionInitTimeout }"]);
+}
+
+#[test]
+fn a_bind_that_the_driver_looks_at_for_long_is_still_answered_and_its_refusal_is_the_last() {
+    for status in [0, 0x0E] {
+        let mut session = open_smsc();
+        feed(&mut session, at(4), &bind(BindKind::Transceiver, 2, 0x34));
+        let (events, _) = feed(&mut session, at(4), &bind(BindKind::Transceiver, 3, 0x34));
+        assert_eq!(events, ["Counted(WrongState)"]);
+        assert_eq!(pass(&mut session, at(60)), (vec![], vec![]), "the driver may be slow");
+        session.answer_bind(2, status);
+        let (events, out) = drain(&mut session);
+        assert_eq!(headers(&out)[0].status.0, status);
+        let refused = ["Close { reason: SessionInitTimeout }"];
+        let bound = ["Bound { kind: Transceiver, peer_version: Some(52) }"];
+        assert_eq!(events, if status == 0 { bound } else { refused });
+    }
 }
 
 #[test]
@@ -183,16 +198,16 @@ fn deliver_sm_is_taken_on_a_transmitter_too() {
 
 #[test]
 fn requests_from_the_wrong_side_or_not_served_are_refused_and_the_session_stays() {
-    let mut query = empty(C::QUERY_SM, 0, 4);
-    query.extend_from_slice(b"7\0\x01\x01\0");
-    query[3] = 21;
+    let mut broadcast = empty(C::QUERY_BROADCAST_SM, 0, 4);
+    broadcast.extend_from_slice(b"7\0\x01\x01\0");
+    broadcast[3] = 21;
     let mut esme = bound_esme(config());
     let mut smsc = bound_smsc(config(), BindKind::Transceiver);
     let refusals = [
         (feed(&mut esme, at(1), &message(C::SUBMIT_SM, 2, b"x")), C::SUBMIT_SM_RESP, 4),
         (feed(&mut esme, at(1), &bind(BindKind::Receiver, 3, 0x34)), C::BIND_RECEIVER_RESP, 4),
         (feed(&mut smsc, at(1), &message(C::DELIVER_SM, 2, b"x")), C::DELIVER_SM_RESP, 4),
-        (feed(&mut smsc, at(1), &query), C::GENERIC_NACK, 3),
+        (feed(&mut smsc, at(1), &broadcast), C::GENERIC_NACK, 3),
     ];
     for ((events, written), command, status) in refusals {
         assert_eq!(events.len(), 1, "{command:?}");

@@ -59,6 +59,8 @@ enum Act {
     Nothing,
     Bind(u32, Result<Bound, CommandStatus>),
     Answer(CommandId, u32, Judged),
+    /// Not simulated: refused.
+    Refuse(CommandId, u32),
     Deliver(Receipt),
     Pump,
 }
@@ -192,7 +194,10 @@ impl Server {
                 self.with(connection.carrier, |carrier| count(&mut carrier.stats, oddity));
                 Act::Nothing
             }
-            Event::BindRefused { .. } | Event::OutbindRequested { .. } => Act::Nothing,
+            Event::Request { sequence, command, .. } => Act::Refuse(command, sequence),
+            Event::BindRefused { .. } | Event::OutbindRequested { .. } | Event::Alert { .. } => {
+                Act::Nothing
+            }
         }
     }
 
@@ -254,6 +259,11 @@ impl Server {
                     carrier.answers.push_back(answer);
                     self.rearm(carrier);
                 });
+            }
+            Act::Refuse(command, sequence) => {
+                self.with(connection.carrier, |carrier| carrier.stats.oddities += 1);
+                let status = CommandStatus::ESME_RINVCMDID.0;
+                connection.session.borrow_mut().respond(command, sequence, status, b"");
             }
             Act::Deliver(receipt) => self.deliver(connection.carrier, receipt),
             Act::Pump => self.pump(connection),

@@ -439,6 +439,8 @@ impl Happened {
             SessionEvent::Counted(_) => Happened::Oddity,
             SessionEvent::BindRequested { .. }
             | SessionEvent::OutbindRequested { .. }
+            | SessionEvent::Request { .. }
+            | SessionEvent::Alert { .. }
             | SessionEvent::PeerUnbound => Happened::Nothing,
         }
     }

@@ -5,14 +5,14 @@ use core::time::Duration;
 
 use super::machine::Machine;
 use super::timers::Timer;
-use super::{BindKind, CloseReason, Event, Oddity, Role, Secret, State};
+use super::{BindKind, CloseReason, Event, Oddity, Role, State};
 use crate::command::CommandId;
-use crate::layout::{EncodeHead, FieldValue, decode_fields, encode_fields};
 use crate::pdu::{
-    Bind, Body, EncodeError, Frame, VERSION_3_4, decode, encode_bind, encode_bind_response,
+    Bind, Body, EncodeError, EncodeHead, Frame, Outbind, VERSION_3_4, decode, encode, encode_bind,
+    encode_bind_response,
 };
 use crate::status::CommandStatus;
-use crate::tlv::{Tlvs, tag};
+use crate::tlv::tag;
 
 /// A peer's bind that waits for our answer.
 #[derive(Copy, Clone, Debug)]
@@ -51,38 +51,25 @@ impl Machine {
     }
 
     /// Asks the peer to bind (SMSC).
-    pub(super) fn outbind(&mut self, system_id: &[u8], password: &[u8]) -> Result<(), EncodeError> {
+    pub(super) fn outbind(&mut self, outbind: Outbind<'_>) -> Result<(), EncodeError> {
+        let command = CommandId::OUTBIND;
         if self.config.role != Role::Smsc || self.state != State::Open {
-            return Err(EncodeError::WrongCommand(CommandId::OUTBIND));
+            return Err(EncodeError::WrongCommand(command));
         }
-        let head = EncodeHead {
-            command: CommandId::OUTBIND,
-            status: CommandStatus::ESME_ROK,
-            sequence: self.next_sequence(),
-            version: self.version,
-        };
-        let values = [FieldValue::Text(system_id), FieldValue::Text(password)];
-        encode_fields(&mut self.requests, head, &values, Tlvs::default())?;
+        let (status, version) = (CommandStatus::ESME_ROK, self.version);
+        let head = EncodeHead { command, status, sequence: self.next_sequence(), version };
+        encode(&mut self.requests, head, &Body::Outbind(outbind))?;
         self.state = State::Outbound;
         Ok(())
     }
 
     pub(super) fn on_outbind<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        let mut texts = [&[][..]; 2];
-        let mut places = texts.iter_mut();
-        let read = decode_fields(CommandId::OUTBIND, frame.body, &mut |field| {
-            if let (FieldValue::Text(text), Some(place)) = (field.value, places.next()) {
-                *place = text;
-            }
-        });
-        if read.is_err() {
+        let Ok(Body::Outbind(outbind)) = decode(frame) else {
             return Some(Event::Counted(Oddity::MalformedPdu));
-        }
-        let [system_id, password] = texts;
+        };
         self.state = State::Outbound;
         self.timers.clear(Timer::SessionInit);
-        let sequence = frame.header.sequence;
-        Some(Event::OutbindRequested { sequence, system_id, password: Secret(password) })
+        Some(Event::OutbindRequested { sequence: frame.header.sequence, outbind })
     }
 
     pub(super) fn answer_outbind(&mut self, now: Duration, accept: bool) {

@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use super::BindKind;
 use crate::command::CommandId;
-use crate::pdu::{Bind, EncodeError, FrameError, ShortMessage};
+use crate::pdu::{
+    AlertNotification, Bind, CancelSm, EncodeError, FrameError, Outbind, QuerySm, ReplaceSm,
+    ShortMessage, SubmitMulti,
+};
 
 /// What happened. Each is to be handled before the next is polled.
 #[derive(Copy, Clone, Debug)]
@@ -36,10 +39,8 @@ pub enum Event<'a> {
     OutbindRequested {
         /// The number of the PDU; it has no answer.
         sequence: u32,
-        /// Who the peer says it is.
-        system_id: &'a [u8],
-        /// Its proof.
-        password: Secret<'a>,
+        /// The peer's credentials.
+        outbind: Outbind<'a>,
     },
     /// One of our messages was answered.
     Response {
@@ -65,6 +66,20 @@ pub enum Event<'a> {
         /// The message.
         message: ShortMessage<'a>,
     },
+    /// The peer asked something else that waits for an answer: call `respond_with`, or `respond` to refuse.
+    Request {
+        /// The number to answer with.
+        sequence: u32,
+        /// The command to answer.
+        command: CommandId,
+        /// What it asks.
+        request: Request<'a>,
+    },
+    /// The peer says that a handset can be reached again (3.4 section 4.12); there is no answer.
+    Alert {
+        /// Which.
+        alert: AlertNotification<'a>,
+    },
     /// Nobody knows whether the peer took this message.
     OutcomeUnknown {
         /// The token it was submitted with.
@@ -83,14 +98,17 @@ pub enum Event<'a> {
     Counted(Oddity),
 }
 
-/// Octets that do not show in debug output.
-#[derive(Copy, Clone, PartialEq, Eq)]
-pub struct Secret<'a>(pub &'a [u8]);
-
-impl core::fmt::Debug for Secret<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("[redacted]")
-    }
+/// What a peer (ESME) may ask besides messages.
+#[derive(Copy, Clone, Debug)]
+pub enum Request<'a> {
+    /// One message to many (3.4 section 4.5).
+    SubmitMulti(SubmitMulti<'a>),
+    /// What became of a message (3.4 section 4.8).
+    Query(QuerySm<'a>),
+    /// To cancel messages (3.4 section 4.9).
+    Cancel(CancelSm<'a>),
+    /// To change a message (3.4 section 4.10).
+    Replace(ReplaceSm<'a>),
 }
 
 /// Why an outcome is unknown.
@@ -160,7 +178,7 @@ pub enum Oddity {
     MismatchedResponse,
     /// A command outside the specifications; a request was answered with generic_nack.
     UnknownCommand,
-    /// A command we know but do not serve; a request was answered with generic_nack.
+    /// A command that the version does not have, or that we do not serve; a request was refused.
     UnsupportedCommand,
     /// A body that cannot be read; answered with the fitting status.
     MalformedPdu,

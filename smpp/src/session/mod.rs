@@ -20,10 +20,10 @@ use core::time::Duration;
 
 pub use crate::backoff::{Backoff, BackoffCause};
 pub use config::{BindKind, FIRST_PDU_MAX, Role, SessionConfig};
-pub use event::{CloseReason, Event, Oddity, Secret, SubmitRefused, UnknownReason};
+pub use event::{CloseReason, Event, Oddity, Request, SubmitRefused, UnknownReason};
 
 use crate::command::CommandId;
-use crate::pdu::{EncodeError, ShortMessage};
+use crate::pdu::{Body, EncodeError, Outbind, ShortMessage};
 use crate::status::CommandStatus;
 use machine::Machine;
 
@@ -186,12 +186,24 @@ impl Session {
         self.machine.in_flight()
     }
 
-    /// Answers a message of the peer (`command` is the request's) and frees its place in the inbound window.
-    /// Nothing happens when no such message waits, as after the connection was lost: a caller that answers
-    /// later than that must not answer a message of an older connection. A `message_id` that cannot be
-    /// written is answered with ESME_RSYSERR.
+    /// Answers a message or another request of the peer (`command` is the request's) and frees its place in the
+    /// inbound window. `message_id` is written where the answer has one: not on errors, nor to a deliver_sm.
+    /// Nothing happens when no such request waits, as after the connection was lost: a caller that answers
+    /// later than that must not answer a request of an older connection.
     pub fn respond(&mut self, command: CommandId, sequence: u32, status: u32, message_id: &[u8]) {
         self.machine.respond(command, sequence, CommandStatus(status), message_id);
+    }
+
+    /// As [`Session::respond`], with a body of the response's own layout. Parameters that the peer's version
+    /// does not know are left out. A body that cannot be written is answered with ESME_RSYSERR.
+    pub fn respond_with(
+        &mut self,
+        command: CommandId,
+        sequence: u32,
+        status: u32,
+        body: &Body<'_>,
+    ) {
+        self.machine.respond_with(command, sequence, CommandStatus(status), body);
     }
 
     /// Sets both windows from now on, as when the account of a bind is known. What is open stays open.
@@ -203,8 +215,8 @@ impl Session {
     ///
     /// # Errors
     /// Credentials out of bounds, or another role or state; then nothing is written.
-    pub fn outbind(&mut self, system_id: &[u8], password: &[u8]) -> Result<(), EncodeError> {
-        self.machine.outbind(system_id, password)
+    pub fn outbind(&mut self, outbind: Outbind<'_>) -> Result<(), EncodeError> {
+        self.machine.outbind(outbind)
     }
 
     /// Answers [`Event::OutbindRequested`] (ESME): binds on this connection, or closes it.

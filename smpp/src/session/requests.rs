@@ -2,13 +2,18 @@
 
 use core::time::Duration;
 
+use super::answers::known_tlvs;
 use super::legality::{Ruling, judge};
 use super::machine::Machine;
 use super::timers::Timer;
-use super::{BindKind, Event, Oddity, Role, State};
+use super::{BindKind, Event, Oddity, Request, Role, State};
 use crate::command::CommandId;
-use crate::pdu::{Body, Frame, PduError, VERSION_5_0, decode, encode_response};
+use crate::pdu::{
+    Body, EncodeHead, Frame, PduError, QuerySmResp, SubmitMultiResp, VERSION_5_0, decode_for,
+    encode,
+};
 use crate::status::CommandStatus;
+use crate::tlv::Tlvs;
 
 impl Machine {
     pub(super) fn on_request<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
@@ -34,7 +39,14 @@ impl Machine {
             C::UNBIND => self.on_unbind(sequence),
             C::OUTBIND => self.on_outbind(frame),
             C::BIND_TRANSMITTER | C::BIND_RECEIVER | C::BIND_TRANSCEIVER => self.on_bind(frame),
-            C::SUBMIT_SM | C::DELIVER_SM | C::DATA_SM => self.on_message(frame),
+            C::SUBMIT_SM
+            | C::DELIVER_SM
+            | C::DATA_SM
+            | C::SUBMIT_MULTI
+            | C::QUERY_SM
+            | C::CANCEL_SM
+            | C::REPLACE_SM => self.on_work(frame),
+            C::ALERT_NOTIFICATION => self.on_alert(frame),
             _ => self.on_unsupported(frame),
         }
     }
@@ -66,25 +78,23 @@ impl Machine {
     /// Answers a request with an error; requests that have no answer get none.
     fn refuse(&mut self, command: CommandId, status: CommandStatus, sequence: u32) {
         if command.is_answered() {
-            self.answer_message(command, status, sequence, &[]);
+            self.answer(command, status, sequence, &plain_body(command, status, &[]));
         }
     }
 
-    /// Answers a message. 3.4 wants no body on errors, but a NUL in every deliver_sm_resp.
-    fn answer_message(
+    /// Answers a request.
+    fn answer(
         &mut self,
         command: CommandId,
         status: CommandStatus,
         sequence: u32,
-        message_id: &[u8],
+        body: &Body<'_>,
     ) {
-        let id = match command {
-            CommandId::DELIVER_SM => Some(&[][..]),
-            _ => (status == CommandStatus::ESME_ROK).then_some(message_id),
-        };
-        let response = command.response();
-        if encode_response(&mut self.responses, response, status, sequence, id).is_err() {
-            self.answer_empty(response, CommandStatus::ESME_RSYSERR, sequence);
+        let (command, version) = (command.response(), self.version);
+        let body = with_tlvs(body, known_tlvs(version, body.tlvs(), &mut self.scratch));
+        let head = EncodeHead { command, status, sequence, version };
+        if encode(&mut self.responses, head, &body).is_err() {
+            self.answer_empty(command, CommandStatus::ESME_RSYSERR, sequence);
         }
     }
 
@@ -95,13 +105,23 @@ impl Machine {
         status: CommandStatus,
         message_id: &[u8],
     ) {
+        self.respond_with(command, sequence, status, &plain_body(command, status, message_id));
+    }
+
+    pub(super) fn respond_with(
+        &mut self,
+        command: CommandId,
+        sequence: u32,
+        status: CommandStatus,
+        body: &Body<'_>,
+    ) {
         let waiting = self.inbound.iter().position(|each| *each == (command, sequence));
         let Some(at) = waiting else { return };
         self.inbound.remove(at);
         if self.state == State::Closed {
             return;
         }
-        self.answer_message(command, status, sequence, message_id);
+        self.answer(command, status, sequence, body);
         self.after_respond();
     }
 
@@ -114,22 +134,35 @@ impl Machine {
         }
     }
 
-    fn on_message<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
+    /// A request that waits for the driver's answer.
+    fn on_work<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
         let (command, sequence) = (frame.header.command, frame.header.sequence);
         if self.inbound.len() >= usize::from(self.config.inbound_window) {
             let status = CommandStatus(self.config.inbound_full_status);
             self.refuse(command, status, sequence);
             return Some(Event::Counted(Oddity::InboundWindowFull));
         }
-        match decode(frame) {
-            Ok(Body::Message(message)) => {
-                self.inbound.push_back((command, sequence));
-                self.note_activity();
-                Some(Event::Message { sequence, command, message })
-            }
-            Ok(_) => Some(self.malformed(frame, CommandStatus::ESME_RINVCMDLEN)),
-            Err(error) => Some(self.undecodable(frame, error)),
-        }
+        let asked = |request| Event::Request { sequence, command, request };
+        let event = match decode_for(self.version, frame) {
+            Ok(Body::Message(message)) => Event::Message { sequence, command, message },
+            Ok(Body::SubmitMulti(multi)) => asked(Request::SubmitMulti(multi)),
+            Ok(Body::Query(query)) => asked(Request::Query(query)),
+            Ok(Body::Cancel(cancel)) => asked(Request::Cancel(cancel)),
+            Ok(Body::Replace(replace)) => asked(Request::Replace(replace)),
+            Ok(_) => return Some(self.malformed(frame, CommandStatus::ESME_RINVCMDLEN)),
+            Err(error) => return Some(self.undecodable(frame, error)),
+        };
+        self.inbound.push_back((command, sequence));
+        self.note_activity();
+        Some(event)
+    }
+
+    fn on_alert<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
+        self.note_activity();
+        Some(match decode_for(self.version, frame) {
+            Ok(Body::Alert(alert)) => Event::Alert { alert },
+            Ok(_) | Err(_) => Event::Counted(Oddity::MalformedPdu),
+        })
     }
 
     pub(super) fn undecodable(&mut self, frame: &Frame<'_>, error: PduError) -> Event<'static> {
@@ -160,7 +193,7 @@ impl Machine {
 
     /// A request that is legal but not served: a fault in it is named, else it is not known here.
     fn on_unsupported<'a>(&mut self, frame: &Frame<'a>) -> Option<Event<'a>> {
-        Some(match decode(frame) {
+        Some(match decode_for(self.version, frame) {
             Ok(_) => self.unsupported(frame),
             Err(error) => self.undecodable(frame, error),
         })
@@ -174,5 +207,37 @@ const fn broadcast_failure(command: CommandId) -> Option<CommandStatus> {
         CommandId::QUERY_BROADCAST_SM => Some(CommandStatus::ESME_RBCASTQUERYFAIL),
         CommandId::CANCEL_BROADCAST_SM => Some(CommandStatus::ESME_RBCASTCANCELFAIL),
         _ => None,
+    }
+}
+
+/// The body of an answer that needs no more than an id. 3.4 wants none on errors, but a NUL in every
+/// deliver_sm_resp.
+fn plain_body(command: CommandId, status: CommandStatus, message_id: &[u8]) -> Body<'_> {
+    let tlvs = Tlvs::default();
+    match command {
+        CommandId::DELIVER_SM => Body::MessageResp { message_id: &[], tlvs },
+        _ if status != CommandStatus::ESME_ROK => Body::Empty { tlvs },
+        CommandId::SUBMIT_SM | CommandId::DATA_SM => Body::MessageResp { message_id, tlvs },
+        CommandId::SUBMIT_MULTI => {
+            Body::SubmitMultiResp(SubmitMultiResp { message_id, ..SubmitMultiResp::default() })
+        }
+        CommandId::QUERY_SM => {
+            Body::QueryResp(QuerySmResp { message_id, ..QuerySmResp::default() })
+        }
+        _ => Body::Empty { tlvs },
+    }
+}
+
+/// The same response with other parameters.
+fn with_tlvs<'a>(body: &Body<'a>, tlvs: Tlvs<'a>) -> Body<'a> {
+    match *body {
+        Body::MessageResp { message_id, .. } => Body::MessageResp { message_id, tlvs },
+        Body::SubmitMultiResp(response) => {
+            Body::SubmitMultiResp(SubmitMultiResp { tlvs, ..response })
+        }
+        Body::QueryResp(response) => Body::QueryResp(QuerySmResp { tlvs, ..response }),
+        Body::Empty { .. } => Body::Empty { tlvs },
+        // No answers of ours: the writer refuses them.
+        other => other,
     }
 }
