@@ -10,6 +10,7 @@ pub mod layout;
 pub mod pdu;
 pub mod receipt;
 mod receipt_text;
+mod receipt_write;
 pub mod session;
 pub mod status;
 pub mod tlv;

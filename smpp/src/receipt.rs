@@ -6,7 +6,8 @@ use crate::receipt_text::{Key, TextScan};
 use crate::tlv::tag;
 
 pub use crate::json::receipt_to_json;
-pub use crate::receipt_text::{ReceiptDate, read_date, write_receipt_text};
+pub use crate::receipt_text::{ReceiptDate, read_date};
+pub use crate::receipt_write::{EXCERPT_MAX, OwnReceipt, excerpt, receipt_date};
 
 /// What became of a message (3.4 section 5.2.28, 5.0 section 4.7.15).
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

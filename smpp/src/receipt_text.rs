@@ -1,4 +1,4 @@
-//! The text form of delivery receipts: a scanner for its keys, its dates, and a writer. Pure, lives nowhere.
+//! The text form of delivery receipts: a scanner for its keys, and its dates. Pure, lives nowhere.
 
 use core::fmt::Write as _;
 
@@ -187,34 +187,5 @@ fn days_in(year: u32, month: u32) -> u32 {
         }
         2 => 28,
         _ => 31,
-    }
-}
-
-/// Appends a receipt's text in the form of 3.4 appendix B. Dates are YYMMDDhhmm or any other form that
-/// [`read_date`] reads; of `text` the first 20 octets are taken.
-pub fn write_receipt_text(
-    out: &mut Vec<u8>,
-    id: impl AsRef<[u8]>,
-    submit_date: impl AsRef<[u8]>,
-    done_date: impl AsRef<[u8]>,
-    stat: impl AsRef<[u8]>,
-    err: impl AsRef<[u8]>,
-    text: impl AsRef<[u8]>,
-) {
-    let delivered: &[u8] = if stat.as_ref() == b"DELIVRD" { b"001" } else { b"000" };
-    let text = text.as_ref();
-    let parts: [(&[u8], &[u8]); 8] = [
-        (b"id:", id.as_ref()),
-        (b" sub:", b"001"),
-        (b" dlvrd:", delivered),
-        (b" submit date:", submit_date.as_ref()),
-        (b" done date:", done_date.as_ref()),
-        (b" stat:", stat.as_ref()),
-        (b" err:", err.as_ref()),
-        (b" text:", text.get(..20).unwrap_or(text)),
-    ];
-    for (key, value) in parts {
-        out.extend_from_slice(key);
-        out.extend_from_slice(value);
     }
 }

@@ -13,10 +13,11 @@ use common::{generated, list, load, text, unhex};
 use postrider_smpp::json::receipt_to_json;
 use postrider_smpp::pdu::{Body, ShortMessage, decode, next_frame};
 use postrider_smpp::receipt::{
-    ReceiptState, ids_match, parse_receipt, parse_receipt_decoded, parse_receipt_text, read_date,
-    write_receipt_text,
+    OwnReceipt, ReceiptState, excerpt, ids_match, parse_receipt, parse_receipt_decoded,
+    parse_receipt_text, read_date, receipt_date,
 };
 use postrider_smpp::tlv::{Tlv, Tlvs, tag};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn date(raw: Option<&[u8]>) -> Value {
@@ -263,13 +264,99 @@ fn dates_of_every_length_are_read_and_impossible_ones_are_not() {
 #[test]
 fn a_written_receipt_is_read_back() {
     let mut out = Vec::new();
-    let text = "Your code is 123456, do not share";
-    write_receipt_text(&mut out, "0123456789", "2601021530", "2601021531", "DELIVRD", "000", text);
+    let text = excerpt("Your code is 123456, do not share");
+    let receipt = OwnReceipt {
+        id: b"0123456789",
+        state: ReceiptState::Delivered,
+        submitted: 1_767_367_800,
+        done: 1_767_367_860,
+        err: b"",
+        text: &text,
+        network_error_code: None,
+    };
+    receipt.write_text(&mut out);
     assert_eq!(
         out,
         b"id:0123456789 sub:001 dlvrd:001 submit date:2601021530 done date:2601021531 \
           stat:DELIVRD err:000 text:Your code is 123456,"
     );
     let receipt = parse_receipt_text(&out).unwrap();
-    assert_eq!(receipt.text, Some(&text.as_bytes()[..20]));
+    assert_eq!(receipt.text, Some(&text[..]));
+}
+
+const STATES: [ReceiptState; 10] = [
+    ReceiptState::Scheduled,
+    ReceiptState::Enroute,
+    ReceiptState::Delivered,
+    ReceiptState::Expired,
+    ReceiptState::Deleted,
+    ReceiptState::Undeliverable,
+    ReceiptState::Accepted,
+    ReceiptState::Unknown,
+    ReceiptState::Rejected,
+    ReceiptState::Skipped,
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+
+    #[test]
+    fn our_own_receipts_are_read_back_from_text_and_from_tlvs(
+        id in "[0-9A-Za-z._-]{1,64}",
+        state in proptest::sample::select(STATES.to_vec()),
+        times in (0_u64..4_102_444_800, 0_u64..4_102_444_800),
+        err in "[0-9a-f]{1,4}",
+        message in "\\PC{0,30}|.{0,30}|id:7 stat:DELIVRD text: id:8|[ ]{1,3}stat:X",
+        network_error_code in proptest::option::of(any::<[u8; 3]>()),
+    ) {
+        let text = excerpt(&message);
+        let (id, err) = (id.as_bytes(), err.as_bytes());
+        let (submitted, done) = times;
+        let own =
+            OwnReceipt { id, state, submitted, done, err, text: &text, network_error_code };
+        let (mut short_message, mut area) = (Vec::new(), Vec::new());
+        own.write_text(&mut short_message);
+        own.write_tlvs(&mut area);
+        let read = parse_receipt_text(&short_message).unwrap();
+        prop_assert_eq!((read.id, read.state, read.err), (id, Some(state), Some(err)));
+        let dates = [receipt_date(submitted), receipt_date(done)];
+        prop_assert_eq!(read.submit_date, Some(dates[0].as_bytes()));
+        prop_assert_eq!(read.done_date, Some(dates[1].as_bytes()));
+        prop_assert_eq!(read.text, Some(&text[..]));
+        let tlvs = Tlvs::new(&area);
+        prop_assert!(tlvs.is_exact());
+        let alone = ShortMessage { esm_class: 4, tlvs, ..Default::default() };
+        let alone = parse_receipt(&alone).unwrap();
+        prop_assert_eq!((alone.id, alone.state), (id, Some(state)));
+        let code = network_error_code.as_ref().map(|code| &code[..]);
+        prop_assert_eq!(alone.network_error_code, code);
+        let both =
+            ShortMessage { esm_class: 4, short_message: &short_message, tlvs, ..Default::default() };
+        let both = parse_receipt(&both).unwrap();
+        prop_assert_eq!((both.id, both.text_id, both.state), (id, None, Some(state)));
+        prop_assert!(short_message.len() <= 254, "{} octets", short_message.len());
+    }
+}
+
+#[test]
+fn an_excerpt_holds_only_what_every_alphabet_writes_alike() {
+    assert_eq!(&excerpt("  Your code is 123456, do not share")[..], b"Your code is 123456,");
+    assert_eq!(&excerpt("Caf\u{e9} {1} $2 @3 a_b\n\0")[..], b"Caf? ?1? ?2 ?3 a?b??");
+    assert_eq!(&excerpt("")[..], b"");
+}
+
+#[test]
+fn receipt_dates_follow_the_calendar() {
+    // `date -u -d @N +%y%m%d%H%M`
+    for (unix_s, expected) in [
+        (0, "7001010000"),
+        (951_782_399, "0002282359"),
+        (951_782_400, "0002290000"),
+        (951_868_800, "0003010000"),
+        (1_735_689_599, "2412312359"),
+        (1_793_966_415, "2611061200"),
+        (4_107_542_400, "0003010000"),
+    ] {
+        assert_eq!(receipt_date(unix_s).as_str(), expected, "{unix_s}");
+    }
 }
