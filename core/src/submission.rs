@@ -39,12 +39,45 @@ pub struct Submission {
     pub duplicate: Duplicate,
     /// The receipts that the customer wants [3.4 section 5.2.17]; of HTTP 0.
     pub registered_delivery: u8,
+    /// data_coding of the text as the customer gave it [3.4 section 5.2.19].
+    pub data_coding: u8,
     /// protocol_id [3.4 section 5.2.13].
     pub protocol_id: u8,
     /// priority_flag, 0 to 3 [3.4 section 5.2.14].
     pub priority: u8,
-    /// The id that stands for all messages of one submit_multi.
-    pub group: Option<MessageId>,
+    /// Type of number and numbering plan of the sender, as given [3.4 section 5.2.5].
+    pub source_ton_npi: [u8; 2],
+    /// Type of number and numbering plan of the recipient, as given.
+    pub dest_ton_npi: [u8; 2],
+    /// service_type, at most 5 octets [3.4 section 5.2.11].
+    pub service_type: Box<[u8]>,
+    /// Which submit_multi it belongs to.
+    pub group: Group,
+}
+
+/// Whether a message stands alone or belongs to one submit_multi, all messages of which have one id
+/// towards their customer.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Group {
+    /// It stands alone.
+    #[default]
+    Alone,
+    /// It is the first: its own id is the group's.
+    Head,
+    /// It is another one of the group with this id.
+    Member(MessageId),
+}
+
+impl Group {
+    /// The group's id, for the message with the id `own`.
+    #[must_use]
+    pub const fn id(self, own: MessageId) -> Option<MessageId> {
+        match self {
+            Group::Alone => None,
+            Group::Head => Some(own),
+            Group::Member(id) => Some(id),
+        }
+    }
 }
 
 impl Submission {
@@ -67,7 +100,11 @@ impl Submission {
             registered_delivery: 0,
             protocol_id: 0,
             priority: 0,
-            group: None,
+            data_coding: 0,
+            source_ton_npi: [0; 2],
+            dest_ton_npi: [0; 2],
+            service_type: Box::default(),
+            group: Group::Alone,
         }
     }
 }

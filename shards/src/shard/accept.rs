@@ -9,9 +9,9 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 
+use super::envelope_record::{Texts, accepted_record};
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
-use super::reclaim::accepted_record;
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard, Timer};
 use crate::stats::Counter;
 use postrider_core::place::ShardId;
@@ -69,11 +69,10 @@ impl Shard {
             return;
         }
         let envelope = self.envelope(now, customer, &submission);
-        let sender = envelope.sender.as_text();
         let partition = self.shared.placement.partition(envelope.to);
-        let record = accepted_record(&envelope, &sender, partition);
         let home = self.journal.log.head_segment();
-        self.journal.append(now.mono, &record);
+        let texts = Texts::of(&envelope);
+        self.journal.append(now.mono, &accepted_record(&envelope, &texts, partition));
         self.journal.then(After::Accepted { sequence: envelope.sequence, to, spent: submission });
         self.table.insert(Message::new(envelope, home));
     }
@@ -144,7 +143,11 @@ impl Shard {
             registered_delivery: submission.registered_delivery,
             protocol_id: submission.protocol_id,
             priority: submission.priority,
-            group: submission.group,
+            data_coding: submission.data_coding,
+            source_ton_npi: submission.source_ton_npi,
+            dest_ton_npi: submission.dest_ton_npi,
+            service_type: submission.service_type.clone(),
+            group: submission.group.id(id),
         }
     }
 

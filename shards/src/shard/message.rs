@@ -128,7 +128,7 @@ impl WebhookOutcome {
 }
 
 /// What the customer submitted, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) id: MessageId,
     pub(crate) sequence: u64,
@@ -153,8 +153,22 @@ pub(crate) struct Envelope {
     pub(crate) registered_delivery: u8,
     pub(crate) protocol_id: u8,
     pub(crate) priority: u8,
+    /// data_coding of the text as the customer gave it.
+    pub(crate) data_coding: u8,
+    /// Type of number and numbering plan of the sender, as given.
+    pub(crate) source_ton_npi: [u8; 2],
+    /// Type of number and numbering plan of the recipient, as given.
+    pub(crate) dest_ton_npi: [u8; 2],
+    pub(crate) service_type: Box<[u8]>,
     /// The id that stands for all messages of one submit_multi.
     pub(crate) group: Option<MessageId>,
+}
+
+impl Envelope {
+    /// The id under which an SMPP customer knows it: that of its group, else its own.
+    pub(crate) fn customers_id(&self) -> MessageId {
+        self.group.unwrap_or(self.id)
+    }
 }
 
 /// A message and all that happened to it.

@@ -4,11 +4,11 @@
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
-use postrider_core::place::Partition;
-use postrider_storage::{Asked, Record, SegmentId};
+use postrider_storage::{Record, SegmentId};
 
 use super::Shard;
-use super::message::{Envelope, Event, Message, Webhook, WebhookAttempt};
+use super::envelope_record::{Texts, accepted_record};
+use super::message::{Event, Message, Webhook, WebhookAttempt};
 
 impl Shard {
     /// Empties the oldest segment when few are left, a share each turn.
@@ -55,39 +55,13 @@ impl Shard {
 /// A message's whole state: the records that would rebuild it, one after the other.
 fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
     let envelope = &message.envelope;
-    let sender = envelope.sender.as_text();
     let partition = shared.placement.partition(envelope.to);
-    accepted_record(envelope, &sender, partition).encode(out);
+    accepted_record(envelope, &Texts::of(envelope), partition).encode(out);
     for event in &message.events {
         part_record(envelope.sequence, event).encode(out);
     }
     for (attempt, entry) in (0u16..).zip(&message.webhook_attempts) {
         webhook_record(message, attempt, entry).encode(out);
-    }
-}
-
-/// A message as the log holds it; `sender` is its sender id as text.
-pub(super) fn accepted_record<'a>(
-    envelope: &'a Envelope,
-    sender: &'a str,
-    partition: Partition,
-) -> Record<'a> {
-    Record::Accepted {
-        sequence: envelope.sequence,
-        partition: partition.get(),
-        customer: envelope.customer,
-        to: envelope.to.as_u64(),
-        sender: sender.as_bytes(),
-        body: envelope.content.text().unwrap_or_default().as_bytes(),
-        webhook_url: envelope.webhook_url.as_deref().unwrap_or_default().as_bytes(),
-        client_reference: envelope.client_reference.as_deref().unwrap_or_default().as_bytes(),
-        encoding: envelope.encoding.as_u8(),
-        parts: envelope.part_count,
-        reference: envelope.reference,
-        accepted_ms: envelope.accepted.0,
-        valid_until_ms: envelope.valid_until.0,
-        id: envelope.id.as_u128(),
-        asked: Asked::default(),
     }
 }
 

@@ -2,20 +2,17 @@
 //! starts again. Runs before the shard takes its first input.
 
 use postrider_core::clock::{Now, UnixMs};
-use postrider_core::content::{Content, Duplicate, Origin};
-use postrider_core::id::MessageId;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::number::Msisdn;
-use postrider_core::sender::SenderId;
-use postrider_core::text::Encoding;
 use postrider_smpp::receipt::ReceiptState;
 use postrider_storage::Disk;
 use postrider_storage::{Frames, Record};
 use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 
+use super::envelope_record::envelope;
 use super::mesh::{Mesh, ReceiptNotice};
-use super::message::{Envelope, Event, Message, WebhookAttempt, WebhookOutcome};
+use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
 use super::outbound::Outbound;
 use super::receipts::{Orphans, state_from_u8};
 use super::submit::References;
@@ -234,53 +231,4 @@ impl Replay<'_> {
             }
         }
     }
-}
-
-fn envelope(record: &Record<'_>) -> Option<Envelope> {
-    let Record::Accepted {
-        sequence,
-        partition: _,
-        customer,
-        to,
-        sender,
-        body,
-        webhook_url,
-        client_reference,
-        encoding,
-        parts,
-        reference,
-        accepted_ms,
-        valid_until_ms,
-        id,
-        asked: _,
-    } = record
-    else {
-        return None;
-    };
-    let text = |octets: &[u8]| -> Option<Box<str>> {
-        let text = std::str::from_utf8(octets).ok()?;
-        (!text.is_empty()).then(|| text.into())
-    };
-    Some(Envelope {
-        id: MessageId::from_u128(*id),
-        sequence: *sequence,
-        customer: *customer,
-        to: Msisdn::from_u64(*to)?,
-        sender: SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?,
-        content: Content::of_text(std::str::from_utf8(body).ok()?),
-        webhook_url: text(webhook_url),
-        client_reference: text(client_reference),
-        encoding: Encoding::from_u8(*encoding)?,
-        reference: *reference,
-        part_count: *parts,
-        accepted: UnixMs(*accepted_ms),
-        valid_until: UnixMs(*valid_until_ms),
-        due: None,
-        origin: Origin::Http,
-        duplicate: Duplicate::Allow,
-        registered_delivery: 0,
-        protocol_id: 0,
-        priority: 0,
-        group: None,
-    })
 }

@@ -1,0 +1,235 @@
+//! What a customer submitted, as the log holds it: from an envelope to its record and back. Pure,
+//! lives nowhere.
+
+use std::borrow::Cow;
+
+use arrayvec::ArrayString;
+use postrider_core::clock::UnixMs;
+use postrider_core::content::{Content, Duplicate, Octets, Origin};
+use postrider_core::id::MessageId;
+use postrider_core::number::Msisdn;
+use postrider_core::place::Partition;
+use postrider_core::redact::Private;
+use postrider_core::sender::SenderId;
+use postrider_core::text::Encoding;
+use postrider_storage::{Asked, Record};
+
+use super::message::Envelope;
+
+/// Bit of the record's options: never sent twice.
+const AVOID_DUPLICATES: u8 = 1;
+/// Bit of the record's options: the body is octets.
+const OCTETS: u8 = 2;
+
+/// The fields of a record that the envelope does not hold as octets.
+pub(super) struct Texts<'a> {
+    sender: ArrayString<16>,
+    /// The customer's reference; a service_type follows a NUL, which neither can hold.
+    reference: Cow<'a, [u8]>,
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn of(envelope: &'a Envelope) -> Self {
+        let reference = envelope.client_reference.as_deref().unwrap_or_default().as_bytes();
+        let service_type = &*envelope.service_type;
+        let reference = if service_type.is_empty() {
+            Cow::Borrowed(reference)
+        } else {
+            Cow::Owned([reference, b"\0", service_type].concat())
+        };
+        Texts { sender: envelope.sender.as_text(), reference }
+    }
+}
+
+/// A message as the log holds it.
+pub(super) fn accepted_record<'a>(
+    envelope: &'a Envelope,
+    texts: &'a Texts<'_>,
+    partition: Partition,
+) -> Record<'a> {
+    let (body, udh) = body_of(&envelope.content);
+    Record::Accepted {
+        sequence: envelope.sequence,
+        partition: partition.get(),
+        customer: envelope.customer,
+        to: envelope.to.as_u64(),
+        sender: texts.sender.as_bytes(),
+        body,
+        webhook_url: envelope.webhook_url.as_deref().unwrap_or_default().as_bytes(),
+        client_reference: &texts.reference,
+        encoding: envelope.encoding.as_u8(),
+        parts: envelope.part_count,
+        reference: envelope.reference,
+        accepted_ms: envelope.accepted.0,
+        valid_until_ms: envelope.valid_until.0,
+        id: envelope.id.as_u128(),
+        asked: Asked {
+            due_ms: envelope.due.map_or(0, |due| due.0),
+            group: envelope.group.map_or(0, MessageId::as_u128),
+            origin: envelope.origin as u8,
+            options: options(envelope),
+            registered_delivery: envelope.registered_delivery,
+            protocol_id: envelope.protocol_id,
+            priority: envelope.priority,
+            data_coding: envelope.data_coding,
+            udh,
+            source_ton_npi: envelope.source_ton_npi,
+            dest_ton_npi: envelope.dest_ton_npi,
+        },
+    }
+}
+
+fn options(envelope: &Envelope) -> u8 {
+    let mut options = 0;
+    if envelope.duplicate == Duplicate::Avoid {
+        options |= AVOID_DUPLICATES;
+    }
+    if let Content::Octets(_) = envelope.content {
+        options |= OCTETS;
+    }
+    options
+}
+
+fn body_of(content: &Content) -> (&[u8], &[u8]) {
+    match content {
+        Content::Text(text) => (text.expose().as_bytes(), &[]),
+        Content::Octets(octets) => (octets.data.expose(), &octets.udh),
+    }
+}
+
+/// The content of a record's body.
+fn content(body: &[u8], options: u8, data_coding: u8, udh: &[u8]) -> Option<Content> {
+    if options & OCTETS == 0 {
+        return Some(Content::of_text(std::str::from_utf8(body).ok()?));
+    }
+    let data = Private::new(body.into());
+    Some(Content::Octets(Octets { data_coding, udh: udh.into(), data }))
+}
+
+/// What a record of kind accepted says; `None` for another kind or values that no release writes.
+pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
+    let Record::Accepted {
+        sequence,
+        partition: _,
+        customer,
+        to,
+        sender,
+        body,
+        webhook_url,
+        client_reference,
+        encoding,
+        parts,
+        reference,
+        accepted_ms,
+        valid_until_ms,
+        id,
+        asked,
+    } = record
+    else {
+        return None;
+    };
+    let mut references = client_reference.splitn(2, |octet| *octet == 0);
+    let client_reference = references.next().unwrap_or_default();
+    let avoid = asked.options & AVOID_DUPLICATES != 0;
+    Some(Envelope {
+        id: MessageId::from_u128(*id),
+        sequence: *sequence,
+        customer: *customer,
+        to: Msisdn::from_u64(*to)?,
+        sender: SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?,
+        content: content(body, asked.options, asked.data_coding, asked.udh)?,
+        webhook_url: text(webhook_url),
+        client_reference: text(client_reference),
+        encoding: Encoding::from_u8(*encoding)?,
+        reference: *reference,
+        part_count: *parts,
+        accepted: UnixMs(*accepted_ms),
+        valid_until: UnixMs(*valid_until_ms),
+        due: (asked.due_ms != 0).then_some(UnixMs(asked.due_ms)),
+        origin: Origin::from_u8(asked.origin)?,
+        duplicate: if avoid { Duplicate::Avoid } else { Duplicate::Allow },
+        registered_delivery: asked.registered_delivery,
+        protocol_id: asked.protocol_id,
+        priority: asked.priority,
+        data_coding: asked.data_coding,
+        source_ton_npi: asked.source_ton_npi,
+        dest_ton_npi: asked.dest_ton_npi,
+        service_type: references.next().unwrap_or_default().into(),
+        group: (asked.group != 0).then(|| MessageId::from_u128(asked.group)),
+    })
+}
+
+fn text(octets: &[u8]) -> Option<Box<str>> {
+    let text = std::str::from_utf8(octets).ok()?;
+    (!text.is_empty()).then(|| text.into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn sample(content: Content) -> Envelope {
+        Envelope {
+            id: MessageId::from_u128(77),
+            sequence: 5,
+            customer: 3,
+            to: Msisdn::from_u64(447_700_900_123).unwrap(),
+            sender: SenderId::parse("Acme").unwrap(),
+            content,
+            webhook_url: None,
+            client_reference: Some("4711".into()),
+            encoding: Encoding::Ucs2,
+            reference: 260,
+            part_count: 2,
+            accepted: UnixMs(1_000),
+            valid_until: UnixMs(9_000),
+            due: Some(UnixMs(2_000)),
+            origin: Origin::Smpp,
+            duplicate: Duplicate::Avoid,
+            registered_delivery: 0x11,
+            protocol_id: 0x41,
+            priority: 2,
+            data_coding: 0xF5,
+            source_ton_npi: [5, 0],
+            dest_ton_npi: [1, 1],
+            service_type: (*b"CMT").into(),
+            group: Some(MessageId::from_u128(78)),
+        }
+    }
+
+    fn read_back(envelope: &Envelope) -> Envelope {
+        let mut log = Vec::new();
+        let texts = Texts::of(envelope);
+        let partition = Partition::new(9).unwrap();
+        accepted_record(envelope, &texts, partition).encode(&mut log);
+        let frame = postrider_storage::Frames::new(&log).next().unwrap().unwrap();
+        let record = Record::decode(frame.kind, frame.version, frame.body).unwrap().unwrap();
+        super::envelope(&record).unwrap()
+    }
+
+    #[test]
+    fn every_field_survives_the_log() {
+        let octets = Octets {
+            data_coding: 0xF5,
+            udh: Box::new([5, 0, 3, 7, 2, 1]),
+            data: Private::new(Box::new([0, 0xFF, 0x1B])),
+        };
+        for content in [Content::of_text("h\u{e9}llo"), Content::Octets(octets)] {
+            let written = sample(content);
+            assert_eq!(read_back(&written), written);
+            let plain = Envelope {
+                client_reference: None,
+                service_type: Box::default(),
+                due: None,
+                group: None,
+                duplicate: Duplicate::Allow,
+                origin: Origin::Http,
+                ..written
+            };
+            assert_eq!(read_back(&plain), plain);
+            let only_service = Envelope { service_type: (*b"WAP").into(), ..plain };
+            assert_eq!(read_back(&only_service), only_service);
+        }
+    }
+}
