@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -93,6 +93,11 @@ impl Process {
     pub(crate) fn terminate(&self) {
         let id = i32::try_from(self.child.id()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    }
+
+    /// Its standard input, when it is a pipe.
+    pub(crate) fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// The end of its standard input, which the meter's parts heed.
@@ -188,6 +193,26 @@ impl Client {
     pub(crate) fn get(&mut self, path: &str, key: Option<&str>) -> std::io::Result<(u16, String)> {
         let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{key}\r\n", self.address);
+        self.reader.get_mut().write_all(request.as_bytes())?;
+        self.answer()
+    }
+
+    /// Status and body of a POST of JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) fn post(
+        &mut self,
+        path: &str,
+        key: &str,
+        json: &str,
+    ) -> std::io::Result<(u16, String)> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            self.address,
+            json.len()
+        );
         self.reader.get_mut().write_all(request.as_bytes())?;
         self.answer()
     }
