@@ -179,7 +179,7 @@ fn node_smpp_refuses_a_password_and_is_not_asked_again_at_once() {
     std::thread::sleep(std::time::Duration::from_secs(3));
     assert!(!carrier.has_told("bind"), "a wrong password is not tried again within seconds");
     gateway.assert_running();
-    assert_eq!(gateway.metric("postrider_binds_refused_total", ""), 2.0);
+    assert_eq!(gateway.metric("postrider_bind_events_total", "refused"), 2.0);
     let log = gateway.log();
     assert!(log.contains("refused"), "the operator is told: {log}");
     assert!(!log.contains("secret08"), "but not the password");

@@ -64,7 +64,9 @@ impl Gateway {
 
     /// Submits a message over HTTP; its id.
     pub(crate) fn send(&self, from: &str, to: &str, text: &str) -> String {
-        let body = json!({ "from": from, "to": format!("+{to}"), "body": text });
+        let body = json!({
+            "from": from, "to": format!("+{to}"), "body": text, "validity_period": 3_600,
+        });
         let mut client = Client::connect(self.listen).unwrap();
         let (status, answer) = client.post("/api/v1/messages", KEY, &body.to_string()).unwrap();
         assert_eq!(status, 202, "{answer}");

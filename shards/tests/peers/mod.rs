@@ -2,8 +2,10 @@
 //! child that tells what it sees, a gateway between them. On the tests' threads.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod dissector;
 pub(crate) mod gateway;
 pub(crate) mod relay;
+pub(crate) mod wireshark;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};

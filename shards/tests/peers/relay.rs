@@ -22,6 +22,8 @@ pub(crate) struct Chunk {
 /// One whole PDU.
 #[derive(Clone, Debug)]
 pub(crate) struct Pdu {
+    /// The chunk that completed it, from 0.
+    pub(crate) chunk: usize,
     pub(crate) connection: usize,
     pub(crate) to_server: bool,
     pub(crate) octets: Vec<u8>,
@@ -97,12 +99,13 @@ pub(crate) fn pdus(chunks: &[Chunk]) -> Vec<Pdu> {
     let connections = chunks.iter().map(|chunk| chunk.connection + 1).max().unwrap_or(0);
     let mut pending = vec![Vec::new(); 2 * connections];
     let mut found = Vec::new();
-    for chunk in chunks {
+    for (at, chunk) in chunks.iter().enumerate() {
         let Chunk { connection, to_server, ref octets } = *chunk;
         let rest = &mut pending[2 * connection + usize::from(to_server)];
         rest.extend_from_slice(octets);
         while let Some((_, used)) = next_frame(rest, 70_000).unwrap() {
-            found.push(Pdu { connection, to_server, octets: rest.drain(..used).collect() });
+            let octets = rest.drain(..used).collect();
+            found.push(Pdu { chunk: at, connection, to_server, octets });
         }
     }
     found
