@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod carrier;
+#[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
 pub(crate) mod requests;
 pub(crate) mod scenario;

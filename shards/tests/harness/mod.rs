@@ -1,0 +1,402 @@
+//! One shard in memory under a virtual clock, with carriers played octet by octet: what a test
+//! does not do does not happen. Its disk has always just finished, its webhooks are always
+//! acknowledged. Test code, pure.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub(crate) mod pdu;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pdu::Pdu;
+use postrider_core::clock::{Now, UnixMs};
+use postrider_core::config::Config;
+use postrider_core::id::{IdCipher, MessageId};
+use postrider_core::place::{Placement, ShardId};
+use postrider_core::route::RouteTable;
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::Problem;
+use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
+use postrider_http::response::MessageView;
+use postrider_http::url_guard::UrlPolicy;
+use postrider_shards::shard::{ApiResponse, BindIx, Numbers, Op, Shard, ShardParts, Shared};
+use postrider_shards::stats::{BindLabel, Counter, Stats};
+use postrider_storage::{LogConfig, MemDisk};
+
+/// The wall clock when the monotonic one stood at zero.
+pub(crate) const WALL: u64 = 1_790_000_000_000;
+
+/// A customer, to be followed by carriers and routes.
+pub(crate) const CUSTOMER: &str = r#"
+[[customers]]
+name = "acme"
+api_keys = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+webhook_secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+"#;
+
+/// One carrier with `keys` of its own and a route of everything to it.
+pub(crate) fn one_carrier(keys: &str) -> String {
+    format!(
+        r#"{CUSTOMER}
+[[carriers]]
+name = "alpha"
+address = "127.0.0.1:1"
+system_id = "a"
+password = "p"
+binds = 1
+window = 4
+{keys}
+[[routes]]
+prefix = ""
+carriers = ["alpha"]
+"#
+    )
+}
+
+/// The connection of one bind.
+#[derive(Default)]
+struct Wire {
+    /// The shard asked for a connection and has none yet.
+    wanted: bool,
+    open: bool,
+    /// What the shard wrote and the test has not looked at.
+    sent: Vec<u8>,
+    /// Connections asked for so far.
+    connects: u32,
+}
+
+/// See the module.
+pub(crate) struct Rig {
+    pub(crate) shard: Shard,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) now: Duration,
+    config: String,
+    log: LogConfig,
+    disk: MemDisk,
+    ticket: u64,
+    answers: BTreeMap<u64, ApiResponse>,
+    wires: Vec<Wire>,
+}
+
+fn at(now: Duration) -> Now {
+    Now { mono: now, wall: UnixMs(WALL).after(now) }
+}
+
+/// A log of `max_segments` segments of a quarter of a mebioctet.
+fn log_config(max_segments: u32) -> LogConfig {
+    LogConfig {
+        shard: 0,
+        segment_bytes: 256 << 10,
+        max_segments,
+        spare_segments: 2,
+        preferred_batch: 64 << 10,
+        max_batch: 256 << 10,
+        lazy: Duration::from_millis(2),
+    }
+}
+
+fn parts(config: &str) -> (ShardParts, Arc<Stats>) {
+    let config = Config::parse(config).unwrap_or_else(|errors| panic!("{errors}"));
+    let plan = postrider_core::config::Plan::new(&config, 1).unwrap();
+    let binds = plan.binds_on(ShardId(0));
+    let numbers = Numbers {
+        carriers: (1..).take(config.carriers.len()).collect(),
+        customers: (1..).take(config.customers.len()).collect(),
+    };
+    let labels = config.carriers.iter().zip(&binds).flat_map(|(carrier, count)| {
+        let label = |bind| BindLabel { carrier: carrier.name.clone(), bind };
+        (0..u32::from(*count)).map(label)
+    });
+    let stats = Arc::new(Stats::with_binds(labels));
+    let shared = Shared {
+        routes: RouteTable::new(&config.routes),
+        placement: Placement::new([7; 16], 1),
+        cipher: IdCipher::new([9; 16], None),
+        numbers,
+        config,
+    };
+    let parts = ShardParts {
+        id: ShardId(0),
+        shared: Arc::new(shared),
+        stats: Arc::clone(&stats),
+        binds,
+        seed: 1,
+        reconnect_first: Duration::from_secs(1),
+    };
+    (parts, stats)
+}
+
+impl Rig {
+    /// A started shard of this configuration (`server.shards` is 1); every bind wants its
+    /// connection.
+    pub(crate) fn new(config: &str) -> Self {
+        Self::with_segments(config, 64)
+    }
+
+    /// As `new`, with a log of so many segments.
+    pub(crate) fn with_segments(config: &str, max_segments: u32) -> Self {
+        let config = format!("[server]\nshards = 1\n{config}");
+        let log = log_config(max_segments);
+        Self::open(config, log, MemDisk::new(), Duration::from_secs(1))
+    }
+
+    fn open(config: String, log: LogConfig, mut disk: MemDisk, now: Duration) -> Self {
+        let (parts, stats) = parts(&config);
+        let (shard, _) = Shard::open(parts, &mut disk, log.clone(), at(now)).unwrap();
+        let mut rig = Rig {
+            shard,
+            stats,
+            now,
+            config,
+            log,
+            disk,
+            ticket: 0,
+            answers: BTreeMap::new(),
+            wires: Vec::new(),
+        };
+        rig.shard.start(at(now));
+        rig.settle();
+        rig
+    }
+
+    /// The process is killed and started again after `pause`: what is on the disk is all there is.
+    pub(crate) fn crash(self, pause: Duration) -> Self {
+        Self::open(self.config, self.log, self.disk, self.now + pause)
+    }
+
+    /// This moment.
+    pub(crate) fn at(&self) -> Now {
+        at(self.now)
+    }
+
+    fn wire(&mut self, bind: BindIx) -> &mut Wire {
+        if self.wires.len() <= bind {
+            self.wires.resize_with(bind + 1, Wire::default);
+        }
+        &mut self.wires[bind]
+    }
+
+    /// Does what the shard asks, and writes, until there is nothing more at this moment.
+    fn settle(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some(op) = self.shard.poll_op() {
+                idle = false;
+                self.act(op);
+            }
+            while let Some(chore) = self.shard.poll_chore() {
+                idle = false;
+                let result = chore.run(&mut self.disk, self.log.segment_bytes);
+                self.shard.handle_chore(at(self.now), chore, result);
+            }
+            if let Some(write) = self.shard.poll_write(at(self.now)) {
+                idle = false;
+                self.disk.begin_write(&write);
+                self.disk.complete_write().unwrap();
+                self.shard.handle_written(at(self.now), write, Ok(()));
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn act(&mut self, op: Op) {
+        match op {
+            Op::Answer { ticket, response } => {
+                self.answers.insert(ticket, response);
+            }
+            Op::Connect(bind) => {
+                let wire = self.wire(bind);
+                assert!(!wire.open && !wire.wanted, "bind {bind} is asked for twice");
+                wire.wanted = true;
+                wire.connects += 1;
+            }
+            Op::Flush(bind) => self.take_output(bind),
+            Op::Close(bind) => {
+                self.take_output(bind);
+                self.lose(bind);
+            }
+            Op::Webhook(post) => {
+                self.shard.handle_webhook_result(at(self.now), post.sequence, Ok(200), None);
+            }
+            Op::Drained => {}
+            other => panic!("{other:?} is not played here"),
+        }
+    }
+
+    fn take_output(&mut self, bind: BindIx) {
+        let mut octets = Vec::new();
+        self.shard.take_bind_output(bind, &mut octets);
+        self.wire(bind).sent.extend_from_slice(&octets);
+    }
+
+    /// Lets time pass: every timer at its moment.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            let tick = self.now + Duration::from_millis(1);
+            let next = self.shard.poll_timeout().unwrap_or(until);
+            self.now = next.clamp(tick, until.max(tick)).min(until);
+            self.shard.handle_timeout(at(self.now));
+            self.settle();
+        }
+    }
+
+    // --- the customer ---
+
+    /// Asks the API and waits for the answer.
+    pub(crate) fn ask(&mut self, request: ApiRequest) -> ApiResponse {
+        self.ticket += 1;
+        self.shard.handle_api(at(self.now), self.ticket, CustomerIx(0), request);
+        self.settle();
+        for _ in 0..10 {
+            if let Some(answer) = self.answers.remove(&self.ticket) {
+                return answer;
+            }
+            self.pass(Duration::from_millis(1));
+        }
+        panic!("no answer");
+    }
+
+    /// Submits this JSON body.
+    pub(crate) fn post(&mut self, body: &str) -> Result<MessageId, Problem> {
+        match self.ask(request("POST", "/api/v1/messages", body.as_bytes())) {
+            ApiResponse::Accepted(accepted) => Ok(accepted.id),
+            ApiResponse::Problem(problem) => Err(problem),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Submits a text from Acme to `+number`.
+    pub(crate) fn submit(&mut self, number: u64, text: &str) -> MessageId {
+        self.post(&format!(r#"{{"from":"Acme","to":"+{number}","body":"{text}"}}"#)).unwrap()
+    }
+
+    /// What GET shows.
+    pub(crate) fn view(&mut self, id: MessageId) -> MessageView {
+        match self.ask(request("GET", &format!("/api/v1/messages/{id}"), b"")) {
+            ApiResponse::Message(view) => *view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The message's status by its API word.
+    pub(crate) fn status(&mut self, id: MessageId) -> &'static str {
+        self.view(id).status.name()
+    }
+
+    /// The events of the message's timeline, in order.
+    pub(crate) fn events(&mut self, id: MessageId) -> Vec<String> {
+        self.view(id).timeline.into_iter().map(|entry| entry.event).collect()
+    }
+
+    // --- the carriers ---
+
+    /// Whether the shard wants a connection for this bind.
+    pub(crate) fn wants(&self, bind: BindIx) -> bool {
+        self.wires.get(bind).is_some_and(|wire| wire.wanted)
+    }
+
+    /// Whether this bind's connection is open.
+    pub(crate) fn is_open(&self, bind: BindIx) -> bool {
+        self.wires.get(bind).is_some_and(|wire| wire.open)
+    }
+
+    /// Connections asked for so far.
+    pub(crate) fn connects(&self, bind: BindIx) -> u32 {
+        self.wires.get(bind).map_or(0, |wire| wire.connects)
+    }
+
+    /// Opens the connection that the shard wants.
+    pub(crate) fn connect(&mut self, bind: BindIx) {
+        let wire = self.wire(bind);
+        assert!(wire.wanted, "bind {bind} wants no connection");
+        (wire.wanted, wire.open) = (false, true);
+        self.shard.handle_bind_connected(at(self.now), bind);
+        self.settle();
+    }
+
+    /// Refuses the connection that the shard wants.
+    pub(crate) fn refuse_connect(&mut self, bind: BindIx) {
+        let wire = self.wire(bind);
+        assert!(wire.wanted, "bind {bind} wants no connection");
+        wire.wanted = false;
+        self.shard.handle_bind_closed(at(self.now), bind);
+        self.settle();
+    }
+
+    /// Opens the connection and accepts the bind request; waits for the back-off if need be.
+    pub(crate) fn bind(&mut self, bind: BindIx) {
+        for _ in 0..600 {
+            if self.wants(bind) {
+                break;
+            }
+            self.pass(Duration::from_secs(1));
+        }
+        self.connect(bind);
+        let asked = self.received(bind);
+        let [request] = asked.as_slice() else { panic!("one bind request, not {asked:?}") };
+        let answer = Pdu::new(request.command | pdu::NACK, 0, request.sequence, b"carrier\0");
+        self.send(bind, &[answer]);
+    }
+
+    /// The connection is lost.
+    pub(crate) fn lose(&mut self, bind: BindIx) {
+        let wire = self.wire(bind);
+        if std::mem::take(&mut wire.open) {
+            self.shard.handle_bind_closed(at(self.now), bind);
+            self.settle();
+        }
+    }
+
+    /// PDUs of the carrier arrive.
+    pub(crate) fn send(&mut self, bind: BindIx, pdus: &[Pdu]) {
+        let octets: Vec<u8> = pdus.iter().flat_map(Pdu::octets).collect();
+        self.send_octets(bind, &octets);
+    }
+
+    /// Octets of the carrier arrive.
+    pub(crate) fn send_octets(&mut self, bind: BindIx, octets: &[u8]) {
+        assert!(self.is_open(bind), "bind {bind} has no connection");
+        self.shard.handle_bind_bytes(at(self.now), bind, octets);
+        self.settle();
+    }
+
+    /// What the shard has sent on this bind since the last look.
+    pub(crate) fn received(&mut self, bind: BindIx) -> Vec<Pdu> {
+        let octets = std::mem::take(&mut self.wire(bind).sent);
+        let mut rest = octets.as_slice();
+        let mut pdus = Vec::new();
+        while let Some((pdu, after)) = Pdu::read(rest) {
+            pdus.push(pdu);
+            rest = after;
+        }
+        assert!(rest.is_empty(), "half a PDU was written");
+        pdus
+    }
+
+    /// The submit_sm that the shard has sent on this bind since the last look; anything else fails.
+    pub(crate) fn submits(&mut self, bind: BindIx) -> Vec<Pdu> {
+        let pdus = self.received(bind);
+        assert!(pdus.iter().all(|pdu| pdu.command == pdu::SUBMIT), "{pdus:?}");
+        pdus
+    }
+
+    /// A counter's value.
+    pub(crate) fn count(&self, counter: Counter) -> u64 {
+        self.stats.get(counter)
+    }
+}
+
+/// An API request of the one customer.
+pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> ApiRequest {
+    let content_type = (method == "POST").then_some(b"application/json".as_slice());
+    let head = RequestHead { method, path, query: None, content_type };
+    let endpoint = route(&head).unwrap();
+    let limits = CustomerLimits { max_text_chars: 1_600 };
+    let policy = UrlPolicy { allow_private: true };
+    parse(endpoint, &head, body, &limits, &policy).unwrap()
+}
