@@ -127,6 +127,10 @@ pub const BIND_STAGGER_MAX: Duration = Duration::from_secs(60);
 pub const UNKNOWN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
 /// Longest such time that can be configured.
 pub const UNKNOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+/// Silence after which a bind is probed, unless configured otherwise.
+pub const ENQUIRE_LINK_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a bind waits for an answer, unless configured otherwise.
+pub const RESPONSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Longest silence before a probe, and longest wait for an answer, that can be configured.
 pub const CARRIER_TIMER_MAX: Duration = Duration::from_secs(3_600);
 /// Parts or messages a second that can be configured.
@@ -167,6 +171,9 @@ pub const ORPHAN_RETRIES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
 /// A receipt that still matches nothing is given up.
 pub const ORPHAN_GIVE_UP: Duration = Duration::from_secs(300);
+/// command_status that asks a carrier to send a receipt again later, unless configured otherwise:
+/// ESME_RMSGQFUL, which all of them take for that [3.4 section 5.1.3].
+pub const RECEIPT_RETRY_STATUS_DEFAULT: u32 = 0x14;
 /// Parked receipts of a carrier on one shard; more are answered with `receipt_retry_status`.
 pub const ORPHANS_PER_CARRIER: usize = 10_000;
 /// Pairs of ids that must agree before a form of a carrier's ids is proposed.
@@ -348,6 +355,8 @@ const ALL: &[Limit] = table! {
     BIND_STAGGER_MAX millis(BIND_STAGGER_MAX), "ms";
     UNKNOWN_GRACE_DEFAULT UNKNOWN_GRACE_DEFAULT.as_secs(), "s";
     UNKNOWN_GRACE_MAX UNKNOWN_GRACE_MAX.as_secs(), "s";
+    ENQUIRE_LINK_DEFAULT ENQUIRE_LINK_DEFAULT.as_secs(), "s";
+    RESPONSE_TIMEOUT_DEFAULT RESPONSE_TIMEOUT_DEFAULT.as_secs(), "s";
     CARRIER_TIMER_MAX CARRIER_TIMER_MAX.as_secs(), "s";
     MAX_RATE MAX_RATE, "a second";
     MAX_CARRIER_TLVS MAX_CARRIER_TLVS, "TLVs";
@@ -366,6 +375,7 @@ const ALL: &[Limit] = table! {
     ORPHAN_RETRY_2 ORPHAN_RETRIES[1].as_secs(), "s";
     ORPHAN_RETRY_3 ORPHAN_RETRIES[2].as_secs(), "s";
     ORPHAN_GIVE_UP ORPHAN_GIVE_UP.as_secs(), "s";
+    RECEIPT_RETRY_STATUS_DEFAULT RECEIPT_RETRY_STATUS_DEFAULT, "command_status";
     ORPHANS_PER_CARRIER ORPHANS_PER_CARRIER, "receipts";
     ID_PAIRS ID_PAIRS, "pairs";
     ID_CONFIDENCE ID_CONFIDENCE, "percent";

@@ -52,7 +52,7 @@ fn the_example_is_read() {
     assert_eq!(config.customers[0].name, "acme");
     assert_eq!(config.customers[0].api_key_hashes[0][0], 0x3f);
     assert_eq!(config.customers[0].webhook_secret.expose().len(), 24);
-    let [alpha, beta] = config.carriers.as_slice() else { panic!("two carriers") };
+    let [alpha, beta, gamma] = config.carriers.as_slice() else { panic!("three carriers") };
     assert_eq!(alpha.password_file.as_deref(), Some(Path::new("/etc/postrider/alpha.password")));
     assert_eq!((alpha.bind, alpha.version), (BindType::Transceiver, 0x34));
     assert_eq!(
@@ -62,6 +62,13 @@ fn the_example_is_read() {
     assert_eq!(alpha.on_unknown_outcome, OnUnknownOutcome::Resubmit);
     assert_eq!((beta.binds, beta.window, beta.parts_per_second), (3, 20, 300));
     assert_eq!(beta.password.expose(), "secret08");
+    assert_eq!(beta.address, "smpp.beta.example:3550");
+    let tls = beta.profile.tls.as_ref().unwrap();
+    assert_eq!(tls.server_name.as_deref(), Some("smpp.beta.example"));
+    assert_eq!(gamma.profile.outbind.as_ref().unwrap().password.expose(), "secret11");
+    assert_eq!(config.smpp.listen.unwrap().port(), 2775);
+    let bulk = &config.customers[1];
+    assert_eq!((bulk.numbers.len(), bulk.smpp.as_ref().unwrap().max_binds), (2, 4));
     assert!(matches!(config.routes[0].target, RouteTarget::Country("GB")));
 
     let table = RouteTable::new(&config.routes);
@@ -75,8 +82,9 @@ fn the_example_is_read() {
 #[test]
 fn the_example_shows_the_defaults() {
     let sections = EXAMPLE.split_once("[[customers]]").unwrap().0;
-    let shown = Config::parse(&sections.replace("shards = 2", "shards = \"auto\"")).unwrap();
+    let mut shown = Config::parse(&sections.replace("shards = 2", "shards = \"auto\"")).unwrap();
     let empty = Config::parse("").unwrap();
+    shown.smpp.listen = None;
     assert_eq!(format!("{shown:?}"), format!("{empty:?}"));
     assert_eq!(empty.server.shards, 0);
 
@@ -88,6 +96,12 @@ fn the_example_shows_the_defaults() {
     alpha.password_file.clone_from(&full.carriers[0].password_file);
     assert_eq!(format!("{alpha:?}"), format!("{:?}", full.carriers[0]));
     assert_eq!(format!("{:?}", short.customers[0]), format!("{:?}", full.customers[0]));
+
+    let account = "[smpp]\nlisten = \"[::]:1\"\n[[customers]]\nname = \"bulk\"\n\
+                   [customers.smpp]\nsystem_id = \"bulk\"\npassword = \"x\"";
+    let short = Config::parse(account).unwrap();
+    let of = |config: &Config, index: usize| format!("{:?}", config.customers[index].smpp);
+    assert_eq!(of(&short, 0), of(&full, 1));
 }
 
 #[test]

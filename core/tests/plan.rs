@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use postrider_core::config::{Config, Plan};
+use postrider_core::limits;
 use postrider_core::place::{PARTITIONS, ShardId};
 use proptest::prelude::*;
 
@@ -30,15 +31,55 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.shards.iter().map(|shard| shard.partitions).collect::<Vec<_>>(), [2048, 2048]);
     assert_eq!(plan.carriers[0].binds, [1, 1]);
     assert_eq!(plan.carriers[1].binds, [1, 2], "the odd bind of the second carrier is elsewhere");
-    assert_eq!(plan.binds_on(ShardId(1)), [1, 2]);
+    assert_eq!(plan.binds_on(ShardId(1)), [1, 2, 1]);
+    assert_eq!((plan.carriers[2].window, plan.carriers[2].in_flight_max), (0, 0), "a receiver");
     assert_eq!(plan.carriers[1].parts_per_second_per_bind, 100);
     assert_eq!(plan.carriers[1].in_flight_max, 60);
-    assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (2, 120));
-    assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (3, 140));
+    assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (3, 120));
+    assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (4, 140));
     assert_eq!(plan.shards[0].memory.open_messages, 200_000 * 2_048);
     assert_eq!(plan.shards[0].memory.rings, 2 * 4_096 * 128);
     assert_eq!(plan.shards[0].disk_bytes, 4 << 30);
     assert!((plan.crossings - 0.5).abs() < 1e-9);
+}
+
+/// A pair is two connections, and submits on one of them.
+#[test]
+fn pairs_are_two_connections_a_bind() {
+    let one = plan(&carrier("alpha", 4, ""), 2);
+    let pair = plan(&carrier("alpha", 4, "bind = \"pair\""), 2);
+    assert_eq!(pair.carriers[0].binds, one.carriers[0].binds);
+    assert_eq!((one.shards[0].binds, one.shards[0].connections), (2, 2));
+    assert_eq!((pair.shards[0].binds, pair.shards[0].connections), (2, 4));
+    assert_eq!(pair.shards[0].in_flight_max, one.shards[0].in_flight_max);
+    let more = pair.shards[0].memory.buffers - one.shards[0].memory.buffers;
+    assert_eq!(more, 2 * limits::MEMORY_PER_BIND);
+}
+
+const ACCOUNT: &str = "[smpp]\nlisten = \"[::]:2775\"\n[[customers]]\nname = \"acme\"\n\
+                       [customers.smpp]\nsystem_id = \"acme\"\npassword = \"x\"\n";
+
+/// All of a customer's binds may come to one shard, up to what a shard accepts.
+#[test]
+fn customers_binds_take_memory() {
+    let of = |binds: u16| {
+        let keys = format!("max_binds = {binds}\nwindow = 50\ndeliver_window = 20\n");
+        let account = ACCOUNT.to_owned() + &keys;
+        plan(&account, 2).shards.iter().map(|shard| shard.memory.customers).collect::<Vec<_>>()
+    };
+    let each = limits::MEMORY_PER_BIND + 70 * limits::MEMORY_PER_WINDOW_SLOT;
+    assert_eq!(of(3), [3 * each; 2]);
+    assert_eq!(plan("", 2).shards[0].memory.customers, 0);
+    let many: String = (0..5)
+        .map(|index| {
+            ACCOUNT.split_once("]:2775\"\n").unwrap().1.replace("acme", &format!("a{index}"))
+                + "max_binds = 1024\nwindow = 1\ndeliver_window = 1\n"
+        })
+        .collect();
+    let full = plan(&format!("[smpp]\nlisten = \"[::]:2775\"\n{many}"), 1);
+    let connections = u64::try_from(limits::SMPP_CUSTOMER_CONNECTIONS_PER_SHARD).unwrap();
+    let slots = 5 * 1_024 * 2 * limits::MEMORY_PER_WINDOW_SLOT;
+    assert_eq!(full.shards[0].memory.customers, connections * limits::MEMORY_PER_BIND + slots);
 }
 
 #[test]
@@ -57,6 +98,9 @@ fn json_says_the_same() {
     assert_eq!(json["shards"][1]["partitions"], 2048);
     assert_eq!(json["shards"][0]["memory_bytes"]["total"], plan.shards[0].memory.total());
     assert_eq!(json["expected_crossings"], 0.5);
+    assert_eq!(json["carriers"][2]["dialect"][1], "binds are receivers: nothing is sent");
+    assert_eq!(json["customers"][0]["system_id"], "bulk");
+    assert_eq!(json["smpp_ports"][0]["address"], "127.0.0.1:2775");
     assert!(json["limits"].as_array().unwrap().len() > 60);
 }
 

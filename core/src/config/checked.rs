@@ -3,13 +3,12 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::check;
 use super::error::ConfigErrors;
 use super::profile::CarrierProfile;
 use super::raw::RawConfig;
-use super::secret;
 use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::redact::Private;
 use crate::route::RouteConfig;
@@ -202,64 +201,4 @@ impl Config {
             toml::from_str(text).map_err(|error| ConfigErrors::from_toml(text, &error))?;
         check::check(raw)
     }
-
-    /// Fills in the secrets that stand in files of their own. `read` gives a file's text, or why it
-    /// cannot be read; one line end at its end is not part of the secret.
-    ///
-    /// # Errors
-    /// Every file that cannot be read or holds no such secret.
-    pub fn load_secrets(
-        &mut self,
-        read: &mut dyn FnMut(&Path) -> Result<String, String>,
-    ) -> Result<(), ConfigErrors> {
-        let mut errors = ConfigErrors::default();
-        let mut load = |at: String, path: &Path, errors: &mut ConfigErrors| match read(path) {
-            Ok(text) => Some(String::from(without_line_end(&text))),
-            Err(why) => {
-                let what = format!("{} cannot be read: {why}", path.display());
-                errors.add(at, what, "make the file readable for this user or correct the path");
-                None
-            }
-        };
-        for (index, customer) in self.customers.iter_mut().enumerate() {
-            let Some(path) = &customer.webhook_secret_file else { continue };
-            let at = format!("customers[{index}].webhook_secret_file");
-            let Some(text) = load(at.clone(), path, &mut errors) else { continue };
-            match secret::webhook_secret(&text) {
-                Ok(secret) => customer.webhook_secret = Private::new(secret),
-                Err(why) => errors.add(at, why, check::WEBHOOK_SECRET_MEND),
-            }
-        }
-        for (at, path, password) in self.password_files() {
-            let Some(text) = load(at.clone(), &path, &mut errors) else { continue };
-            check::password(&mut errors, &at, &text);
-            *password = Private::new(text);
-        }
-        errors.or_value(())
-    }
-
-    /// Every password that stands in a file: its key path, the file, and where it goes.
-    fn password_files(&mut self) -> Vec<(String, PathBuf, &mut Private<String>)> {
-        let mut files = Vec::new();
-        for (index, customer) in self.customers.iter_mut().enumerate() {
-            let Some(smpp) = &mut customer.smpp else { continue };
-            let at = format!("customers[{index}].smpp.password_file");
-            files.extend(smpp.password_file.clone().map(|path| (at, path, &mut smpp.password)));
-        }
-        for (index, carrier) in self.carriers.iter_mut().enumerate() {
-            let at = format!("carriers[{index}].password_file");
-            let file = carrier.password_file.clone();
-            files.extend(file.map(|path| (at, path, &mut carrier.password)));
-            let Some(outbind) = &mut carrier.profile.outbind else { continue };
-            let at = format!("carriers[{index}].outbind.password_file");
-            let file = outbind.password_file.clone();
-            files.extend(file.map(|path| (at, path, &mut outbind.password)));
-        }
-        files
-    }
-}
-
-fn without_line_end(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }

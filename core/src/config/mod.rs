@@ -4,6 +4,8 @@
 mod check;
 mod checked;
 mod error;
+mod files;
+mod notes;
 mod plan;
 mod profile;
 mod raw;
@@ -17,7 +19,7 @@ pub use self::checked::{
     OnUnknownOutcome, ServerConfig, StoreConfig, WebhookConfig,
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
-pub use self::plan::{CarrierPlan, MemoryPlan, Plan, ShardPlan};
+pub use self::plan::{CarrierPlan, CustomerPlan, MemoryPlan, Plan, PortPlan, ShardPlan};
 pub use self::profile::{
     Addressing, AlphabetConfig, CarrierProfile, CarrierTls, CarrierTlv, Concatenation, Learn,
     OutbindConfig, ReceiptDetection, StatusReaction, TonNpi, ValidityForm,

@@ -23,7 +23,7 @@ pub struct CheckArgs {
     pub cores: Option<u16>,
 }
 
-/// Prints `ok: ..`, or one line for each problem.
+/// Prints `ok: ..`, what is spoken beyond the defaults, and notes; or one line for each problem.
 #[must_use]
 pub fn run(args: &CheckArgs) -> i32 {
     run_on(args, &mut io::stdout().lock())
@@ -31,7 +31,7 @@ pub fn run(args: &CheckArgs) -> i32 {
 
 fn run_on(args: &CheckArgs, output: &mut dyn Write) -> i32 {
     let (text, status) = match checked(args) {
-        Ok((config, plan)) => (summary(&config, &plan), exit::OK),
+        Ok((config, plan)) => (report(&config, &plan), exit::OK),
         Err(error @ LoadError::Unreadable { .. }) => return refuse(&error),
         // The problems are what was asked for: they go to standard output.
         Err(error @ LoadError::Invalid { .. }) => (error.to_string(), error.status()),
@@ -48,6 +48,12 @@ fn checked(args: &CheckArgs) -> Result<(Config, Plan), LoadError> {
     let plan = Plan::new(&config, cores(args.cores))
         .map_err(|errors| LoadError::Invalid { path: args.config.clone(), errors })?;
     Ok((config, plan))
+}
+
+fn report(config: &Config, plan: &Plan) -> String {
+    let notes: String = config.notes().iter().map(|note| format!("note: {note}\n")).collect();
+    let text = format!("{}\n{}{notes}", summary(config, plan), plan.smpp_lines());
+    text.trim_end().to_owned()
 }
 
 fn summary(config: &Config, plan: &Plan) -> String {

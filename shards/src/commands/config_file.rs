@@ -45,7 +45,7 @@ fn each_line(path: &Path, errors: &ConfigErrors) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Reads and checks a configuration file. Paths of secrets in it are relative to its folder.
+/// Reads and checks a configuration file. Paths of files in it are relative to its folder.
 ///
 /// # Errors
 /// When it cannot be read, or with all that is wrong in it.
@@ -54,10 +54,8 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     let text = std::fs::read_to_string(path)
         .map_err(|why| LoadError::Unreadable { path: path.to_owned(), why })?;
     let mut config = Config::parse(&text).map_err(invalid)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut read = |secret: &Path| {
-        std::fs::read_to_string(folder.join(secret)).map_err(|error| error.to_string())
-    };
+    config.resolve_files(path.parent().unwrap_or(Path::new("")));
+    let mut read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
     config.load_secrets(&mut read).map_err(invalid)?;
     Ok(config)
 }

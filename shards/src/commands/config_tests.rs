@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use postrider_smpp::status::CommandStatus;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -54,6 +55,50 @@ fn plan(config: &Path, json: bool) -> (i32, String) {
 fn a_good_configuration_is_summed_up() {
     let (_folder, config) = folder(GOOD);
     assert_eq!(check(&config), (0, "ok: 2 shards, 0 customers, 1 carrier, 1 route\n".into()));
+}
+
+#[test]
+fn what_differs_from_the_defaults_and_what_deserves_a_look_is_said() {
+    let text = GOOD.replace("binds = 2", "binds = 2\nbind = \"pair\"") + ACCOUNT;
+    let (_folder, config) = folder(&text);
+    let (status, said) = check(&config);
+    let expected = "ok: 2 shards, 1 customer, 1 carrier, 1 route\n\
+                    port 127.0.0.1:2775: customers over SMPP, without TLS\n\
+                    carrier alpha\n  a bind is a transmitter and a receiver\n\
+                    note: customers[0].smpp.password: it has 9 characters, and SMPP has room for 8; \
+                    make sure that the other side takes it whole\n";
+    assert_eq!((status, said.as_str()), (0, expected));
+    let (status, said) = plan(&config, false);
+    assert!(status == 0 && said.contains("\ncustomer  ") && said.contains("\ncarrier alpha\n"));
+}
+
+const ACCOUNT: &str = r#"
+[smpp]
+listen = "127.0.0.1:2775"
+
+[[customers]]
+name = "acme"
+
+[customers.smpp]
+system_id = "acme"
+password = "secret008"
+"#;
+
+/// The codec and the configuration know the same names.
+#[test]
+fn every_status_can_be_named_in_reactions() {
+    let mut named = 0;
+    for status in 1..=0x4FF {
+        let Some(name) = CommandStatus(status).name() else { continue };
+        let text = format!(
+            "{GOOD}\n[[carriers]]\nname = \"b\"\naddress = \"h:1\"\n\
+                            system_id = \"x\"\n[carriers.reactions]\n{name} = \"reject\""
+        );
+        let config = Config::parse(&text).unwrap();
+        assert!(config.carriers[1].profile.reactions.contains_key(&status), "{name}");
+        named += 1;
+    }
+    assert!(named > 60, "{named}");
 }
 
 #[test]

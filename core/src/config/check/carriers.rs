@@ -133,7 +133,7 @@ fn retry_status(e: &mut ConfigErrors, at: &str, status: i64) -> u32 {
     if status == 0 {
         let what = "0 would acknowledge receipts that were not taken";
         e.add(at, what, "use 0x14 (ESME_RMSGQFUL) unless the carrier asks for another");
-        return 0x14;
+        return limits::RECEIPT_RETRY_STATUS_DEFAULT;
     }
     number(e, at, status, 1..=i64::from(u32::MAX))
 }

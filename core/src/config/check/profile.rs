@@ -145,7 +145,7 @@ fn alphabet(e: &mut ConfigErrors, at: &str, raw: &RawAlphabet) -> AlphabetConfig
     let default_coding =
         number(e, &at("default_data_coding"), raw.default_data_coding, coding.clone());
     let ucs2_coding = number(e, &at("ucs2_data_coding"), raw.ucs2_data_coding, coding);
-    if default_coding == ucs2_coding {
+    if raw.default_data_coding == raw.ucs2_data_coding {
         let what = "it is the same as default_data_coding";
         e.add(at("ucs2_data_coding"), what, "give 8, unless the carrier says otherwise");
     }

@@ -64,10 +64,9 @@ impl Default for RawCarrier {
             on_unknown_outcome: String::from("resubmit"),
             unknown_grace_seconds: whole(limits::UNKNOWN_GRACE_DEFAULT.as_secs()),
             resends: limits::MAX_RESUBMITS.into(),
-            // ESME_RMSGQFUL: carriers try again later [3.4 section 5.1.3].
-            receipt_retry_status: 0x14,
-            enquire_link_seconds: 30,
-            response_timeout_seconds: 60,
+            receipt_retry_status: limits::RECEIPT_RETRY_STATUS_DEFAULT.into(),
+            enquire_link_seconds: whole(limits::ENQUIRE_LINK_DEFAULT.as_secs()),
+            response_timeout_seconds: whole(limits::RESPONSE_TIMEOUT_DEFAULT.as_secs()),
             concatenation: String::from("udh8"),
             service_type: String::new(),
             validity: String::from("relative"),

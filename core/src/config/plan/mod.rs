@@ -1,12 +1,15 @@
 //! What a configuration comes to on a machine: partitions, binds, windows, rates, memory and disk
 //! of each shard. Refuses what cannot work before anything is started. Pure, lives nowhere.
 
-use std::fmt;
+mod dialect;
+mod print;
 
-use serde_json::{Value, json};
+use std::net::SocketAddr;
 
-use super::checked::{CarrierConfig, Config};
+use self::print::Bytes;
+use super::checked::{BindType, CarrierConfig, Config, CustomerConfig};
 use super::error::ConfigErrors;
+use super::smpp::CustomerSmpp;
 use crate::limits;
 use crate::place::{Placement, ShardId};
 
@@ -17,7 +20,7 @@ pub struct CarrierPlan {
     pub name: String,
     /// Binds on each shard, by shard; never 0.
     pub binds: Vec<u16>,
-    /// Unanswered submit_sm of one bind.
+    /// Unanswered submit_sm of one bind; 0 when it only receives.
     pub window: u16,
     /// Unanswered submit_sm over all binds.
     pub in_flight_max: u64,
@@ -25,6 +28,38 @@ pub struct CarrierPlan {
     pub parts_per_second: u32,
     /// Parts a second of one bind, rounded down; 0 for no limit.
     pub parts_per_second_per_bind: u32,
+    /// Connections of one bind: a pair is two.
+    pub connections_per_bind: u16,
+    /// How it speaks SMPP where that is not the default, one difference each, in words.
+    pub dialect: Vec<String>,
+}
+
+/// One customer with an account on the SMPP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerPlan {
+    /// Its name.
+    pub name: String,
+    /// The system_id that it binds with.
+    pub system_id: String,
+    /// Binds at once, over all shards.
+    pub max_binds: u16,
+    /// Submissions of one bind that may wait for our answer.
+    pub window: u16,
+    /// Unanswered deliver_sm of one bind.
+    pub deliver_window: u16,
+    /// Submissions a second over all binds; 0 for no limit.
+    pub messages_per_second: u32,
+    /// How it speaks SMPP where that is not the default, one difference each, in words.
+    pub dialect: Vec<String>,
+}
+
+/// A port of the SMPP side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortPlan {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Who connects there, and how.
+    pub purpose: String,
 }
 
 /// Octets of memory of one shard when it is as full as it may be.
@@ -36,6 +71,8 @@ pub struct MemoryPlan {
     pub history: u64,
     /// Unanswered submit_sm.
     pub windows: u64,
+    /// Buffers and windows of customers' binds, when all of them are on this shard.
+    pub customers: u64,
     /// Rings from the other shards.
     pub rings: u64,
     /// Buffers of binds, HTTP connections, the log, and parked receipts.
@@ -43,12 +80,23 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
+    /// What it is for, and its octets.
+    #[must_use]
+    pub fn each(&self) -> [(&'static str, u64); 6] {
+        [
+            ("open messages", self.open_messages),
+            ("history", self.history),
+            ("windows", self.windows),
+            ("customers", self.customers),
+            ("rings", self.rings),
+            ("buffers", self.buffers),
+        ]
+    }
+
     /// All of it.
     #[must_use]
     pub fn total(&self) -> u64 {
-        [self.open_messages, self.history, self.windows, self.rings, self.buffers]
-            .into_iter()
-            .fold(0, u64::saturating_add)
+        self.each().into_iter().map(|(_, octets)| octets).fold(0, u64::saturating_add)
     }
 }
 
@@ -61,6 +109,8 @@ pub struct ShardPlan {
     pub partitions: usize,
     /// Binds of all carriers.
     pub binds: u64,
+    /// Connections of these binds.
+    pub connections: u64,
     /// Unanswered submit_sm of all its binds.
     pub in_flight_max: u64,
     /// Octets of memory.
@@ -78,6 +128,10 @@ pub struct Plan {
     pub shards: Vec<ShardPlan>,
     /// Each carrier, by `CarrierIx`.
     pub carriers: Vec<CarrierPlan>,
+    /// Each customer with an account on the SMPP server.
+    pub customers: Vec<CustomerPlan>,
+    /// Each port of the SMPP side.
+    pub ports: Vec<PortPlan>,
     /// Messages of a shard that are not final.
     pub open_messages: u32,
     /// Final messages that a shard keeps.
@@ -116,6 +170,8 @@ impl Plan {
             cores,
             shards: plans.collect(),
             carriers,
+            customers: customer_plans(config),
+            ports: ports(config),
             open_messages: config.limits.open_messages,
             history_messages: config.limits.history_messages,
             mesh_lane: if shards > 1 { limits::MESH_LANE } else { 0 },
@@ -135,22 +191,6 @@ impl Plan {
     pub fn binds_on(&self, shard: ShardId) -> Vec<u16> {
         let on = |carrier: &CarrierPlan| carrier.binds.get(usize::from(shard.0)).copied();
         self.carriers.iter().map(|carrier| on(carrier).unwrap_or(0)).collect()
-    }
-
-    /// The plan as one JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "cores": self.cores,
-            "shard_count": self.shard_count(),
-            "expected_crossings": self.crossings,
-            "mesh_lane_entries": self.mesh_lane,
-            "open_messages_per_shard": self.open_messages,
-            "history_messages_per_shard": self.history_messages,
-            "shards": self.shards.iter().map(shard_json).collect::<Vec<Value>>(),
-            "carriers": self.carriers.iter().map(carrier_json).collect::<Vec<Value>>(),
-            "limits": limits::all().iter().map(limit_json).collect::<Vec<Value>>(),
-        })
     }
 }
 
@@ -213,14 +253,53 @@ fn carrier_plan(
         let turn = (shard + usize::from(shards) - first) % usize::from(shards);
         each + u16::from(turn < usize::from(left))
     });
+    let window = if carrier.bind == BindType::Receiver { 0 } else { carrier.window };
     CarrierPlan {
         name: carrier.name.clone(),
         binds: binds.collect(),
-        window: carrier.window,
-        in_flight_max: u64::from(carrier.window) * u64::from(carrier.binds),
+        window,
+        in_flight_max: u64::from(window) * u64::from(carrier.binds),
         parts_per_second: carrier.parts_per_second,
         parts_per_second_per_bind: carrier.parts_per_second / u32::from(carrier.binds.max(1)),
+        connections_per_bind: if carrier.bind == BindType::Pair { 2 } else { 1 },
+        dialect: dialect::of_carrier(carrier),
     }
+}
+
+fn customer_plans(config: &Config) -> Vec<CustomerPlan> {
+    let plan = |customer: &CustomerConfig| {
+        let account = customer.smpp.as_ref()?;
+        Some(CustomerPlan {
+            name: customer.name.clone(),
+            system_id: account.system_id.clone(),
+            max_binds: account.max_binds,
+            window: account.window,
+            deliver_window: account.deliver_window,
+            messages_per_second: account.messages_per_second,
+            dialect: dialect::of_customer(customer, account),
+        })
+    };
+    config.customers.iter().filter_map(plan).collect()
+}
+
+fn ports(config: &Config) -> Vec<PortPlan> {
+    let plain = config.smpp.listen.map(|address| PortPlan {
+        address,
+        purpose: String::from("customers over SMPP, without TLS"),
+    });
+    let tls = config.smpp.tls.as_ref().map(|tls| PortPlan {
+        address: tls.listen,
+        purpose: String::from(match tls.client_ca_file {
+            Some(_) => "customers over SMPP, with TLS and certificates of their own",
+            None => "customers over SMPP, with TLS",
+        }),
+    });
+    let outbind = config.carriers.iter().filter_map(|carrier| {
+        let address = carrier.profile.outbind.as_ref()?.listen;
+        let purpose = format!("outbind of carrier {}", carrier.name);
+        Some(PortPlan { address, purpose })
+    });
+    plain.into_iter().chain(tls).chain(outbind).collect()
 }
 
 fn shard_plan(
@@ -235,6 +314,8 @@ fn shard_plan(
     let binds: u64 = carriers.iter().map(own).sum();
     let in_flight: u64 =
         carriers.iter().map(|carrier| own(carrier) * u64::from(carrier.window)).sum();
+    let connections =
+        carriers.iter().map(|carrier| own(carrier) * u64::from(carrier.connections_per_bind)).sum();
     let peers = u64::from(placement.shards().saturating_sub(1));
     let memory = MemoryPlan {
         open_messages: product(
@@ -248,20 +329,35 @@ fn shard_plan(
         windows: product(in_flight, limits::MEMORY_PER_WINDOW_SLOT),
         // Two lanes from each other shard.
         rings: product(peers * 2 * wide(limits::MESH_LANE), limits::MEMORY_PER_MESH_ENTRY),
-        buffers: buffers(binds, wide(carriers.len())),
+        buffers: buffers(connections, wide(carriers.len())),
+        customers: customers(config),
     };
     ShardPlan {
         id,
         partitions: placement.partitions_of(id),
         binds,
+        connections,
         in_flight_max: in_flight,
         memory,
         disk_bytes: product(u64::from(config.store.max_segments), config.store.segment_bytes),
     }
 }
 
-fn buffers(binds: u64, carriers: u64) -> u64 {
-    let of_binds = product(binds, limits::MEMORY_PER_BIND);
+/// Nothing decides on which shard a customer's connection arrives: all may come to one.
+fn customers(config: &Config) -> u64 {
+    let accounts = || config.customers.iter().filter_map(|customer| customer.smpp.as_ref());
+    let binds: u64 = accounts().map(|account| u64::from(account.max_binds)).sum();
+    let slots = |account: &CustomerSmpp| {
+        u64::from(account.max_binds)
+            * (u64::from(account.window) + u64::from(account.deliver_window))
+    };
+    let connections = binds.min(wide(limits::SMPP_CUSTOMER_CONNECTIONS_PER_SHARD));
+    let of_binds = product(connections, limits::MEMORY_PER_BIND);
+    of_binds.saturating_add(product(accounts().map(slots).sum(), limits::MEMORY_PER_WINDOW_SLOT))
+}
+
+fn buffers(connections: u64, carriers: u64) -> u64 {
+    let of_binds = product(connections, limits::MEMORY_PER_BIND);
     let of_connections =
         product(wide(limits::HTTP_CONNECTIONS_PER_SHARD), limits::MEMORY_PER_CONNECTION);
     let parked = product(carriers * wide(limits::ORPHANS_PER_CARRIER), limits::MEMORY_PER_ORPHAN);
@@ -276,153 +372,4 @@ fn product(count: u64, each: u64) -> u64 {
 
 fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-fn shard_json(shard: &ShardPlan) -> Value {
-    json!({
-        "shard": shard.id.0,
-        "partitions": shard.partitions,
-        "binds": shard.binds,
-        "in_flight_max": shard.in_flight_max,
-        "memory_bytes": {
-            "open_messages": shard.memory.open_messages,
-            "history": shard.memory.history,
-            "windows": shard.memory.windows,
-            "rings": shard.memory.rings,
-            "buffers": shard.memory.buffers,
-            "total": shard.memory.total(),
-        },
-        "disk_bytes": shard.disk_bytes,
-    })
-}
-
-fn carrier_json(carrier: &CarrierPlan) -> Value {
-    json!({
-        "name": carrier.name,
-        "binds_per_shard": carrier.binds,
-        "window": carrier.window,
-        "in_flight_max": carrier.in_flight_max,
-        "parts_per_second": carrier.parts_per_second,
-        "parts_per_second_per_bind": carrier.parts_per_second_per_bind,
-    })
-}
-
-fn limit_json((name, value, unit): &limits::Limit) -> Value {
-    json!({ "name": name, "value": value, "unit": unit })
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shards = self.shards.len();
-        writeln!(f, "{} on {} cores", counted(shards, "shard"), self.cores)?;
-        writeln!(
-            f,
-            "expected crossings: {:.0} % of accepted messages, lanes of {} entries",
-            self.crossings * 100.0,
-            self.mesh_lane
-        )?;
-        writeln!(
-            f,
-            "per shard: {} open messages, {} in history",
-            self.open_messages, self.history_messages
-        )?;
-        self.write_shards(f)?;
-        self.write_memory(f)?;
-        self.write_carriers(f)
-    }
-}
-
-impl Plan {
-    fn write_shards(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
-        writeln!(
-            f,
-            "{:<10} {:>10} {:>6} {:>10} {:>10} {:>10}",
-            "", "partitions", "binds", "in flight", "memory", "disk"
-        )?;
-        for shard in &self.shards {
-            writeln!(
-                f,
-                "{:<10} {:>10} {:>6} {:>10} {:>10} {:>10}",
-                shard.id.to_string(),
-                shard.partitions,
-                shard.binds,
-                shard.in_flight_max,
-                Bytes(shard.memory.total()).to_string(),
-                Bytes(shard.disk_bytes).to_string(),
-            )?;
-        }
-        Ok(())
-    }
-
-    fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
-        writeln!(f, "memory of a shard when full")?;
-        let Some(shard) = self.shards.iter().max_by_key(|shard| shard.memory.total()) else {
-            return Ok(());
-        };
-        let memory = &shard.memory;
-        for (what, octets) in [
-            ("open messages", memory.open_messages),
-            ("history", memory.history),
-            ("windows", memory.windows),
-            ("rings", memory.rings),
-            ("buffers", memory.buffers),
-        ] {
-            writeln!(f, "  {what:<14} {:>10}", Bytes(octets).to_string())?;
-        }
-        Ok(())
-    }
-
-    fn write_carriers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.carriers.is_empty() {
-            return Ok(());
-        }
-        writeln!(f)?;
-        writeln!(
-            f,
-            "{:<16} {:>7} {:>10} {:>9} {:>16}  binds of each shard",
-            "carrier", "window", "in flight", "parts/s", "parts/s per bind"
-        )?;
-        for carrier in &self.carriers {
-            let binds: Vec<String> = carrier.binds.iter().map(ToString::to_string).collect();
-            writeln!(
-                f,
-                "{:<16} {:>7} {:>10} {:>9} {:>16}  {}",
-                carrier.name,
-                carrier.window,
-                carrier.in_flight_max,
-                rate(carrier.parts_per_second),
-                rate(carrier.parts_per_second_per_bind),
-                binds.join(" ")
-            )?;
-        }
-        Ok(())
-    }
-}
-
-fn rate(parts: u32) -> String {
-    if parts == 0 { String::from("no limit") } else { parts.to_string() }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Octets for people: one decimal, binary units.
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-        for (unit, shift) in UNITS {
-            let whole = self.0 >> shift;
-            if whole > 0 {
-                let rest = self.0 & ((1 << shift) - 1);
-                let tenth = (rest * 10) >> shift;
-                return write!(f, "{whole}.{tenth} {unit}");
-            }
-        }
-        write!(f, "{} B", self.0)
-    }
 }
