@@ -6,7 +6,7 @@
 use postrider_core::config::{AlphabetConfig, Concatenation};
 use postrider_core::text::{
     self, Concat, Decoded, DefaultAlphabet, Encoding, NationalLanguage, ReferenceWidth, Udh, Wire,
-    WirePart, decode_from_carrier, decode_short_message,
+    WirePart, decode_from_carrier, decode_short_message, packed as septets,
 };
 use proptest::prelude::*;
 
@@ -130,4 +130,133 @@ fn parts_full_of_zeros_keep_their_length() {
     let found = parts(&"@".repeat(306), &AlphabetConfig::default(), Concatenation::Udh8);
     assert_eq!(found.len(), 2);
     assert!(found.iter().all(|part| part.octets == vec![0; 153]));
+}
+
+/// Carriers of every kind.
+fn configs() -> impl Strategy<Value = AlphabetConfig> {
+    let languages = prop::sample::subsequence(NationalLanguage::ALL.to_vec(), 0..4);
+    let codings = prop_oneof![Just((0, 8)), Just((0xF1, 0x08)), Just((1, 0x18))];
+    (prop::sample::select(vec![ascii(), latin1(), packed(), national(&[])]), languages, codings)
+        .prop_map(|(config, national, (default_data_coding, ucs2_data_coding))| AlphabetConfig {
+            national,
+            default_data_coding,
+            ucs2_data_coding,
+            ..config
+        })
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    let characters = |of: &str| prop::sample::select(of.chars().collect::<Vec<_>>());
+    let length = 0..500_usize;
+    prop_oneof![
+        prop::collection::vec(characters("ab @\n\r"), length.clone()),
+        prop::collection::vec(characters("aé{€}^Δ£\r"), length.clone()),
+        prop::collection::vec(characters("aşğİıç[€\r"), length.clone()),
+        prop::collection::vec(characters("aकखगक़ा।{"), length.clone()),
+        prop::collection::vec(characters("a😀ж"), length.clone()),
+        prop::collection::vec(any::<char>(), length),
+    ]
+    .prop_map(String::from_iter)
+}
+
+/// The septets or octets that a part takes on the air, of 160 or 140, behind its header.
+fn check_size(part: &WirePart<'_>, wire: &Wire, config: &AlphabetConfig) {
+    let packed = config.packed && config.default == DefaultAlphabet::Gsm;
+    let header = part.udh.len();
+    match wire.encoding() {
+        Encoding::Gsm7 if packed => assert!(header + part.octets.len() <= 140),
+        Encoding::Gsm7 => assert!((header * 8).div_ceil(7) + part.octets.len() <= 160),
+        Encoding::Ucs2 => {
+            assert!(header + part.octets.len() <= 140);
+            assert_eq!(part.octets.len() % 2, 0);
+        }
+    }
+    assert!(header + part.octets.len() <= 254, "fits a short_message");
+}
+
+proptest! {
+    #[test]
+    fn the_parts_say_the_text_again(
+        text in texts(),
+        config in configs(),
+        form in prop::sample::select(FORMS.to_vec()),
+        reference: u16,
+    ) {
+        let wire = Wire::new(&text, &config, form).unwrap();
+        let parts: Vec<_> = wire.parts(reference).collect();
+        prop_assert_eq!(parts.len(), usize::from(wire.part_count()));
+        let mut said = String::new();
+        for (index, part) in (0..).zip(&parts) {
+            prop_assert!(wire.part(index, reference).is_some_and(|own| own == *part));
+            let of_this = read(part, &config);
+            let broken = of_this.contains(char::REPLACEMENT_CHARACTER);
+            prop_assert!(!broken || text.contains(char::REPLACEMENT_CHARACTER));
+            said.push_str(&of_this);
+            if part.payload {
+                prop_assert_eq!((form, parts.len()), (Concatenation::Payload, 1));
+                continue;
+            }
+            check_size(part, &wire, &config);
+            let place = Udh::read(&part.udh).concat.or(part.sar);
+            prop_assert_eq!(place.is_some(), parts.len() > 1);
+            prop_assert!(part.udh.is_empty() || part.sar.is_none(), "never both");
+            if let Some(place) = place {
+                let own = if form == Concatenation::Udh8 { reference & 0xFF } else { reference };
+                prop_assert_eq!((place.index, place.total), (index + 1, wire.part_count()));
+                prop_assert_eq!(place.reference, own);
+            }
+        }
+        prop_assert_eq!(wire.part(wire.part_count(), reference), None);
+        if said != text {
+            // Packed, a carriage return at the very end may read as padding.
+            prop_assert!(config.packed);
+            prop_assert_eq!(said + "\r", text);
+        }
+    }
+
+    #[test]
+    fn a_usual_carrier_gets_as_many_parts_as_the_customer_was_told(text in texts()) {
+        let encoded = text::encode(&text);
+        let config = AlphabetConfig::default();
+        for (form, width) in [
+            (Concatenation::Udh8, ReferenceWidth::Eight),
+            (Concatenation::Sar, ReferenceWidth::Eight),
+            (Concatenation::Udh16, ReferenceWidth::Sixteen),
+        ] {
+            let wire = Wire::new(&text, &config, form).unwrap();
+            prop_assert_eq!(wire.encoding(), encoded.encoding());
+            prop_assert!(wire.parts(0).map(|part| part.octets.into_owned()).eq(encoded.parts(width).map(<[u8]>::to_vec)));
+            for part in wire.parts(0) {
+                let read = decode_short_message(part.data_coding, config.default, &part.udh, &part.octets);
+                prop_assert_eq!(read, decode_from_carrier(part.data_coding, &config, &part.udh, &part.octets));
+            }
+        }
+        // In another default alphabet a text in both has the same parts.
+        let latin1 = Wire::new(&text, &latin1(), Concatenation::Udh8).unwrap();
+        if latin1.encoding() == encoded.encoding() {
+            prop_assert_eq!(usize::from(latin1.part_count()), encoded.part_count(ReferenceWidth::Eight));
+        }
+    }
+
+    #[test]
+    fn national_tables_are_never_taken_where_others_need_fewer_parts(text in texts()) {
+        let all = national(&NationalLanguage::ALL);
+        let (with, without) = [&all, &AlphabetConfig::default()]
+            .map(|config| Wire::new(&text, config, Concatenation::Udh8).unwrap())
+            .into();
+        prop_assert!(with.part_count() <= without.part_count());
+        for language in NationalLanguage::ALL {
+            let one = Wire::new(&text, &national(&[language]), Concatenation::Udh8).unwrap();
+            prop_assert!(with.part_count() <= one.part_count());
+        }
+    }
+}
+
+#[test]
+fn a_packed_part_that_is_full_does_not_end_with_what_reads_as_padding() {
+    let text = format!("{}\r{}", "a".repeat(152), "b".repeat(20));
+    let found = parts(&text, &packed(), Concatenation::Udh8);
+    let unpack = |part: &WirePart<'_>| septets::unpack(&part.octets, 1);
+    assert_eq!(unpack(&found[0]), "a".repeat(152).as_bytes());
+    assert_eq!(unpack(&found[1]), format!("\r{}", "b".repeat(20)).as_bytes());
 }

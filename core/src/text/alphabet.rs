@@ -26,14 +26,14 @@ pub fn from_gsm(octets: &[u8], alphabet: DefaultAlphabet) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether a default alphabet has every character of a text. GSM's are those of its basic and its
-/// extension table.
-#[must_use]
-pub fn holds(text: &str, alphabet: DefaultAlphabet) -> bool {
-    text.chars().all(|c| match alphabet {
-        DefaultAlphabet::Gsm => gsm::contains(c),
-        DefaultAlphabet::Ascii | DefaultAlphabet::Latin1 => code_of(c, alphabet).is_some(),
-    })
+/// Whether a text in GSM 03.38 is in a default alphabet too.
+pub(super) fn holds(text: &str, alphabet: DefaultAlphabet) -> bool {
+    match alphabet {
+        DefaultAlphabet::Gsm => true,
+        DefaultAlphabet::Ascii | DefaultAlphabet::Latin1 => {
+            text.chars().all(|c| code_of(c, alphabet).is_some())
+        }
+    }
 }
 
 /// The octet of a character in ASCII or ISO 8859-1.

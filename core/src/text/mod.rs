@@ -15,9 +15,9 @@ mod wire;
 use std::collections::BTreeSet;
 
 pub use self::gsm::{basic_table, extension_table};
-pub use self::national::{NationalLanguage, decode_national};
+pub use self::national::{NationalLanguage, decode_national, encode_national};
 pub use self::read::{Decoded, decode_from_carrier, decode_short_message};
-pub use self::split::Parts;
+pub use self::split::{Parts, room};
 pub use self::udh::{Concat, Ports, ReferenceWidth, Udh, split_header, split_udh};
 pub use self::wire::{Wire, WirePart};
 use crate::limits::MAX_PARTS;

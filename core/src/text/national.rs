@@ -174,7 +174,8 @@ impl Shift {
 
 /// One septet an octet, characters of the single shift or extension table as `1B xx`; None when a
 /// character is in neither table. A language without a locking table leaves the basic one.
-pub(super) fn encode(
+#[must_use]
+pub fn encode_national(
     text: &str,
     locking: Option<NationalLanguage>,
     single: Option<NationalLanguage>,

@@ -18,11 +18,13 @@ const fn header_octets(elements: usize, width: Option<ReferenceWidth>) -> usize 
     }
 }
 
-/// Units beside a header of so many octets; a header takes whole septets.
-const fn room(encoding: Encoding, header: usize) -> usize {
+/// Units of a part beside a user data header of so many octets, its length octet included; a header
+/// takes whole septets.
+#[must_use]
+pub const fn room(encoding: Encoding, header: usize) -> usize {
     match encoding {
-        Encoding::Gsm7 => AIR_OCTETS * 8 / 7 - (header * 8).div_ceil(7),
-        Encoding::Ucs2 => (AIR_OCTETS - header) / 2,
+        Encoding::Gsm7 => (AIR_OCTETS * 8 / 7).saturating_sub((header * 8).div_ceil(7)),
+        Encoding::Ucs2 => AIR_OCTETS.saturating_sub(header) / 2,
     }
 }
 

@@ -241,6 +241,46 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_header_is_read_and_written() {
+        let udh = Udh {
+            concat: Some(concat(0x0102, 4, 3, ReferenceWidth::Sixteen)),
+            ports: Some(Ports { destination: 0x0B84, source: 0x23F0 }),
+            locking: Some(NationalLanguage::Turkish),
+            single: Some(NationalLanguage::Urdu),
+        };
+        let mut header = vec![0xAA];
+        udh.write(&mut header);
+        let expected = [
+            &[0xAA, 18][..],
+            &[8, 4, 1, 2, 4, 3],
+            &[5, 4, 0x0B, 0x84, 0x23, 0xF0],
+            &[0x25, 1, 1],
+            &[0x24, 1, 13],
+        ];
+        assert_eq!(header, expected.concat());
+        let own = header.split_off(1);
+        assert_eq!(Udh::read(&own), udh);
+        assert_eq!(split_header(&[&own[..], b"text"].concat()), (&own[..], &b"text"[..]));
+
+        header.clear();
+        Udh::default().write(&mut header);
+        assert!(header.is_empty(), "a header that says nothing is none");
+    }
+
+    #[test]
+    fn ports_have_two_forms_and_unknown_elements_and_languages_are_passed_over() {
+        let read = |elements: &[u8]| Udh::read(&[&[0], elements].concat());
+        let ports = Some(Ports { destination: 0xF0, source: 2 });
+        assert_eq!(read(&[4, 2, 0xF0, 2]).ports, ports);
+        assert_eq!(read(&[4, 2, 0xF0, 2, 5, 2, 1, 2]).ports, ports, "a wrong length is void");
+        let urdu = Some(NationalLanguage::Urdu);
+        assert_eq!(read(&[0x24, 1, 13, 0x24, 1, 77]).single, urdu);
+        assert_eq!(read(&[0x24, 1, 0, 0x25, 1, 13]), Udh { locking: urdu, ..Udh::default() });
+        assert_eq!(read(&[0x70, 3, 0x24, 1, 13]), Udh::default());
+        assert_eq!(Udh::read(&[]), Udh::default());
+    }
+
+    #[test]
     fn a_header_that_overruns_is_none() {
         assert_eq!(split_udh(b""), (None, &b""[..]));
         assert_eq!(split_udh(b"\x05\x00\x03\x01\x02"), (None, &b"\x05\x00\x03\x01\x02"[..]));

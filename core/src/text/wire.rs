@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::split::Parts;
 use super::{
-    Concat, DefaultAlphabet, Encoding, NationalLanguage, ReferenceWidth, Udh, alphabet, gsm,
-    national, packed, utf16,
+    Concat, DefaultAlphabet, Encoding, NationalLanguage, ReferenceWidth, Udh, alphabet,
+    encode_national, gsm, packed, utf16,
 };
 use crate::config::{AlphabetConfig, Concatenation};
 use crate::limits::MAX_PARTS;
@@ -131,7 +131,7 @@ impl Wire {
         }
         let national = config.national.iter().flat_map(|language| tables(*language));
         let fitting = national.filter_map(|header| {
-            national::encode(text, header.locking, header.single)
+            encode_national(text, header.locking, header.single)
                 .map(|octets| septets(octets, header))
         });
         // The first of several that are equally good; UTF-16 is the last.
