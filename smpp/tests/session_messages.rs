@@ -12,9 +12,10 @@ mod common;
 
 use common::{
     answer, at, bound_esme, bound_esme_to, bound_smsc, drain, empty, feed, headers, message, pass,
+    sample,
 };
 use postrider_smpp::command::CommandId as C;
-use postrider_smpp::pdu::{EncodeError, ShortMessage};
+use postrider_smpp::pdu::{Body, EncodeError, QuerySmResp, ShortMessage};
 use postrider_smpp::session::{BindKind, Event, Session, SessionConfig, State, SubmitRefused};
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ fn text() -> ShortMessage<'static> {
 
 fn esme(window: u16) -> Session {
     bound_esme(SessionConfig { window, ..SessionConfig::default() })
+}
+
+fn bound() -> State {
+    State::Bound(BindKind::Transceiver)
 }
 
 /// Submits with tokens 100, 101, .. and forgets the output.
@@ -168,14 +173,111 @@ fn generic_nack_fails_the_request_with_its_number() {
 }
 
 #[test]
-fn an_answer_of_another_command_is_no_success() {
+fn any_response_with_its_number_closes_a_message_once_and_only_its_own_is_a_success() {
+    for response in C::ALL.iter().copied().filter(|command| command.is_response()) {
+        for status in [0, 0x45] {
+            let mut session = esme(10);
+            let sequences = submit(&mut session, at(0), 2);
+            let id = (response == C::SUBMIT_SM_RESP && status == 0).then_some(&b"id"[..]);
+            let octets = answer(response, status, sequences[0], id);
+            let (events, written) = feed(&mut session, at(1), &octets);
+            let own = response == C::SUBMIT_SM_RESP;
+            let wanted = if own || status != 0 { status } else { 3 };
+            let id = if id.is_some() { "[105, 100]" } else { "[]" };
+            let first = format!("token: 100, status: {wanted}, message_id: {id}");
+            assert!(events[0].contains(&first), "{response:?}: {events:?}");
+            let odd = !own && response != C::GENERIC_NACK;
+            let rest = if odd { &["Counted(MismatchedResponse)".to_owned()][..] } else { &[] };
+            assert_eq!(&events[1..], rest, "{response:?}");
+            assert!(written.is_empty(), "{response:?}");
+            assert_eq!((session.in_flight(), session.state()), (1, bound()));
+            let (events, _) = feed(&mut session, at(1), &octets);
+            assert_eq!(events, ["Counted(UnknownResponse)"], "{response:?} twice");
+        }
+    }
+}
+
+#[test]
+fn a_response_of_an_unknown_command_closes_nothing() {
     let mut session = esme(10);
     let sequences = submit(&mut session, at(0), 1);
-    let wrong = answer(C::DATA_SM_RESP, 0, sequences[0], Some(b"id"));
-    let (events, _) = feed(&mut session, at(1), &wrong);
-    assert!(events[0].contains("token: 100, status: 3, message_id: []"), "{events:?}");
-    assert_eq!(events[1], "Counted(MismatchedResponse)");
-    assert_eq!(session.in_flight(), 0);
+    let (events, written) = feed(&mut session, at(1), &empty(C(0x8001_0200), 0, sequences[0]));
+    assert_eq!(events, ["Counted(UnknownCommand)"]);
+    assert!(written.is_empty());
+    assert_eq!(session.in_flight(), 1);
+}
+
+#[test]
+fn windows_may_change_while_messages_are_open() {
+    let mut session = esme(3);
+    let sequences = submit(&mut session, at(0), 3);
+    session.set_windows(1, 1);
+    assert_eq!((session.window_free(), session.in_flight()), (0, 3));
+    for sequence in &sequences[..2] {
+        feed(&mut session, at(1), &answer(C::SUBMIT_SM_RESP, 0, *sequence, Some(b"a")));
+        assert_eq!(session.submit(at(1), 1, &text()), Err(SubmitRefused::WindowFull));
+    }
+    feed(&mut session, at(1), &answer(C::SUBMIT_SM_RESP, 0, sequences[2], Some(b"a")));
+    assert_eq!(session.window_free(), 1);
+    feed(&mut session, at(1), &message(C::DELIVER_SM, 1, b"x"));
+    let (events, _) = feed(&mut session, at(1), &message(C::DELIVER_SM, 2, b"x"));
+    assert_eq!(events, ["Counted(InboundWindowFull)"]);
+    session.set_windows(1, 2);
+    let (events, _) = feed(&mut session, at(1), &message(C::DELIVER_SM, 3, b"x"));
+    assert!(events[0].starts_with("Message"));
+}
+
+#[test]
+fn every_request_that_waits_counts_in_the_inbound_window_and_the_full_status_is_ours_to_choose() {
+    let waiting =
+        [C::SUBMIT_SM, C::DATA_SM, C::SUBMIT_MULTI, C::QUERY_SM, C::CANCEL_SM, C::REPLACE_SM];
+    for held in waiting {
+        for refused in waiting {
+            let config = SessionConfig {
+                inbound_window: 1,
+                inbound_full_status: 0x58,
+                ..SessionConfig::default()
+            };
+            let mut session = bound_smsc(config, BindKind::Transceiver);
+            let (events, written) = feed(&mut session, at(1), &sample(held, 1));
+            assert_eq!((events.len(), written.len()), (1, 0), "{held:?}: {events:?}");
+            let (events, written) = feed(&mut session, at(1), &sample(refused, 2));
+            assert_eq!(events, ["Counted(InboundWindowFull)"]);
+            assert_eq!((written[0].command, written[0].status.0), (refused.response(), 0x58));
+            let (_, written) = feed(&mut session, at(1), &empty(C::ENQUIRE_LINK, 0, 3));
+            assert_eq!(written[0].status.0, 0, "signs of life are free");
+            session.respond(held, 1, 0, b"id");
+            drain(&mut session);
+            let (events, _) = feed(&mut session, at(1), &sample(refused, 4));
+            assert!(!events[0].starts_with("Counted"), "{events:?}");
+        }
+    }
+}
+
+#[test]
+fn requests_with_one_number_are_told_apart_by_their_commands() {
+    let mut session = bound_smsc(SessionConfig::default(), BindKind::Transceiver);
+    for command in [C::SUBMIT_SM, C::QUERY_SM, C::SUBMIT_SM] {
+        feed(&mut session, at(1), &sample(command, 5));
+    }
+    session.respond(C::QUERY_SM, 5, 0x67, b"");
+    session.respond(C::SUBMIT_SM, 5, 0, b"first");
+    session.respond(C::SUBMIT_SM, 5, 0, b"second");
+    session.respond(C::SUBMIT_SM, 5, 0, b"third");
+    let wanted = [
+        empty(C::QUERY_SM_RESP, 0x67, 5),
+        answer(C::SUBMIT_SM_RESP, 0, 5, Some(b"first")),
+        answer(C::SUBMIT_SM_RESP, 0, 5, Some(b"second")),
+    ];
+    assert_eq!(drain(&mut session).1, wanted.concat());
+}
+
+#[test]
+fn a_body_of_another_command_is_answered_as_an_error_of_ours() {
+    let mut session = bound_smsc(SessionConfig::default(), BindKind::Transceiver);
+    feed(&mut session, at(1), &sample(C::SUBMIT_SM, 5));
+    session.respond_with(C::SUBMIT_SM, 5, 0, &Body::QueryResp(QuerySmResp::default()));
+    assert_eq!(drain(&mut session).1, empty(C::SUBMIT_SM_RESP, 8, 5));
 }
 
 #[test]

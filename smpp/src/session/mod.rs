@@ -95,7 +95,7 @@ impl Session {
         self.machine.connected(now);
     }
 
-    /// The peer has connected to us: an ESME waits for an outbind (3.4 section 2.2.1), an SMSC for a bind.
+    /// The peer has connected to us: an ESME waits for an outbind (3.4 section 4.1.7), an SMSC for a bind.
     pub fn handle_accepted(&mut self, now: Duration) {
         self.input.clear();
         self.machine.accepted(now);
@@ -211,7 +211,7 @@ impl Session {
         self.machine.set_windows(window, inbound_window);
     }
 
-    /// Asks the peer to bind (SMSC; 3.4 section 4.1.8), on a connection that we made and before anything else.
+    /// Asks the peer to bind (SMSC; 3.4 section 4.1.7), on a connection that we made and before anything else.
     ///
     /// # Errors
     /// Credentials out of bounds, or another role or state; then nothing is written.

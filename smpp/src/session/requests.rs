@@ -53,12 +53,15 @@ impl Machine {
 
     /// The status for a request that may not come now.
     fn wrong_state(&self, command: CommandId) -> CommandStatus {
-        let binds = self.config.role == Role::Smsc && BindKind::from_command(command).is_some();
-        match self.state {
-            State::Binding | State::Bound(_) | State::Unbinding if binds => {
-                CommandStatus::ESME_RALYBND
-            }
-            _ => CommandStatus::ESME_RINVBNDSTS,
+        let is_bind = BindKind::from_command(command).is_some();
+        let at_work = match self.state {
+            State::Binding | State::Bound(_) | State::Unbinding => true,
+            State::Closed | State::Open | State::Outbound | State::Unbound => false,
+        };
+        if is_bind && at_work && self.config.role == Role::Smsc {
+            CommandStatus::ESME_RALYBND
+        } else {
+            CommandStatus::ESME_RINVBNDSTS
         }
     }
 
@@ -238,6 +241,16 @@ fn with_tlvs<'a>(body: &Body<'a>, tlvs: Tlvs<'a>) -> Body<'a> {
         Body::QueryResp(response) => Body::QueryResp(QuerySmResp { tlvs, ..response }),
         Body::Empty { .. } => Body::Empty { tlvs },
         // No answers of ours: the writer refuses them.
-        other => other,
+        Body::Bind(_)
+        | Body::BindResp { .. }
+        | Body::Outbind(_)
+        | Body::Message(_)
+        | Body::SubmitMulti(_)
+        | Body::Query(_)
+        | Body::Cancel(_)
+        | Body::Replace(_)
+        | Body::Alert(_)
+        | Body::Broadcast(_)
+        | Body::CancelBroadcast(_) => *body,
     }
 }

@@ -152,3 +152,15 @@ pub(crate) fn pass(session: &mut Session, now: Duration) -> (Vec<String>, Vec<He
     let (events, out) = drain(session);
     (events, headers(&out))
 }
+
+/// A sound PDU of a command, as another implementation wrote it, with this number.
+pub(crate) fn sample(command: CommandId, sequence: u32) -> Vec<u8> {
+    let all = generated();
+    let vector = all
+        .iter()
+        .filter(|vector| list(vector, "spec_warnings").is_empty())
+        .find(|vector| vector["canonical"]["header"]["command"] == command.name().unwrap());
+    let mut octets = unhex(text(vector.expect("a vector of every command"), "hex"));
+    octets[12..16].copy_from_slice(&sequence.to_be_bytes());
+    octets
+}
