@@ -99,6 +99,8 @@ pub struct Asked<'a> {
     pub data_coding: u8,
     /// The user data header of octets, with its length octet; empty: none.
     pub udh: &'a [u8],
+    /// service_type, as given; empty: none.
+    pub service_type: &'a [u8],
     /// Type of number and numbering plan of the sender, as given.
     pub source_ton_npi: [u8; 2],
     /// Type of number and numbering plan of the recipient, as given.

@@ -95,6 +95,7 @@ fn records() -> Vec<Record<'static>> {
         priority: 3,
         data_coding: 245,
         udh: b"\x05\x00\x03\x2a\x02\x01",
+        service_type: b"CMT",
         source_ton_npi: [5, 0],
         dest_ton_npi: [1, 8],
     });

@@ -9,7 +9,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 
-use super::envelope_record::{Texts, accepted_record};
+use super::envelope_record::accepted_record;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard, Timer};
@@ -71,8 +71,8 @@ impl Shard {
         let envelope = self.envelope(now, customer, &submission);
         let partition = self.shared.placement.partition(envelope.to);
         let home = self.journal.log.head_segment();
-        let texts = Texts::of(&envelope);
-        self.journal.append(now.mono, &accepted_record(&envelope, &texts, partition));
+        let sender = envelope.sender.as_text();
+        self.journal.append(now.mono, &accepted_record(&envelope, &sender, partition));
         self.journal.then(After::Accepted { sequence: envelope.sequence, to, spent: submission });
         self.table.insert(Message::new(envelope, home));
     }

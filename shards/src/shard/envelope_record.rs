@@ -1,9 +1,6 @@
 //! What a customer submitted, as the log holds it: from an envelope to its record and back. Pure,
 //! lives nowhere.
 
-use std::borrow::Cow;
-
-use arrayvec::ArrayString;
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Content, Duplicate, Octets, Origin};
 use postrider_core::id::MessageId;
@@ -21,30 +18,10 @@ const AVOID_DUPLICATES: u8 = 1;
 /// Bit of the record's options: the body is octets.
 const OCTETS: u8 = 2;
 
-/// The fields of a record that the envelope does not hold as octets.
-pub(super) struct Texts<'a> {
-    sender: ArrayString<16>,
-    /// The customer's reference; a service_type follows a NUL, which neither can hold.
-    reference: Cow<'a, [u8]>,
-}
-
-impl<'a> Texts<'a> {
-    pub(super) fn of(envelope: &'a Envelope) -> Self {
-        let reference = envelope.client_reference.as_deref().unwrap_or_default().as_bytes();
-        let service_type = &*envelope.service_type;
-        let reference = if service_type.is_empty() {
-            Cow::Borrowed(reference)
-        } else {
-            Cow::Owned([reference, b"\0", service_type].concat())
-        };
-        Texts { sender: envelope.sender.as_text(), reference }
-    }
-}
-
-/// A message as the log holds it.
+/// A message as the log holds it; `sender` is its sender id as text.
 pub(super) fn accepted_record<'a>(
     envelope: &'a Envelope,
-    texts: &'a Texts<'_>,
+    sender: &'a str,
     partition: Partition,
 ) -> Record<'a> {
     let (body, udh) = body_of(&envelope.content);
@@ -53,10 +30,10 @@ pub(super) fn accepted_record<'a>(
         partition: partition.get(),
         customer: envelope.customer,
         to: envelope.to.as_u64(),
-        sender: texts.sender.as_bytes(),
+        sender: sender.as_bytes(),
         body,
         webhook_url: envelope.webhook_url.as_deref().unwrap_or_default().as_bytes(),
-        client_reference: &texts.reference,
+        client_reference: envelope.client_reference.as_deref().unwrap_or_default().as_bytes(),
         encoding: envelope.encoding.as_u8(),
         parts: envelope.part_count,
         reference: envelope.reference,
@@ -73,6 +50,7 @@ pub(super) fn accepted_record<'a>(
             priority: envelope.priority,
             data_coding: envelope.data_coding,
             udh,
+            service_type: &envelope.service_type,
             source_ton_npi: envelope.source_ton_npi,
             dest_ton_npi: envelope.dest_ton_npi,
         },
@@ -128,8 +106,6 @@ pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
     else {
         return None;
     };
-    let mut references = client_reference.splitn(2, |octet| *octet == 0);
-    let client_reference = references.next().unwrap_or_default();
     let avoid = asked.options & AVOID_DUPLICATES != 0;
     Some(Envelope {
         id: MessageId::from_u128(*id),
@@ -154,7 +130,7 @@ pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
         data_coding: asked.data_coding,
         source_ton_npi: asked.source_ton_npi,
         dest_ton_npi: asked.dest_ton_npi,
-        service_type: references.next().unwrap_or_default().into(),
+        service_type: asked.service_type.into(),
         group: (asked.group != 0).then(|| MessageId::from_u128(asked.group)),
     })
 }
@@ -200,9 +176,8 @@ mod tests {
 
     fn read_back(envelope: &Envelope) -> Envelope {
         let mut log = Vec::new();
-        let texts = Texts::of(envelope);
-        let partition = Partition::new(9).unwrap();
-        accepted_record(envelope, &texts, partition).encode(&mut log);
+        let (sender, partition) = (envelope.sender.as_text(), Partition::new(9).unwrap());
+        accepted_record(envelope, &sender, partition).encode(&mut log);
         let frame = postrider_storage::Frames::new(&log).next().unwrap().unwrap();
         let record = Record::decode(frame.kind, frame.version, frame.body).unwrap().unwrap();
         super::envelope(&record).unwrap()

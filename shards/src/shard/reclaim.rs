@@ -7,7 +7,7 @@ use postrider_core::limits;
 use postrider_storage::{Record, SegmentId};
 
 use super::Shard;
-use super::envelope_record::{Texts, accepted_record};
+use super::envelope_record::accepted_record;
 use super::message::{Event, Message, Webhook, WebhookAttempt};
 
 impl Shard {
@@ -56,7 +56,7 @@ impl Shard {
 fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
     let envelope = &message.envelope;
     let partition = shared.placement.partition(envelope.to);
-    accepted_record(envelope, &Texts::of(envelope), partition).encode(out);
+    accepted_record(envelope, &envelope.sender.as_text(), partition).encode(out);
     for event in &message.events {
         part_record(envelope.sequence, event).encode(out);
     }

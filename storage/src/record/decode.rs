@@ -115,6 +115,7 @@ impl<'a> Body<'a> {
             priority: fixed.priority,
             data_coding: fixed.data_coding,
             udh: self.tail(fixed.udh_len)?,
+            service_type: self.tail(u32::from(fixed.service_type_len.get()).into())?,
             source_ton_npi: fixed.source_ton_npi,
             dest_ton_npi: fixed.dest_ton_npi,
         })

@@ -24,7 +24,8 @@ impl Record<'_> {
                     + body.len()
                     + webhook_url.len()
                     + client_reference.len()
-                    + asked.udh.len(),
+                    + asked.udh.len()
+                    + asked.service_type.len(),
             ),
             Self::Part { detail, .. } => (size_of::<PartLayout>(), detail.len()),
             Self::Webhook { .. } => (size_of::<WebhookLayout>(), 0),
@@ -178,7 +179,7 @@ impl Record<'_> {
         };
         put(fixed.as_bytes());
         put(asked_layout(&asked).as_bytes());
-        for tail in [sender, body, webhook_url, client_reference, asked.udh] {
+        for tail in [sender, body, webhook_url, client_reference, asked.udh, asked.service_type] {
             put(tail);
         }
     }
@@ -272,7 +273,7 @@ fn asked_layout(asked: &Asked<'_>) -> AskedLayout {
         data_coding: asked.data_coding,
         source_ton_npi: asked.source_ton_npi,
         dest_ton_npi: asked.dest_ton_npi,
-        reserved: U16::ZERO,
+        service_type_len: u16::try_from(asked.service_type.len()).unwrap_or(u16::MAX).into(),
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) struct AskedLayout {
     pub(super) data_coding: u8,
     pub(super) source_ton_npi: [u8; 2],
     pub(super) dest_ton_npi: [u8; 2],
-    pub(super) reserved: U16,
+    pub(super) service_type_len: U16,
 }
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

@@ -97,6 +97,7 @@ fn asked(m: &Material) -> Asked<'_> {
         priority: w ^ x,
         data_coding: y ^ z,
         udh: &m.bytes[3],
+        service_type: &m.bytes[0],
         source_ton_npi: [w, y],
         dest_ton_npi: low16(d).to_le_bytes(),
     }
