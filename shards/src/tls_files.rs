@@ -4,10 +4,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use postrider_core::config::CarrierConfig;
+use postrider_core::config::{CarrierConfig, Config, SmppTls};
 
 use crate::node::CarrierLink;
-use crate::rt::{Identity, TlsClient};
+use crate::rt::{Identity, TlsClient, TlsServer};
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
@@ -35,4 +35,26 @@ fn carrier_link(carrier: &CarrierConfig) -> Result<Option<CarrierLink>> {
     let host = carrier.address.rsplit_once(':').map_or(carrier.address.as_str(), |(host, _)| host);
     let name = tls.server_name.clone().unwrap_or_else(|| host.to_owned());
     Ok(Some(CarrierLink { client, name }))
+}
+/// Reads every file of certificates and keys that `config` names.
+///
+/// # Errors
+/// The first that cannot be read or used, with where it is named.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    carrier_links(&config.carriers)?;
+    if let Some(tls) = &config.smpp.tls {
+        customer_port(tls).context("TLS of the SMPP server")?;
+    }
+    Ok(())
+}
+
+/// The TLS port for customers.
+///
+/// # Errors
+/// A file that cannot be read or used.
+pub(crate) fn customer_port(tls: &SmppTls) -> Result<TlsServer> {
+    let (chain, key) = (read(&tls.cert_file)?, read(&tls.key_file)?);
+    let authorities = tls.client_ca_file.as_deref().map(read).transpose()?;
+    let identity = Identity { chain: &chain, key: &key };
+    Ok(TlsServer::new(identity, authorities.as_deref())?)
 }

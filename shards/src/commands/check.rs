@@ -34,7 +34,9 @@ fn run_on(args: &CheckArgs, output: &mut dyn Write) -> i32 {
         Ok((config, plan)) => (report(&config, &plan), exit::OK),
         Err(error @ LoadError::Unreadable { .. }) => return refuse(&error),
         // The problems are what was asked for: they go to standard output.
-        Err(error @ LoadError::Invalid { .. }) => (error.to_string(), error.status()),
+        Err(error @ (LoadError::Invalid { .. } | LoadError::Tls { .. })) => {
+            (error.to_string(), error.status())
+        }
     };
     match print(output, &text) {
         Ok(()) => status,

@@ -6,6 +6,7 @@ use postrider_core::config::{Config, ConfigErrors};
 
 use super::lines::complain;
 use crate::exit;
+use crate::tls_files;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,14 @@ pub enum LoadError {
         /// Every problem.
         errors: ConfigErrors,
     },
+    /// A certificate or key that it names cannot be used.
+    #[error("{}: {why:#}", path.display())]
+    Tls {
+        /// The file of the configuration.
+        path: PathBuf,
+        /// What is wrong, and with what.
+        why: anyhow::Error,
+    },
 }
 
 impl LoadError {
@@ -34,7 +43,7 @@ impl LoadError {
     pub const fn status(&self) -> i32 {
         match self {
             Self::Unreadable { .. } => exit::FAILED,
-            Self::Invalid { .. } => exit::CONFIG_INVALID,
+            Self::Invalid { .. } | Self::Tls { .. } => exit::CONFIG_INVALID,
         }
     }
 }
@@ -57,6 +66,7 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     config.resolve_files(path.parent().unwrap_or(Path::new("")));
     let mut read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
     config.load_secrets(&mut read).map_err(invalid)?;
+    tls_files::check(&config).map_err(|why| LoadError::Tls { path: path.to_owned(), why })?;
     Ok(config)
 }
 

@@ -146,3 +146,15 @@ fn the_plan_is_printed_for_people_and_for_programs() {
     let read: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((status, &read["shard_count"]), (0, &2.into()));
 }
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_found_before_the_start() {
+    let text = GOOD.replace("[[routes]]", "[carriers.tls]\nca_file = \"ca.pem\"\n[[routes]]");
+    let (folder, config) = folder(&text);
+    let (status, said) = check(&config);
+    assert_eq!(status, exit::CONFIG_INVALID);
+    assert!(said.contains("TLS of the carrier alpha") && said.contains("ca.pem"), "{said}");
+    std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+    let (_, said) = check(&config);
+    assert!(said.contains("no certificate in it"), "{said}");
+}
