@@ -151,9 +151,9 @@ fn the_plan_is_printed_for_people_and_for_programs() {
 fn a_certificate_that_cannot_be_used_is_found_before_the_start() {
     let text = GOOD.replace("[[routes]]", "[carriers.tls]\nca_file = \"ca.pem\"\n[[routes]]");
     let (folder, config) = folder(&text);
-    std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(folder.path().join("ca.pem"), no_certificate).unwrap();
     let (status, said) = check(&config);
     assert_eq!(status, exit::CONFIG_INVALID);
     assert!(said.contains("TLS of the carrier alpha"), "{said}");
-    assert!(said.contains("no certificate in it"), "{said}");
 }
