@@ -16,6 +16,7 @@ use postrider_core::limits;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
+use postrider_smpp::session::CloseReason;
 use postrider_storage::io::{FileDisk, LogFile};
 use postrider_storage::{LogIoError, Write};
 
@@ -216,10 +217,16 @@ impl Node {
         };
         self.with(|shard, now| shard.handle_bind_connected(now, bind));
         let end = Link::run(stream, on_bytes, outbox).await;
-        let reason = self.shard.borrow_mut().take_close_reason(bind).map(tracing::field::display);
+        let reason = self.shard.borrow_mut().take_close_reason(bind);
         let shard = self.shard.borrow();
         let (id, carrier) = (shard.id().0, shard.bind_carrier(bind));
-        tracing::info!(shard = id, carrier, bind, %end, reason, "bind's connection ended");
+        let text = reason.map(tracing::field::display);
+        // The operator's to mend: it does not pass by itself.
+        if matches!(reason, Some(CloseReason::BindRefused(_))) {
+            tracing::warn!(shard = id, carrier, bind, %end, reason = text, "the carrier refused a bind");
+        } else {
+            tracing::info!(shard = id, carrier, bind, %end, reason = text, "bind's connection ended");
+        }
     }
 
     fn set_outbox(&self, bind: BindIx, outbox: Option<Rc<Outbox>>) {

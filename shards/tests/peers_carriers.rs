@@ -14,25 +14,14 @@ mod common;
 mod peers;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::time::Duration;
 
-use common::local;
+use peers::are_here;
+use peers::carrier::{NODE, node_carrier};
 use peers::gateway::Gateway;
 use peers::relay::{Pdu, Relay};
-use peers::{Peer, are_here, script};
 use postrider_smpp::json::pdu_to_json;
 use serde_json::{Value, json};
-
-const NODE: &str = "node-smpp";
-
-/// npm's smpp as a carrier.
-fn node_carrier(folder: &Path, settings: &Value) -> (Peer, SocketAddr) {
-    let mut command = script(NODE, "node_carrier.js");
-    command.arg(settings.to_string());
-    let mut carrier = Peer::start("carrier", folder, command);
-    let port = carrier.next("listening")["port"].as_u64().unwrap();
-    (carrier, local(port as u16))
-}
 
 /// A route for everything to one carrier at `address`, with further keys.
 fn tables(address: SocketAddr, keys: &str) -> String {
@@ -176,12 +165,13 @@ fn node_smpp_refuses_a_password_and_is_not_asked_again_at_once() {
     }
     carrier.take("closed", 2, |_| true);
     // Before a carrier is up a message is taken and waits.
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(3));
     assert!(!carrier.has_told("bind"), "a wrong password is not tried again within seconds");
     gateway.assert_running();
     assert_eq!(gateway.metric("postrider_bind_events_total", "refused"), 2.0);
     let log = gateway.log();
-    assert!(log.contains("refused"), "the operator is told: {log}");
+    let told = |line: &str| line.contains("WARN") && line.contains("ESME_RINVPASWD");
+    assert_eq!(log.lines().filter(|line| told(line)).count(), 2, "the operator is told: {log}");
     assert!(!log.contains("secret08"), "but not the password");
     gateway.stop();
     carrier.finish();

@@ -15,6 +15,13 @@ impl CommandStatus {
     }
 }
 
+impl core::fmt::Display for CommandStatus {
+    /// The name and the number, as operators look it up.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} (0x{:08X})", self.name().unwrap_or("unknown status"), self.0)
+    }
+}
+
 /// What kind of refusal a status is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum StatusClass {

@@ -70,7 +70,10 @@ fn refused_bind_says_why_and_closes() {
         session.handle_connected(at(0));
         drain(&mut session);
         let (events, _) = feed(&mut session, at(1), &response);
-        assert_eq!(events, ["BindRefused { status: 14 }", "Close { reason: BindRefused }"]);
+        assert_eq!(
+            events,
+            ["BindRefused { status: 14 }", "Close { reason: BindRefused(CommandStatus(14)) }"]
+        );
         assert_eq!((session.state(), session.poll_timeout()), (State::Closed, None));
     }
 }

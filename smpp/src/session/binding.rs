@@ -114,8 +114,9 @@ impl Machine {
             self.queue.push_back(Event::Counted(Oddity::MismatchedResponse));
         }
         if status != CommandStatus::ESME_ROK || !is_bind_response {
-            self.close(CloseReason::BindRefused);
-            return Some(Event::BindRefused { status: status.or_invalid_command().0 });
+            let status = status.or_invalid_command();
+            self.close(CloseReason::BindRefused(status));
+            return Some(Event::BindRefused { status: status.0 });
         }
         let peer_version = match decode(frame) {
             Ok(Body::BindResp { tlvs, .. }) => tlvs.get_int(tag::SC_INTERFACE_VERSION),

@@ -8,6 +8,7 @@ use crate::pdu::{
     AlertNotification, Bind, CancelSm, EncodeError, FrameError, Outbind, QuerySm, ReplaceSm,
     ShortMessage, SubmitMulti,
 };
+use crate::status::CommandStatus;
 
 /// What happened. Each is to be handled before the next is polled.
 #[derive(Copy, Clone, Debug)]
@@ -135,9 +136,9 @@ pub enum CloseReason {
     /// Our bind cannot be written.
     #[error("the bind cannot be sent: {0}")]
     BindUnsendable(EncodeError),
-    /// Our bind was refused.
-    #[error("the bind was refused")]
-    BindRefused,
+    /// Our bind was refused, with this status.
+    #[error("the bind was refused: {0}")]
+    BindRefused(CommandStatus),
     /// Our bind was not answered in time.
     #[error("the peer did not answer the bind")]
     BindTimeout,
