@@ -2,8 +2,11 @@
 //! child that tells what it sees, a gateway between them. On the tests' threads.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod carrier;
+pub(crate) mod client;
 pub(crate) mod dissector;
 pub(crate) mod gateway;
+pub(crate) mod kannel;
 pub(crate) mod relay;
 pub(crate) mod wireshark;
 

@@ -85,7 +85,7 @@ function submit(session, pdu) {
 	receipt(pdu, id);
 }
 
-const server = smpp.createServer({}, (session) => {
+function serve(session) {
 	session.on('pdu', (pdu) => {
 		if (pdu.command.match(/^bind_[a-z]+$/)) {
 			bind(session, pdu);
@@ -101,13 +101,21 @@ const server = smpp.createServer({}, (session) => {
 		receivers.delete(session);
 		say('closed', {});
 	});
-});
+}
+
+const server = smpp.createServer({}, serve);
 server.on('error', (error) => say('error', { text: String(error.message) }));
 server.listen(0, '127.0.0.1', () => say('listening', { port: server.address().port }));
 
-// {"do": "deliver_sm" or another request of a carrier, "fields": {..}}
+// {"do": "outbind", "port", "fields"} connects and asks to be bound to; {"do": another request,
+// "fields"} sends it on a bind that may receive.
 function order(line) {
-	const { do: command, fields } = JSON.parse(line);
+	const { do: command, port, fields } = JSON.parse(line);
+	if (command === 'outbind') {
+		const session = smpp.connect({ host: '127.0.0.1', port }, () => session.outbind(fields));
+		serve(session);
+		return;
+	}
 	const [receiver] = receivers;
 	receiver[command](fields, (pdu) => say('answered', { command: pdu.command, status: pdu.command_status }));
 }

@@ -71,9 +71,23 @@ function submit(order) {
 	);
 }
 
+// Any request of the protocol, with fields by the library's names.
+function request(order) {
+	session[order.command](order.fields, (pdu) =>
+		say('response', {
+			command: pdu.command,
+			status: pdu.command_status,
+			message_id: pdu.message_id === undefined ? null : pdu.message_id,
+			message_state: pdu.message_state === undefined ? null : pdu.message_state,
+			unsuccess_sme: pdu.unsuccess_sme || [],
+		}),
+	);
+}
+
 const orders = {
 	bind,
 	submit,
+	request,
 	enquire: () => session.enquire_link((pdu) => say('enquired', { status: pdu.command_status })),
 	unbind: () =>
 		session.unbind((pdu) => {
