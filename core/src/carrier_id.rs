@@ -1,6 +1,6 @@
 //! The forms in which a carrier writes its message ids: the base of its submit_sm_resp and that of
-//! its receipts need not be the same. Also what traffic shows of them. Pure; one learner per carrier
-//! and shard, pooled by adding.
+//! its receipts need not be the same. Also what traffic shows of them. Pure; one learner per
+//! carrier and shard, pooled by adding.
 
 use std::borrow::Cow;
 
@@ -32,8 +32,8 @@ impl IdForms {
     /// id itself, then the number that it is in the response's base, where the two bases differ.
     ///
     /// Both are to be looked up by [`folded`] spelling, since the paddings of the two sides differ
-    /// too. Nothing is ever converted by its looks: an id that is no number in the receipt's base, or
-    /// that exceeds 128 bits, stands for itself alone.
+    /// too. Nothing is ever converted by its looks: an id that is no number in the receipt's base,
+    /// or that exceeds 128 bits, stands for itself alone.
     pub fn alternatives<'a>(
         &self,
         receipt_id: &'a [u8],
@@ -103,8 +103,8 @@ impl Evidence {
         (Evidence::DecimalThenHex, IdForms { response: IdBase::Decimal, receipt: IdBase::Hex }),
     ];
 
-    /// Looks at one pair that is known to belong together by other means than its ids. None when the
-    /// pair fits several forms (a number of one digit), and when an id is empty.
+    /// Looks at one pair that is known to belong together by other means than its ids. None when
+    /// the pair fits several forms (a number of one digit), and when an id is empty.
     #[must_use]
     pub fn of(response_id: &[u8], receipt_id: &[u8]) -> Option<Evidence> {
         if response_id.is_empty() || receipt_id.is_empty() {

@@ -21,8 +21,8 @@ pub struct MessageKey {
 
 impl MessageKey {
     /// The message that a part belongs to: a carrier's number, the addresses as they came, and the
-    /// place, which [`Concat::new`] and [`split_udh`](crate::text::split_udh) only give when it makes
-    /// sense. A void one is to be ignored: the message is whole.
+    /// place, which [`Concat::new`] and [`split_udh`](crate::text::split_udh) only give when it
+    /// makes sense. A void one is to be ignored: the message is whole.
     #[must_use]
     pub fn new(carrier: u32, source: &[u8], dest: &[u8], place: Concat) -> MessageKey {
         let Concat { reference, total, width, index: _ } = place;
@@ -62,10 +62,10 @@ pub struct Partial<T> {
     pub parts: Vec<(u8, T)>,
 }
 
-/// The parts that wait, each with something held for it. Bounded by time
-/// ([`REASSEMBLY_TIMEOUT`] from a message's first part), by messages ([`REASSEMBLY_MESSAGES`]) and by
-/// octets ([`REASSEMBLY_BYTES`]): beyond a bound the oldest message is given up as it is. Nothing is
-/// ever dropped: all that was taken comes out, whole or partial.
+/// The parts that wait, each with something held for it. Bounded by time ([`REASSEMBLY_TIMEOUT`]
+/// from a message's first part), by messages ([`REASSEMBLY_MESSAGES`]) and by octets
+/// ([`REASSEMBLY_BYTES`]): beyond a bound the oldest message is given up as it is. Nothing is ever
+/// dropped: all that was taken comes out, whole or partial.
 #[derive(Debug)]
 pub struct Reassembler<T> {
     waiting: BTreeMap<MessageKey, Waiting<T>>,
@@ -103,8 +103,8 @@ impl<T> Default for Reassembler<T> {
 
 impl<T> Reassembler<T> {
     /// A part came: its place in its message, its octets (to tell a repeat from another part with a
-    /// number used again, and for the bound), and what is to be held for it. `at` is when it came, in
-    /// monotonic time; after a restart that may be long ago.
+    /// number used again, and for the bound), and what is to be held for it. `at` is when it came,
+    /// in monotonic time; after a restart that may be long ago.
     ///
     /// Drain [`poll_expired`](Self::poll_expired) afterwards.
     pub fn handle_part(

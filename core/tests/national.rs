@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postrider_core::config::{AlphabetConfig, Concatenation};
+use postrider_core::config::{AlphabetConfig, Concatenation, Word};
 use postrider_core::text::{
     DefaultAlphabet, Encoding, NationalLanguage, Udh, Wire, decode_national, encode_national, room,
 };
@@ -38,7 +38,7 @@ fn rows() -> Vec<Row> {
     let rows = fields.map(|fields| {
         let number = |at: usize| u32::from_str_radix(fields[at], 16).unwrap();
         let language = NationalLanguage::from_u8(u8::try_from(number(1)).unwrap()).unwrap();
-        assert_eq!(language.name(), fields[0].to_lowercase());
+        assert_eq!(language.word(), fields[0].to_lowercase());
         Row {
             language,
             locking: fields[2] == "locking",

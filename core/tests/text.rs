@@ -12,7 +12,8 @@
 use std::collections::BTreeMap;
 
 use postrider_core::text::{
-    self, Encoding, ReferenceWidth, basic_table, decode, encode, extension_table, forced_by,
+    self, DefaultAlphabet, Encoding, ReferenceWidth, basic_table, decode, encode, extension_table,
+    forced_by,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -103,8 +104,11 @@ fn names_and_numbers_of_encodings() {
 
 #[test]
 fn what_forces_ucs2_is_named_once_in_order() {
-    assert_eq!(forced_by("plain {text} €"), []);
-    assert_eq!(forced_by("it’s “fine”, it’s `ok`"), ['’', '“', '”', '`']);
+    use DefaultAlphabet::{Ascii, Gsm, Latin1};
+    assert_eq!(forced_by("plain {text} €", Gsm), []);
+    assert_eq!(forced_by("it’s “fine”, it’s `ok`", Gsm), ['’', '“', '”', '`']);
+    assert_eq!(forced_by("£ é ê € é", Latin1), ['ê', '€']);
+    assert_eq!(forced_by("£ é ê € é", Ascii), ['£', 'é', 'ê', '€']);
 }
 
 fn hex(octets: &[u8]) -> String {
@@ -191,7 +195,7 @@ fn check(text: &str) {
     let encoded = encode(text);
     let encoding = encoded.encoding();
     assert_eq!(decode(encoding, encoded.bytes()), text);
-    assert_eq!(forced_by(text).is_empty(), encoding == Encoding::Gsm7);
+    assert_eq!(forced_by(text, DefaultAlphabet::Gsm).is_empty(), encoding == Encoding::Gsm7);
     let (unit, single, eight, sixteen) = match encoding {
         Encoding::Gsm7 => (1, 160, 153, 152),
         Encoding::Ucs2 => (2, 70, 67, 66),

@@ -25,4 +25,5 @@ pub use self::profile::{
     OutbindConfig, ReceiptDetection, StatusReaction, TonNpi, ValidityForm,
 };
 pub use self::smpp::{CustomerSmpp, LongInbound, SmppConfig, SmppTls};
+pub use self::words::Word;
 pub use crate::route::{RouteConfig, RoutePrefix, RouteTarget};

@@ -1,5 +1,5 @@
-//! The words that the configuration has for choices; the check reads them, the plan prints them.
-//! Pure, lives nowhere.
+//! The words that the configuration and the commands have for choices; the check reads them, the
+//! plan prints them. Pure, lives nowhere.
 
 use super::checked::{BindType, Driver, LogFormat, OnUnknownOutcome};
 use super::profile::{Concatenation, Learn, StatusReaction, ValidityForm};
@@ -8,7 +8,7 @@ use crate::carrier_id::IdBase;
 use crate::text::{DefaultAlphabet, NationalLanguage};
 
 /// A choice that is written as a word.
-pub(super) trait Word: Copy + PartialEq + 'static {
+pub trait Word: Copy + PartialEq + 'static {
     /// Stands in for a word that is not known while the other problems are looked for.
     const FIRST: (&'static str, Self);
     /// The other ones.
@@ -17,6 +17,11 @@ pub(super) trait Word: Copy + PartialEq + 'static {
     /// All of them, the first one first.
     fn all() -> impl Iterator<Item = (&'static str, Self)> + Clone {
         core::iter::once(Self::FIRST).chain(Self::OTHERS.iter().copied())
+    }
+
+    /// The choice that a word stands for.
+    fn find(word: &str) -> Option<Self> {
+        Self::all().find(|(own, _)| *own == word).map(|(_, choice)| choice)
     }
 
     /// The word for a choice.

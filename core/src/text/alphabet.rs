@@ -4,8 +4,8 @@
 use super::{DefaultAlphabet, gsm};
 
 /// The text of octets in a default alphabet. What cannot be read is shown, see
-/// [`decode`](super::decode); an octet above 127 that is called ASCII is read as ISO 8859-1, which is
-/// what such a peer means.
+/// [`decode`](super::decode); an octet above 127 that is called ASCII is read as ISO 8859-1, which
+/// is what such a peer means.
 #[must_use]
 pub fn decode(octets: &[u8], alphabet: DefaultAlphabet) -> String {
     match alphabet {
@@ -26,14 +26,9 @@ pub fn from_gsm(octets: &[u8], alphabet: DefaultAlphabet) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether a text in GSM 03.38 is in a default alphabet too.
-pub(super) fn holds(text: &str, alphabet: DefaultAlphabet) -> bool {
-    match alphabet {
-        DefaultAlphabet::Gsm => true,
-        DefaultAlphabet::Ascii | DefaultAlphabet::Latin1 => {
-            text.chars().all(|c| code_of(c, alphabet).is_some())
-        }
-    }
+/// Whether a default alphabet has a character of GSM 03.38.
+pub(super) fn has(c: char, alphabet: DefaultAlphabet) -> bool {
+    alphabet == DefaultAlphabet::Gsm || code_of(c, alphabet).is_some()
 }
 
 /// The octet of a character in ASCII or ISO 8859-1.

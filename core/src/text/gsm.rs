@@ -1,4 +1,5 @@
-//! GSM 03.38: the basic and the extension table [3GPP TS 23.038 section 6.2.1]. Pure, lives nowhere.
+//! GSM 03.38: the basic and the extension table [3GPP TS 23.038 section 6.2.1]. Pure, lives
+//! nowhere.
 
 /// Escape to the extension table; no character of its own.
 pub(super) const ESCAPE: u8 = 0x1B;

@@ -156,8 +156,8 @@ impl EncodedText {
     }
 
     /// The octets of each part, without user data header. A text of at most 160 septets or 70 units
-    /// is one part; the parts of a longer one are as full as they can be, but an escape or surrogate
-    /// pair is never split.
+    /// is one part; the parts of a longer one are as full as they can be, but an escape or
+    /// surrogate pair is never split.
     #[must_use]
     pub fn parts(&self, width: ReferenceWidth) -> Parts<'_> {
         Parts::new(self.encoding, &self.octets, 0, width)
@@ -176,12 +176,13 @@ impl EncodedText {
     }
 }
 
-/// The distinct characters, in order of first appearance, that are not in GSM 03.38: they force
-/// [`Encoding::Ucs2`].
+/// The distinct characters, in order of first appearance, that are not both in GSM 03.38 and in the
+/// carrier's default alphabet: they force [`Encoding::Ucs2`].
 #[must_use]
-pub fn forced_by(text: &str) -> Vec<char> {
+pub fn forced_by(text: &str, default: DefaultAlphabet) -> Vec<char> {
     let mut seen = BTreeSet::new();
-    text.chars().filter(|c| !gsm::contains(*c) && seen.insert(*c)).collect()
+    let outside = |c: &char| !gsm::contains(*c) || !alphabet::has(*c, default);
+    text.chars().filter(|c| outside(c) && seen.insert(*c)).collect()
 }
 
 /// The text of a short_message's octets, header removed. What cannot be read is shown, not dropped:

@@ -67,26 +67,6 @@ impl NationalLanguage {
         NationalLanguage::ALL.into_iter().find(|language| language.as_u8() == identifier)
     }
 
-    /// Its name in configurations and commands, lower case.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            NationalLanguage::Turkish => "turkish",
-            NationalLanguage::Spanish => "spanish",
-            NationalLanguage::Portuguese => "portuguese",
-            NationalLanguage::Bengali => "bengali",
-            NationalLanguage::Gujarati => "gujarati",
-            NationalLanguage::Hindi => "hindi",
-            NationalLanguage::Kannada => "kannada",
-            NationalLanguage::Malayalam => "malayalam",
-            NationalLanguage::Oriya => "oriya",
-            NationalLanguage::Punjabi => "punjabi",
-            NationalLanguage::Tamil => "tamil",
-            NationalLanguage::Telugu => "telugu",
-            NationalLanguage::Urdu => "urdu",
-        }
-    }
-
     /// Whether it has a locking shift table; all have a single shift table.
     #[must_use]
     pub fn has_locking(self) -> bool {

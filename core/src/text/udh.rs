@@ -1,5 +1,5 @@
-//! The user data header: concatenation, ports, national languages [3GPP TS 23.040 section 9.2.3.24].
-//! Pure, lives nowhere.
+//! The user data header: concatenation, ports, national languages [3GPP TS 23.040 section
+//! 9.2.3.24]. Pure, lives nowhere.
 
 use super::NationalLanguage;
 

@@ -81,11 +81,11 @@ impl Wire {
     /// Chooses the alphabet and cuts. None when the text takes more than [`MAX_PARTS`] parts there,
     /// or more than 65,535 octets of message_payload.
     ///
-    /// A text in GSM 03.38 stays so when the carrier's default alphabet has its characters too: it is
-    /// cut by septets, then each part is put into that alphabet, so that the count of parts is the
-    /// same at every carrier. Another text takes the national tables of the profile that give the
-    /// fewest parts, or UTF-16 when that gives fewer still. National tables want parts with a user
-    /// data header and GSM 03.38 as the default alphabet, and are not looked at otherwise.
+    /// A text in GSM 03.38 stays so when the carrier's default alphabet has its characters too: it
+    /// is cut by septets, then each part is put into that alphabet, so that the count of parts is
+    /// the same at every carrier. Another text takes the national tables of the profile that give
+    /// the fewest parts, or UTF-16 when that gives fewer still. National tables want parts with a
+    /// user data header and GSM 03.38 as the default alphabet, and are not looked at otherwise.
     #[must_use]
     pub fn new(text: &str, config: &AlphabetConfig, concatenation: Concatenation) -> Option<Wire> {
         let mut wire = Wire::choose(text, config, concatenation);
@@ -113,7 +113,9 @@ impl Wire {
             concatenation,
             part_count: 0,
         };
-        if let Some(octets) = gsm::encode(text).filter(|_| alphabet::holds(text, config.default)) {
+        let outside =
+            matches!(form, Form::Transcoded(to) if !text.chars().all(|c| alphabet::has(c, to)));
+        if let Some(octets) = gsm::encode(text).filter(|_| !outside) {
             return septets(octets, Udh::default());
         }
         let ucs2 = Wire {
@@ -154,6 +156,12 @@ impl Wire {
     #[must_use]
     pub fn languages(&self) -> (Option<NationalLanguage>, Option<NationalLanguage>) {
         (self.header.locking, self.header.single)
+    }
+
+    /// The length of each part, in septets or UTF-16 units.
+    #[must_use]
+    pub fn part_units(&self) -> Vec<usize> {
+        self.cuts().map(|cut| cut.len() / self.encoding.unit_octets()).collect()
     }
 
     /// The parts in order, which share `reference`.

@@ -56,7 +56,7 @@ fn whole<T: TryInto<i64>>(count: T) -> i64 {
 
 /// One of the known words; the first one when it is none.
 pub(super) fn choice<T: Word>(e: &mut ConfigErrors, at: &str, word: &str) -> T {
-    if let Some((_, value)) = T::all().find(|(own, _)| *own == word) {
+    if let Some(value) = T::find(word) {
         return value;
     }
     let known = T::all().map(|(own, _)| own);
