@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{at, bound_esme, bound_smsc, drain, generated, headers, text, unhex};
+use common::{at, bound_esme, bound_smsc, drain, generated_octets, headers};
 use postrider_smpp::command::CommandId;
 use postrider_smpp::json::{pdu_to_json, receipt_to_json};
 use postrider_smpp::pdu::{ShortMessage, VERSION_5_0, decode, encode_message_for, next_frame};
@@ -157,9 +157,4 @@ proptest! {
         };
         prop_assert!(read == message);
     }
-}
-
-fn generated_octets() -> &'static Vec<Vec<u8>> {
-    static ALL: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
-    ALL.get_or_init(|| generated().iter().map(|vector| unhex(text(vector, "hex"))).collect())
 }

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use postrider_smpp::command::CommandId as C;
 use postrider_smpp::pdu::{
-    Body, ShortMessage, decode, encode_message, encode_response, next_frame,
+    Body, QuerySmResp, ShortMessage, decode, encode_message, encode_response, next_frame,
 };
 use postrider_smpp::receipt::{ReceiptState, parse_receipt};
-use postrider_smpp::session::{BindKind, Event, Role, Session, SessionConfig, State};
+use postrider_smpp::session::{BindKind, Event, Oddity, Role, Session, SessionConfig, State};
 use postrider_smpp::status::CommandStatus;
 use postrider_smpp::tlv::Tlvs;
 
@@ -62,6 +62,12 @@ fn allocations(work: impl FnOnce()) -> usize {
 const TLVS: &[u8] = b"\x00\x1E\x00\x0b0000000007\0\x04\x27\x00\x01\x02\x04\x23\x00\x03\x03\x00\x00";
 const TEXT: &[u8] = b"id:0000000007 sub:001 dlvrd:001 submit date:2601021530 done date:2601021531 \
                       stat:DELIVRD err:000 text:hello";
+
+/// The same, and billing_identification, which only 5.0 has.
+const TLVS_5_0: &[u8] =
+    b"\x00\x1E\x00\x0b0000000007\0\x04\x27\x00\x01\x02\x04\x23\x00\x03\x03\x00\x00\x06\x0B\x00\x01\x00";
+/// query_sm of message 7.
+const QUERY: &[u8] = b"\0\0\0\x15\0\0\0\x03\0\0\0\0\xF0\0\0\x097\0\x01\x01\0";
 
 fn receipt() -> ShortMessage<'static> {
     ShortMessage {
@@ -129,9 +135,14 @@ fn two_sessions_in_full_swing_allocate_nothing() {
     assert_eq!(esme.state(), State::Bound(BindKind::Transceiver));
     let mut to_answer = Vec::with_capacity(100);
     let mut done = 0;
+    let newer = ShortMessage { tlvs: Tlvs::new(TLVS_5_0), ..receipt() };
     let mut round = |now: Duration| {
+        smsc.handle_bytes(now, QUERY);
+        assert!(matches!(smsc.poll_event(), Some(Event::Request { sequence: 0xF000_0009, .. })));
+        let state = QuerySmResp { message_id: b"7", message_state: 2, ..QuerySmResp::default() };
+        smsc.respond_with(C::QUERY_SM, 0xF000_0009, 0, &Body::QueryResp(state));
         for token in 0..50 {
-            esme.submit(now, token, &receipt()).unwrap();
+            esme.submit(now, token, &newer).unwrap();
             smsc.submit(now, token, &receipt()).unwrap();
         }
         carry(&mut esme, &mut smsc, &mut line, now);
@@ -145,6 +156,8 @@ fn two_sessions_in_full_swing_allocate_nothing() {
         carry(&mut smsc, &mut esme, &mut line, now);
         while let Some(event) = esme.poll_event() {
             match event {
+                // The answer to the query, which this session did not ask.
+                Event::Counted(Oddity::UnknownResponse) => {}
                 Event::Response { message_id: b"0000000007", status: 0, .. } => done += 1,
                 Event::Message { sequence, .. } => to_answer.push(sequence),
                 other => panic!("{other:?}"),

@@ -1,5 +1,6 @@
-//! Two sessions in memory under a virtual clock: whatever is cut, lost, late or refused, every token gets
-//! exactly one outcome and the window holds. Test code.
+//! Two sessions in memory under a virtual clock, of any versions, bound as anything, by bind or outbind:
+//! whatever is cut, lost, late or refused, every token gets exactly one outcome and the window holds. Test
+//! code.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,10 +13,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use postrider_smpp::command::CommandId;
-use postrider_smpp::pdu::ShortMessage;
+use postrider_smpp::pdu::{Outbind, ShortMessage};
 use postrider_smpp::session::{
-    Event, Role, Session, SessionConfig, State, SubmitRefused, UnknownReason,
+    BindKind, Event, Role, Session, SessionConfig, State, SubmitRefused, UnknownReason,
 };
+use postrider_smpp::tlv::{Tlv, Tlvs, tag};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -26,8 +28,8 @@ const STATUSES: [u32; 3] = [0, 0x58, 0x45];
 /// What may happen in between.
 #[derive(Clone, Debug)]
 enum Op {
-    /// One side submits.
-    Submit(Side),
+    /// One side submits, or sends a data_sm.
+    Submit(Side, bool),
     /// Some of the octets under way to one side arrive.
     Arrive(Side, usize),
     /// One side answers one of the messages that it holds.
@@ -38,6 +40,42 @@ enum Op {
     Break,
     /// One side unbinds.
     Unbind(Side),
+    /// The server answers the bind that it holds.
+    Admit(bool),
+}
+
+/// What both ends are told once.
+#[derive(Copy, Clone, Debug)]
+struct Setup {
+    kind: BindKind,
+    esme_version: u8,
+    smsc_version: u8,
+    /// The server connects, and asks to be bound to.
+    outbind: bool,
+    /// Binds are answered by [`Op::Admit`] alone.
+    slow_login: bool,
+}
+
+const PLAIN: Setup = Setup {
+    kind: BindKind::Transceiver,
+    esme_version: 0x34,
+    smsc_version: 0x34,
+    outbind: false,
+    slow_login: false,
+};
+
+fn setup() -> impl Strategy<Value = Setup> {
+    let kinds = [BindKind::Transceiver, BindKind::Transmitter, BindKind::Receiver];
+    let version = || proptest::sample::select(vec![0x34_u8, 0x34, 0x50, 0x33]);
+    (proptest::sample::select(kinds.to_vec()), version(), version(), any::<bool>(), 0..5).prop_map(
+        |(kind, esme_version, smsc_version, outbind, slow)| Setup {
+            kind,
+            esme_version,
+            smsc_version,
+            outbind,
+            slow_login: slow == 0,
+        },
+    )
 }
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -52,13 +90,14 @@ fn side() -> impl Strategy<Value = Side> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => side().prop_map(Op::Submit),
+        8 => (side(), 0..3).prop_map(|(side, data)| Op::Submit(side, data == 0)),
         12 => (side(), prop_oneof![1_usize..8, Just(10_000)]).prop_map(|(to, n)| Op::Arrive(to, n)),
         8 => (side(), 0_usize..8, 0..STATUSES.len())
             .prop_map(|(by, which, status)| Op::Answer(by, which, status)),
         4 => prop_oneof![0_u64..50, Just(9_000), Just(30_000)].prop_map(Op::Pass),
         1 => Just(Op::Break),
         1 => side().prop_map(Op::Unbind),
+        2 => (0..4).prop_map(|refused| Op::Admit(refused != 0)),
     ]
 }
 
@@ -81,12 +120,20 @@ struct End {
     taken: Vec<Vec<u8>>,
     outcomes: BTreeMap<u64, Outcome>,
     next_token: u64,
+    /// Numbers of binds to be answered.
+    binds: Vec<u32>,
+    setup: Setup,
 }
 
 impl End {
-    fn new(role: Role) -> Self {
+    fn new(role: Role, setup: Setup) -> Self {
         let session = Session::new(SessionConfig {
             role,
+            bind: setup.kind,
+            interface_version: match role {
+                Role::Esme => setup.esme_version,
+                Role::Smsc => setup.smsc_version,
+            },
             system_id: "pair".into(),
             window: WINDOW,
             inbound_window: INBOUND,
@@ -99,12 +146,14 @@ impl End {
             taken: Vec::new(),
             outcomes: BTreeMap::new(),
             next_token: 0,
+            binds: Vec::new(),
+            setup,
         }
     }
 
     /// Takes every event; true when the session wants to be closed.
-    fn drain(&mut self) -> bool {
-        let (mut close, mut binds) = (false, Vec::new());
+    fn drain(&mut self, now: Duration) -> bool {
+        let (mut close, mut asked) = (false, false);
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Response { token, status, message_id, late, .. } => {
@@ -136,10 +185,10 @@ impl End {
                     self.taken.push(message.text().to_vec());
                     assert!(self.held.len() <= usize::from(INBOUND), "more than we asked for");
                 }
-                Event::BindRequested { sequence, .. } => binds.push(sequence),
+                Event::BindRequested { sequence, .. } => self.binds.push(sequence),
+                Event::OutbindRequested { .. } => asked = true,
                 Event::Close { .. } => close = true,
                 Event::Bound { .. }
-                | Event::OutbindRequested { .. }
                 | Event::Request { .. }
                 | Event::Alert { .. }
                 | Event::BindRefused { .. }
@@ -147,34 +196,57 @@ impl End {
                 | Event::Counted(_) => {}
             }
         }
-        for sequence in binds {
-            self.session.answer_bind(sequence, 0);
-            close |= self.drain();
+        if asked {
+            self.session.answer_outbind(now, true);
+            close |= self.drain(now);
+        }
+        if !self.setup.slow_login && !self.binds.is_empty() {
+            self.admit(true);
+            close |= self.drain(now);
         }
         assert!(self.session.in_flight() <= usize::from(WINDOW), "window exceeded");
         close
     }
 
-    fn submit(&mut self, now: Duration) {
+    fn admit(&mut self, admitted: bool) {
+        for sequence in self.binds.drain(..) {
+            self.session.answer_bind(sequence, if admitted { 0 } else { 0x0E });
+        }
+    }
+
+    /// What an end that keeps to the specifications may do.
+    fn allowed(&self, data: bool) -> Result<(), SubmitRefused> {
+        let (role, version) = (self.session.config().role, self.session.version());
+        let may = |kind: BindKind| kind.may_send(role) || (data && version < 0x50);
+        match self.session.state() {
+            State::Bound(kind) if may(kind) => {}
+            _ => return Err(SubmitRefused::NotBound),
+        }
+        if self.session.in_flight() >= usize::from(WINDOW) {
+            return Err(SubmitRefused::WindowFull);
+        }
+        if data && version < 0x34 { Err(SubmitRefused::NotInVersion) } else { Ok(()) }
+    }
+
+    fn submit(&mut self, now: Duration, data: bool) {
         let token = self.next_token;
         let text = token.to_string();
+        let mut area = Vec::new();
+        Tlv { tag: tag::MESSAGE_PAYLOAD, value: text.as_bytes() }.write(&mut area);
         let message = ShortMessage { short_message: text.as_bytes(), ..ShortMessage::default() };
-        let (free, in_flight) = (self.session.window_free(), self.session.in_flight());
-        match self.session.submit(now, token, &message) {
-            Ok(_) => {
-                assert!(free > 0);
-                assert_eq!(self.session.in_flight(), in_flight + 1);
-                self.outcomes.insert(token, Outcome::default());
-                self.next_token += 1;
-            }
-            Err(SubmitRefused::WindowFull) => assert_eq!((free, in_flight), (0, WINDOW.into())),
-            Err(SubmitRefused::NotBound) => {
-                assert_eq!(free, 0);
-                assert!(!matches!(self.session.state(), State::Bound(_)));
-            }
-            Err(error @ (SubmitRefused::Encode(_) | SubmitRefused::NotInVersion)) => {
-                panic!("{error}")
-            }
+        let in_payload = ShortMessage { tlvs: Tlvs::new(&area), ..ShortMessage::default() };
+        let (allowed, in_flight) = (self.allowed(data), self.session.in_flight());
+        let sent = if data {
+            self.session.submit_as(CommandId::DATA_SM, now, token, &in_payload)
+        } else {
+            assert_eq!(self.session.window_free() > 0, allowed.is_ok());
+            self.session.submit(now, token, &message)
+        };
+        assert_eq!(sent.map(drop), allowed);
+        if allowed.is_ok() {
+            assert_eq!(self.session.in_flight(), in_flight + 1);
+            self.outcomes.insert(token, Outcome::default());
+            self.next_token += 1;
         }
     }
 
@@ -183,7 +255,8 @@ impl End {
         self.arriving.clear();
         self.held.clear();
         self.taken.clear();
-        assert!(!self.drain());
+        self.binds.clear();
+        assert!(!self.drain(now));
         assert_eq!(self.session.in_flight(), 0);
     }
 }
@@ -195,17 +268,36 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
-        let mut pair =
-            Self { now: Duration::ZERO, esme: End::new(Role::Esme), smsc: End::new(Role::Smsc) };
+    fn new(setup: Setup) -> Self {
+        let mut pair = Self {
+            now: Duration::ZERO,
+            esme: End::new(Role::Esme, setup),
+            smsc: End::new(Role::Smsc, setup),
+        };
         pair.connect();
         pair
     }
 
     fn connect(&mut self) {
-        self.esme.session.handle_connected(self.now);
-        self.smsc.session.handle_connected(self.now);
+        if self.smsc.setup.outbind {
+            self.esme.session.handle_accepted(self.now);
+            self.smsc.session.handle_connected(self.now);
+            let outbind = Outbind { system_id: b"pair", password: b"x" };
+            self.smsc.session.outbind(outbind).unwrap();
+        } else {
+            self.esme.session.handle_connected(self.now);
+            self.smsc.session.handle_accepted(self.now);
+        }
         self.settle();
+    }
+
+    /// Everything under way arrives, until nothing is.
+    fn quiet(&mut self) {
+        for _ in 0..4 {
+            for side in [Side::Esme, Side::Smsc] {
+                self.run(&Op::Arrive(side, 10_000));
+            }
+        }
     }
 
     fn end(&mut self, side: Side) -> &mut End {
@@ -217,7 +309,7 @@ impl Pair {
 
     /// Takes events and output of both ends; a close ends the connection and another is made.
     fn settle(&mut self) {
-        let close = self.esme.drain() | self.smsc.drain();
+        let close = self.esme.drain(self.now) | self.smsc.drain(self.now);
         let mut out = Vec::new();
         self.esme.session.take_output(&mut out);
         self.smsc.arriving.extend(out.drain(..));
@@ -237,7 +329,7 @@ impl Pair {
     fn run(&mut self, op: &Op) {
         let now = self.now;
         match op {
-            Op::Submit(side) => self.end(*side).submit(now),
+            Op::Submit(side, data) => self.end(*side).submit(now, *data),
             Op::Arrive(side, octets) => {
                 let end = self.end(*side);
                 let octets: Vec<u8> =
@@ -254,6 +346,7 @@ impl Pair {
             Op::Pass(milliseconds) => self.pass(Duration::from_millis(*milliseconds)),
             Op::Break => self.reconnect(),
             Op::Unbind(side) => self.end(*side).session.unbind(now),
+            Op::Admit(admitted) => self.smsc.admit(*admitted),
         }
         self.settle();
         self.check_order();
@@ -312,11 +405,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1500) })]
 
     #[test]
-    fn every_token_gets_exactly_one_outcome(ops in vec(op(), 1..200)) {
-        let mut pair = Pair::new();
-        for side in [Side::Smsc, Side::Esme] {
-            pair.run(&Op::Arrive(side, 10_000));
-        }
+    fn every_token_gets_exactly_one_outcome(setup in setup(), ops in vec(op(), 1..200)) {
+        let mut pair = Pair::new(setup);
+        pair.quiet();
         for op in &ops {
             pair.run(op);
         }
@@ -325,12 +416,10 @@ proptest! {
 
     #[test]
     fn a_stream_cut_anywhere_gives_the_same_messages(cuts in vec(1_usize..40, 1..60)) {
-        let mut pair = Pair::new();
-        for side in [Side::Smsc, Side::Esme] {
-            pair.run(&Op::Arrive(side, 10_000));
-        }
-        for _ in 0..INBOUND {
-            pair.run(&Op::Submit(Side::Esme));
+        let mut pair = Pair::new(PLAIN);
+        pair.quiet();
+        for data in [false, true, false] {
+            pair.run(&Op::Submit(Side::Esme, data));
         }
         for cut in cuts.iter().cycle() {
             if pair.smsc.arriving.is_empty() {
@@ -345,32 +434,47 @@ proptest! {
 /// The random runs above would prove nothing if they never got anywhere.
 #[test]
 fn the_pair_binds_and_reaches_answers_time_outs_late_answers_and_losses() {
-    let mut pair = Pair::new();
-    let both = |pair: &mut Pair| {
-        for side in [Side::Smsc, Side::Esme] {
-            pair.run(&Op::Arrive(side, 10_000));
-        }
-    };
-    both(&mut pair);
+    let mut pair = Pair::new(PLAIN);
+    pair.quiet();
     assert!(matches!(pair.esme.session.state(), State::Bound(_)));
-    pair.run(&Op::Submit(Side::Esme));
-    pair.run(&Op::Submit(Side::Esme));
-    both(&mut pair);
+    pair.run(&Op::Submit(Side::Esme, false));
+    pair.run(&Op::Submit(Side::Esme, true));
+    pair.quiet();
     // An answer in time, then one after its time-out, with the line kept alive; then one that is lost.
     pair.run(&Op::Answer(Side::Smsc, 0, 0));
-    both(&mut pair);
+    pair.quiet();
     assert_eq!(pair.esme.outcomes[&0].answered, 1);
     for _ in 0..7 {
         pair.run(&Op::Pass(9_000));
-        both(&mut pair);
-        both(&mut pair);
+        pair.quiet();
     }
     assert_eq!(pair.esme.outcomes[&1].timed_out, 1);
     pair.run(&Op::Answer(Side::Smsc, 0, 0));
-    both(&mut pair);
+    pair.quiet();
     assert_eq!(pair.esme.outcomes[&1].late, 1);
-    pair.run(&Op::Submit(Side::Smsc));
+    pair.run(&Op::Submit(Side::Smsc, false));
     pair.run(&Op::Break);
     assert_eq!(pair.smsc.outcomes[&0].lost, 1);
     pair.finish();
+}
+
+#[test]
+fn every_setup_of_the_random_runs_gets_bound() {
+    let kinds = [BindKind::Transceiver, BindKind::Transmitter, BindKind::Receiver];
+    for kind in kinds {
+        for outbind in [false, true] {
+            for slow_login in [false, true] {
+                let mut pair = Pair::new(Setup { kind, outbind, slow_login, ..PLAIN });
+                pair.quiet();
+                if slow_login {
+                    assert_eq!(pair.esme.session.state(), State::Binding);
+                    pair.run(&Op::Admit(true));
+                    pair.quiet();
+                }
+                for end in [&pair.esme, &pair.smsc] {
+                    assert_eq!(end.session.state(), State::Bound(kind));
+                }
+            }
+        }
+    }
 }

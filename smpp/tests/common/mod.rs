@@ -1,6 +1,8 @@
 //! What the tests share: reading the vector files, sessions that are bound already. Test code.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod places;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,6 +43,12 @@ pub(crate) fn generated() -> Vec<Value> {
         .into_iter()
         .flat_map(|file| list(&load(file), "vectors").to_vec())
         .collect()
+}
+
+/// The octets of every generated PDU.
+pub(crate) fn generated_octets() -> &'static Vec<Vec<u8>> {
+    static ALL: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
+    ALL.get_or_init(|| generated().iter().map(|vector| unhex(text(vector, "hex"))).collect())
 }
 
 pub(crate) fn at(seconds: u64) -> Duration {
@@ -155,8 +163,9 @@ pub(crate) fn pass(session: &mut Session, now: Duration) -> (Vec<String>, Vec<He
 
 /// A sound PDU of a command, as another implementation wrote it, with this number.
 pub(crate) fn sample(command: CommandId, sequence: u32) -> Vec<u8> {
-    let all = generated();
-    let vector = all
+    static ALL: std::sync::OnceLock<Vec<Value>> = std::sync::OnceLock::new();
+    let vector = ALL
+        .get_or_init(generated)
         .iter()
         .filter(|vector| list(vector, "spec_warnings").is_empty())
         .find(|vector| vector["canonical"]["header"]["command"] == command.name().unwrap());
