@@ -128,12 +128,49 @@ fn every_pdu_of_other_implementations_is_shown_as_it_strictly_reads() {
             (text(field, "name").to_owned(), field[value].clone())
         });
         assert_eq!(shown["fields"], Value::from(fields.collect::<Map<String, Value>>()), "{id}");
-        let tlvs = list(canonical, "tlvs").iter().map(|tlv| {
+        let tlvs = list(canonical, "tlvs");
+        assert_eq!(list(&shown, "tlvs").len(), tlvs.len(), "{id}");
+        for (shown, tlv) in list(&shown, "tlvs").iter().zip(tlvs) {
             let value = tlv.get("value").filter(|value| !value.is_null()).unwrap_or(&tlv["hex"]);
-            json!({ "tag": tlv["tag"], "name": tlv["name"], "value": value })
-        });
-        assert_eq!(shown["tlvs"], Value::from(tlvs.collect::<Vec<_>>()), "{id}");
+            assert_eq!(&shown["value"], value, "{id}");
+            for key in ["tag", "name", "hex"] {
+                assert_eq!(shown[key], tlv[key], "{id}: {key}");
+            }
+        }
     }
+}
+
+#[test]
+fn every_pdu_of_other_implementations_is_encoded_from_what_decode_shows() {
+    let (hexes, lines): (Vec<String>, Vec<String>) = {
+        let hexes: Vec<String> = pdu_vectors().into_iter().map(|(_, hex, _)| hex).collect();
+        let shown = answers(&["pdu", "decode", "--json"], &hexes);
+        (hexes, shown.iter().map(Value::to_string).collect())
+    };
+    let encoded = said(0, &["pdu", "encode"], &lines.join("\n"));
+    assert_eq!(encoded.lines().collect::<Vec<_>>(), hexes);
+}
+
+#[test]
+fn an_edited_pdu_is_encoded_and_a_fault_names_its_field() {
+    let shown = answers(&["pdu", "decode", "--json"], &[RESPONSE.to_owned()]).remove(0);
+    let with = |edit: &dyn Fn(&mut Value)| {
+        let mut edited = shown.clone();
+        edit(&mut edited);
+        edited.to_string()
+    };
+    let lines = [
+        with(&|pdu| pdu["status"] = "ESME_RMSGQFUL".into()),
+        with(&|pdu| pdu["fields"]["message_id"] = 7.into()),
+        with(&|pdu| pdu["sequence_number"] = 8.into()),
+        "no JSON".to_owned(),
+    ];
+    let said = said(1, &["pdu", "encode"], &lines.join("\n"));
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(said[0], "0000001480000004000000140000000761626300");
+    assert_eq!(said[1], "error: message_id: 7 is no text");
+    assert_eq!(said[2], "0000001480000004000000580000000861626300");
+    assert!(said[3].starts_with("error: no JSON: "), "{said:?}");
 }
 
 /// Well-formed PDUs that are wrong in their text or for the session's state: a session refuses them,
@@ -381,7 +418,7 @@ fn the_example_configuration_is_good_but_for_its_secret_file() {
 
 #[test]
 fn every_command_explains_itself_and_refuses_what_it_does_not_know() {
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 14] = [
         &["demo"],
         &["serve"],
         &["check"],
@@ -391,6 +428,7 @@ fn every_command_explains_itself_and_refuses_what_it_does_not_know() {
         &["sink"],
         &["pdu"],
         &["pdu", "decode"],
+        &["pdu", "encode"],
         &["text"],
         &["text", "parts"],
         &["receipt"],

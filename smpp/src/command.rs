@@ -71,6 +71,11 @@ impl CommandId {
         self.0 & RESPONSE_BIT != 0
     }
 
+    /// The command of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|command| command.name() == Some(name)).copied()
+    }
+
     /// The response that belongs to this request (bit 31 set).
     pub const fn response(self) -> CommandId {
         CommandId(self.0 | RESPONSE_BIT)
@@ -79,6 +84,14 @@ impl CommandId {
     /// The request that this response answers (bit 31 cleared).
     pub const fn request(self) -> CommandId {
         CommandId(self.0 & !RESPONSE_BIT)
+    }
+
+    /// True for cell broadcast, which came with SMPP 5.0.
+    pub const fn needs_5_0(self) -> bool {
+        matches!(
+            self.request(),
+            Self::BROADCAST_SM | Self::QUERY_BROADCAST_SM | Self::CANCEL_BROADCAST_SM
+        )
     }
 
     /// False for the commands that are never answered: responses, `outbind`, `alert_notification`.

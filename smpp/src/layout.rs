@@ -2,10 +2,11 @@
 //! and writer that follow the data. The JSON view and the vector tests use it; the hot PDUs have typed
 //! paths in `pdu`. Pure, lives nowhere.
 
+use crate::bounds;
 use crate::command::CommandId;
 use crate::pdu::{
     DestAddress, DestAddresses, EncodeError, EncodeHead, PASSWORD_MAX, UnsuccessSme, UnsuccessSmes,
-    VERSION_5_0, read_list, tlv_area, whole_or_none,
+    read_list, tlv_area, whole_or_none,
 };
 use crate::status::CommandStatus;
 use crate::tlv::Tlvs;
@@ -298,7 +299,8 @@ pub fn decode_fields<'a>(
     let mut reader = Reader::new(body, is_strict(command));
     let mut count = 0;
     for field in fields {
-        if command.is_response() && reader.rest().is_empty() {
+        let is_list = matches!(field.kind, FieldKind::DestAddresses | FieldKind::UnsuccessSmes);
+        if command.is_response() && reader.rest().is_empty() && !(is_list && count == 0) {
             break;
         }
         let value = read_field(&mut reader, command, field, count)
@@ -345,7 +347,8 @@ fn read_field<'a>(
 }
 
 /// Appends a whole PDU of any command: `values` in the order of [`layout`], counts and lengths included,
-/// then `tlvs`. A response may have no values and no `tlvs`.
+/// then `tlvs`. A response may have no values and no `tlvs`, and may end behind any value. Unlike
+/// [`encode`](crate::pdu::encode) this writes parameters as they are and values that are reserved.
 ///
 /// # Errors
 /// A value of the wrong kind or out of bounds, a count that does not fit what follows, an unknown command;
@@ -357,8 +360,10 @@ pub fn encode_fields(
     tlvs: Tlvs<'_>,
 ) -> Result<(), EncodeError> {
     let fields = layout(head.command).ok_or(EncodeError::WrongCommand(head.command))?;
-    let bodiless = values.is_empty() && head.command.is_response();
-    if !bodiless && values.len() != fields.len() {
+    let ends_early = head.command.is_response()
+        && values.len() < fields.len()
+        && (values.is_empty() || tlvs.as_bytes().is_empty());
+    if !ends_early && values.len() != fields.len() {
         return Err(EncodeError::WrongFields(head.command));
     }
     if !tlvs.is_exact() {
@@ -395,10 +400,7 @@ fn write_field(
         }
         (FieldKind::Time, FieldValue::Text(text)) => put_time(out, field.name, text)?,
         (FieldKind::Octets, FieldValue::Octets(octets)) => {
-            let max = max_sm_length(head.version);
-            if octets.len() > max {
-                return Err(EncodeError::FieldTooLong { field: field.name, max });
-            }
+            bounds::SM_LENGTH.check_length(head.command, head.version, field.name, octets.len())?;
             if u32::try_from(octets.len()) != Ok(count) {
                 return Err(mismatch);
             }
@@ -414,14 +416,4 @@ fn write_field(
         _ => return Err(wrong),
     }
     Ok(0)
-}
-
-/// Most destinations of a submit_multi: 254 in 3.4, 255 from 5.0.
-pub(crate) const fn max_destinations(version: u8) -> u8 {
-    if version >= VERSION_5_0 { 255 } else { 254 }
-}
-
-/// Longest `short_message` in octets: 254 in 3.4, 255 from 5.0.
-pub(crate) const fn max_sm_length(version: u8) -> usize {
-    if version >= VERSION_5_0 { 255 } else { 254 }
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+pub mod bounds;
 pub mod command;
 pub mod json;
 pub mod layout;
@@ -14,4 +15,5 @@ mod receipt_write;
 pub mod session;
 pub mod status;
 pub mod tlv;
+pub mod values;
 mod wire;

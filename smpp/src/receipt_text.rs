@@ -4,6 +4,8 @@ use core::fmt::Write as _;
 
 use arrayvec::ArrayString;
 
+use crate::values::days_in;
+
 /// A key of the text.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Key {
@@ -166,7 +168,7 @@ fn digits(format: &'static str, text: &[u8]) -> Option<ReceiptDate> {
     let (month, day) = (part(b'M'), part(b'D'));
     let (hour, minute, second) = (part(b'h'), part(b'm'), part(b's'));
     let in_range = (1..=12).contains(&month)
-        && (1..=days_in(year, month)).contains(&day)
+        && (1..=days_in(year.into(), month.into())).contains(&day.into())
         && year >= 1900
         && hour < 24
         && minute < 60
@@ -177,15 +179,4 @@ fn digits(format: &'static str, text: &[u8]) -> Option<ReceiptDate> {
     let mut value = ArrayString::new();
     write!(value, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}").ok()?;
     Some(ReceiptDate { format, value })
-}
-
-fn days_in(year: u32, month: u32) -> u32 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
-            29
-        }
-        2 => 28,
-        _ => 31,
-    }
 }

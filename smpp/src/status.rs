@@ -206,6 +206,13 @@ statuses! {
     ESME_RINVBCASTCHANIND = 0x112, Operation;
 }
 
+impl CommandStatus {
+    /// The status of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|status| status.name() == Some(name)).copied()
+    }
+}
+
 /// What to do with a message that was answered with `status`: what its class says, but for two catch-alls
 /// that are worth fewer tries.
 ///

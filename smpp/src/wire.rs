@@ -1,12 +1,11 @@
 //! Reading and writing of the primitive types of the wire (3.4 section 3.1): integers, C-octet strings,
 //! octet strings, times. Pure, lives nowhere.
 
+use crate::bounds::Bound;
 use crate::command::CommandId;
 use crate::pdu::{EncodeError, HEADER_LEN};
 use crate::status::CommandStatus;
-
-/// Characters of a time in full (`YYMMDDhhmmsstnnp`).
-const TIME_LEN: usize = 16;
+use crate::values::{SmppTime, TIME_LEN};
 
 /// A cursor over the body of one PDU. Each read fails with the status that the peer is to be sent.
 #[derive(Copy, Clone)]
@@ -35,6 +34,16 @@ impl<'a> Reader<'a> {
         let (value, rest) = self.rest.split_first().ok_or(CommandStatus::ESME_RINVCMDLEN)?;
         self.rest = rest;
         Ok(*value)
+    }
+
+    /// An integer of one octet within a bound, when strict.
+    pub(crate) fn bounded(
+        &mut self,
+        bound: &Bound,
+        command: CommandId,
+    ) -> Result<u8, CommandStatus> {
+        let value = self.int1()?;
+        if self.strict { bound.accept(command, value) } else { Ok(value) }
     }
 
     pub(crate) fn int4(&mut self) -> Result<u32, CommandStatus> {
@@ -82,31 +91,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// True for an empty time, a relative one, and an absolute one whose parts are in range (3.4 section
-/// 7.1.1).
-pub(crate) fn is_time(text: &[u8]) -> bool {
-    if text.is_empty() {
-        return true;
-    }
-    let Some((head, [sign])) = text.split_last_chunk::<1>() else { return false };
-    if text.len() != TIME_LEN || !head.iter().all(u8::is_ascii_digit) {
-        return false;
-    }
-    let pair = |at: usize| {
-        head.get(at..at + 2).map_or(0, |two| two.iter().fold(0, |n, d| n * 10 + (d - b'0')))
-    };
-    match sign {
-        b'R' => true,
-        b'+' | b'-' => {
-            (1..=12).contains(&pair(2))
-                && (1..=31).contains(&pair(4))
-                && pair(6) < 24
-                && pair(8) < 60
-                && pair(10) < 60
-                && pair(13) <= 48
-        }
-        _ => false,
-    }
+/// True for an empty time and one in full.
+fn is_time(text: &[u8]) -> bool {
+    text.is_empty() || SmppTime::parse(text).is_some()
 }
 
 /// Writes one PDU into a caller's buffer: the header first, its length when `body` is done. On an error
@@ -168,17 +155,4 @@ pub(crate) fn put_time(
         return Err(EncodeError::BadTime { field });
     }
     put_text(out, field, text, TIME_LEN + 1)
-}
-
-/// Appends an octet string of at most `max` octets, at most 255, behind its length.
-pub(crate) fn put_octets(
-    out: &mut Vec<u8>,
-    field: &'static str,
-    octets: &[u8],
-    max: usize,
-) -> Result<(), EncodeError> {
-    let length = u8::try_from(octets.len()).ok().filter(|_| octets.len() <= max);
-    out.push(length.ok_or(EncodeError::FieldTooLong { field, max })?);
-    out.extend_from_slice(octets);
-    Ok(())
 }

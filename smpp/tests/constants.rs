@@ -14,7 +14,7 @@ use common::{list, load, number, text};
 use postrider_smpp::command::CommandId;
 use postrider_smpp::layout::{FieldKind, layout};
 use postrider_smpp::status::{CommandStatus, Pause, StatusClass, Verdict, verdict};
-use postrider_smpp::tlv::{TLV_TABLE, TlvKind, tag_by_name, tag_name, tag_spec};
+use postrider_smpp::tlv::{Structure, TLV_TABLE, TlvKind, tag_by_name, tag_name, tag_spec};
 use serde_json::Value;
 
 #[test]
@@ -98,16 +98,24 @@ fn every_tlv_has_its_tag_name_kind_length_and_version() {
         let spec = tag_spec(tag).unwrap();
         assert_eq!(tag_name(tag), Some(text(row, "name")));
         assert_eq!(tag_by_name(spec.name), Some(tag));
-        let kind = match text(row, "type") {
-            "int" => TlvKind::Int,
-            "C-Octet" => TlvKind::CString,
-            "Octet" => TlvKind::Octets,
-            other => panic!("type {other}"),
+        use TlvKind as K;
+        let wire_type = match spec.kind {
+            K::Int
+            | K::Named(_)
+            | K::Status
+            | K::Congestion
+            | K::Structured(Structure::MessageWaiting | Structure::CallbackPresentation) => "int",
+            K::CString | K::Time => "C-Octet",
+            K::Octets | K::Digits | K::Structured(_) => "Octet",
         };
-        assert_eq!(spec.kind, kind, "{row}");
+        assert_eq!(wire_type, text(row, "type"), "{row}");
         let length = text(row, "length");
         let (min, max) = length.split_once('-').unwrap_or((length, length));
-        assert_eq!((spec.min.to_string(), spec.max.to_string()), (min.into(), max.into()));
+        let lengths = spec.lengths(0x50);
+        assert_eq!(
+            (lengths.start().to_string(), lengths.end().to_string()),
+            (min.into(), max.into())
+        );
         assert_eq!(format!("{:x}", spec.since), text(row, "since").replace('.', ""));
     }
     assert_eq!(tag_name(0x1400), None);

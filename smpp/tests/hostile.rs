@@ -127,13 +127,11 @@ proptest! {
             &[CommandId::SUBMIT_SM, CommandId::DELIVER_SM, CommandId::DATA_SM][..]),
         service in vec(1_u8.., 0..=5), source in vec(1_u8.., 0..=20), dest in vec(1_u8.., 0..=20),
         flags in any::<[u8; 8]>(), text in vec(any::<u8>(), 0..=255),
-        tlvs in vec((1_u16.., vec(any::<u8>(), 0..40)), 0..5),
+        tlvs in vec((0x1400_u16..0x4000, vec(any::<u8>(), 0..40)), 0..5),
     ) {
         let mut area = Vec::new();
         for (tag, value) in &tlvs {
-            // submit_sm must not carry a text twice.
-            let tag = if *tag == 0x0424 { 0x1400 } else { *tag };
-            let written = Tlv { tag, value }.write(&mut area);
+            let written = Tlv { tag: *tag, value }.write(&mut area);
             prop_assert!(written);
         }
         let data = command == CommandId::DATA_SM;
@@ -141,7 +139,7 @@ proptest! {
         let message = ShortMessage {
             service_type: &service, source: &source, dest: &dest,
             source_ton: flags[0], dest_npi: flags[1], esm_class: flags[2], data_coding: flags[3],
-            registered_delivery: flags[4], priority_flag: only_message(flags[5]),
+            registered_delivery: flags[4], priority_flag: only_message(flags[5] % 4),
             protocol_id: only_message(flags[6]), sm_default_msg_id: only_message(flags[7]),
             validity_period: if data { b"" } else { b"000002000000000R" },
             short_message: if data { b"" } else { &text },

@@ -1,8 +1,8 @@
-//! `postrider pdu`: shows SMPP PDUs in readable form. On the main thread.
+//! `postrider pdu`: shows SMPP PDUs in readable form, and makes them from it. On the main thread.
 
 use std::fmt::Write as _;
 
-use postrider_smpp::json::pdu_to_json;
+use postrider_smpp::json::{from_hex, json_to_pdu, pdu_to_json, to_hex};
 use postrider_smpp::layout::decode_fields;
 use postrider_smpp::pdu::next_frame;
 use postrider_smpp::status::CommandStatus;
@@ -25,13 +25,22 @@ enum PduAction {
         #[arg(long)]
         json: bool,
     },
+    /// Encode the PDU in each line of standard input: JSON as `decode --json` answers it, edited or not.
+    Encode,
 }
 
 /// Answers standard input.
 #[must_use]
 pub fn run(command: &PduCommand) -> i32 {
-    let PduAction::Decode { json } = command.action;
-    answer_stdin(json, |line| answer_line(line, json))
+    match command.action {
+        PduAction::Decode { json } => answer_stdin(json, |line| answer_line(line, json)),
+        PduAction::Encode => answer_stdin(false, encode_line),
+    }
+}
+
+fn encode_line(line: &str) -> Result<String, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+    json_to_pdu(&value).map(|octets| to_hex(&octets))
 }
 
 fn answer_line(line: &str, json: bool) -> Result<String, String> {
@@ -44,24 +53,7 @@ fn answer_line(line: &str, json: bool) -> Result<String, String> {
     }
 }
 
-fn from_hex(line: &str) -> Result<Vec<u8>, String> {
-    let mut octets = Vec::with_capacity(line.len() / 2);
-    let mut high = None;
-    for (at, c) in line.chars().enumerate().filter(|(_, c)| !matches!(c, ' ' | '\t' | ':')) {
-        let digit = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let digit = digit.ok_or_else(|| format!("column {}: {c:?} is no hexadecimal", at + 1))?;
-        match high.take() {
-            Some(high) => octets.push(high << 4 | digit),
-            None => high = Some(digit),
-        }
-    }
-    if high.is_some() {
-        return Err("an odd number of hexadecimal digits".to_owned());
-    }
-    Ok(octets)
-}
-
-/// One line for the header, then a field to a line, in the order of the wire.
+/// One line for the header, then a field to a line, in the order of the wire: its value and what it means.
 fn readable(pdu: &Value, octets: &[u8]) -> String {
     let number = |name: &str| pdu.get(name).and_then(Value::as_u64).unwrap_or_default();
     let status = CommandStatus(u32::try_from(number("command_status")).unwrap_or(u32::MAX));
@@ -73,14 +65,14 @@ fn readable(pdu: &Value, octets: &[u8]) -> String {
         status.name().unwrap_or("unknown"),
     );
     for name in field_names(octets) {
-        let value = pdu.get("fields").and_then(|fields| fields.get(name)).unwrap_or(&Value::Null);
-        push_line(&mut text, name, value);
+        let part = |of: &str| pdu.get(of).and_then(|part| part.get(name));
+        push_line(&mut text, name, part("fields"), part("symbols"));
     }
     let tlvs = pdu.get("tlvs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for tlv in tlvs {
         let tag = tlv.get("tag").and_then(Value::as_str).unwrap_or_default();
         let name = tlv.get("name").and_then(Value::as_str).unwrap_or("unknown");
-        push_line(&mut text, &format!("{tag} {name}"), tlv.get("value").unwrap_or(&Value::Null));
+        push_line(&mut text, &format!("{tag} {name}"), tlv.get("value"), tlv.get("typed"));
     }
     text
 }
@@ -97,9 +89,12 @@ fn field_names(octets: &[u8]) -> Vec<&'static str> {
     names
 }
 
-fn push_line(text: &mut String, name: &str, value: &Value) {
+fn push_line(text: &mut String, name: &str, value: Option<&Value>, means: Option<&Value>) {
     // Writing to a String cannot fail.
-    write!(text, "\n  {name:<24} {value}").unwrap_or_default();
+    write!(text, "\n  {name:<24} {}", value.unwrap_or(&Value::Null)).unwrap_or_default();
+    if let Some(means) = means {
+        write!(text, " {means}").unwrap_or_default();
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +141,35 @@ mod tests {
             "0x1501",
         ];
         assert_eq!(names.collect::<Vec<_>>(), order, "{said}");
+    }
+
+    #[test]
+    fn people_see_what_a_number_means() {
+        let query = "00000021 80000003 00000000 00000001 3700 00 02 00 \
+            0427 0001 08 0423 0003 030122";
+        let said = answer_line(query, false).unwrap();
+        let lines: Vec<String> = said
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        assert!(lines.contains(&"message_state 2 \"DELIVERED\"".to_owned()), "{said}");
+        let error = "0x0423 network_error_code \"030122\" {\"code\":290,\"network\":\"gsm\"}";
+        assert!(lines.contains(&error.to_owned()), "{said}");
+    }
+
+    #[test]
+    fn an_edited_pdu_is_encoded() {
+        let shown = answer_line(RESPONSE, true).unwrap();
+        let again = encode_line(&shown).unwrap();
+        assert_eq!(again, RESPONSE.replace(' ', ""));
+        let edited = shown.replace("\"abc\"", "\"abcd\"");
+        assert_eq!(
+            encode_line(&edited).unwrap(),
+            "0000001580000004000000580000000761626364".to_owned() + "00"
+        );
+        assert!(encode_line("{").unwrap_err().starts_with("no JSON: "));
+        let lost = edited.replace("\"sequence_number\":7", "\"sequence_number\":-7");
+        assert_eq!(encode_line(&lost).unwrap_err(), "sequence_number: -7 is no number of 32 bits");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Cell broadcast (5.0 section 4.4 to 4.6): broadcast_sm and cancel_broadcast_sm; query_broadcast_sm is laid
 //! out as query_sm. Pure, lives nowhere.
 
-use super::{EncodeError, PduError, tlv_area};
+use super::{EncodeError, PduError, VERSION_5_0, tlv_area};
+use crate::bounds;
 use crate::command::CommandId;
 use crate::status::CommandStatus;
-use crate::tlv::Tlvs;
+use crate::tlv::{TlvFault, Tlvs};
 use crate::wire::{Reader, put_text, put_time};
 
 /// A broadcast_sm (5.0 section 4.4.1). Its text, areas, content type, number and interval of repetitions are
@@ -50,24 +51,33 @@ impl core::fmt::Debug for BroadcastSm<'_> {
 
 impl<'a> BroadcastSm<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self, PduError> {
+        let command = CommandId::BROADCAST_SM;
         let mut r = Reader::new(body, true);
-        Ok(Self {
+        let broadcast = Self {
             service_type: r.text(6, CommandStatus::ESME_RINVSERTYP)?,
             source_ton: r.int1()?,
             source_npi: r.int1()?,
             source: r.text(21, CommandStatus::ESME_RINVSRCADR)?,
             message_id: r.text(65, CommandStatus::ESME_RINVMSGID)?,
-            priority_flag: r.int1()?,
+            priority_flag: r.bounded(&bounds::PRIORITY, command)?,
             schedule_delivery_time: r.time(CommandStatus::ESME_RINVSCHED)?,
             validity_period: r.time(CommandStatus::ESME_RINVEXPIRY)?,
-            replace_if_present: r.int1()?,
+            replace_if_present: r.bounded(&bounds::REPLACE_IF_PRESENT, command)?,
             data_coding: r.int1()?,
             sm_default_msg_id: r.int1()?,
-            tlvs: tlv_area(CommandId::BROADCAST_SM, r.rest())?,
-        })
+            tlvs: tlv_area(command, r.rest())?,
+        };
+        let mut faults = broadcast.tlvs.faults(command, VERSION_5_0);
+        match faults.find(|fault| matches!(fault, TlvFault::Missing(_))) {
+            Some(missing) => Err(missing.status().into()),
+            None => Ok(broadcast),
+        }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let command = CommandId::BROADCAST_SM;
+        bounds::PRIORITY.check(command, VERSION_5_0, self.priority_flag)?;
+        bounds::REPLACE_IF_PRESENT.check(command, VERSION_5_0, self.replace_if_present)?;
         put_text(out, "service_type", self.service_type, 6)?;
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
         put_text(out, "source_addr", self.source, 21)?;
@@ -76,7 +86,6 @@ impl<'a> BroadcastSm<'a> {
         put_time(out, "schedule_delivery_time", self.schedule_delivery_time)?;
         put_time(out, "validity_period", self.validity_period)?;
         out.extend_from_slice(&[self.replace_if_present, self.data_coding, self.sm_default_msg_id]);
-        out.extend_from_slice(self.tlvs.as_bytes());
         Ok(())
     }
 }
@@ -126,8 +135,6 @@ impl<'a> CancelBroadcastSm<'a> {
         put_text(out, "service_type", self.service_type, 6)?;
         put_text(out, "message_id", self.message_id, 65)?;
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
-        put_text(out, "source_addr", self.source, 21)?;
-        out.extend_from_slice(self.tlvs.as_bytes());
-        Ok(())
+        put_text(out, "source_addr", self.source, 21)
     }
 }

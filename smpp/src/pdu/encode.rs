@@ -3,10 +3,11 @@
 
 use super::{
     Bind, Body, DestAddress, ShortMessage, SubmitMulti, SubmitMultiResp, UnsuccessSme, VERSION_3_4,
+    VERSION_5_0,
 };
 use crate::command::CommandId;
 use crate::status::CommandStatus;
-use crate::tlv::{Tlvs, tag};
+use crate::tlv::{TlvFault, check_message, tag, tag_name};
 use crate::wire::{put_text, write_pdu};
 
 /// Why a PDU cannot be written; the buffer is as it was before.
@@ -20,17 +21,35 @@ pub enum EncodeError {
         /// Its bound in octets, the NUL included where there is one.
         max: usize,
     },
-    /// A list is longer than the session's version allows.
-    #[error("{field} has more than {max} entries")]
-    TooMany {
+    /// The value of a field is out of the bounds of the session's version.
+    #[error("{field} {value} is out of bounds")]
+    OutOfBounds {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: u8,
+    },
+    /// A list has more or fewer entries than the session's version allows.
+    #[error("{field} has too many or too few entries")]
+    WrongCount {
         /// The list.
         field: &'static str,
-        /// Its bound.
-        max: u8,
     },
-    /// submit_multi without a destination.
-    #[error("dest_address is empty")]
-    NoDestinations,
+    /// A message of 3.4 has a short_message and a message_payload.
+    #[error("short_message together with message_payload")]
+    BothTexts,
+    /// The session's version does not have the command.
+    #[error("command {:#010x} needs SMPP 5.0", .0.0)]
+    NotInVersion(CommandId),
+    /// The parameters break a rule.
+    #[error("{0}")]
+    Tlv(TlvFault),
+    /// A typed value does not fit its parameter.
+    #[error("the value does not fit {tlv}")]
+    WrongTlvValue {
+        /// The parameter.
+        tlv: &'static str,
+    },
     /// A C-octet string holds a NUL.
     #[error("{field} contains a NUL")]
     NulInField {
@@ -80,46 +99,73 @@ pub struct EncodeHead {
 }
 
 /// Appends a PDU of any command: the inverse of [`decode_for`](super::decode_for). A response may be written
-/// without its fields, as [`Body::Empty`].
+/// without its fields, as [`Body::Empty`]. A peer below 3.4 is sent no
+/// parameters.
 ///
 /// # Errors
-/// A field out of the version's bounds, a malformed parameter area, a body of another command; `out` is then as
-/// it was.
+/// A body of another command, or anything that the session's version does not allow: a field, list or parameter
+/// out of bounds, a command or parameter of 5.0; `out` is then as it was.
 pub fn encode(out: &mut Vec<u8>, head: EncodeHead, body: &Body<'_>) -> Result<(), EncodeError> {
     let EncodeHead { command, status, sequence, version } = head;
-    if !body.tlvs().is_exact() {
-        return Err(EncodeError::BadTlvs);
-    }
     if !is_of(command, body) {
         return Err(EncodeError::WrongCommand(command));
     }
-    write_pdu(out, command, status, sequence, |out| match body {
-        Body::Bind(bind) => bind.write(out),
-        Body::BindResp { system_id, tlvs } => put_response(out, "system_id", system_id, 16, *tlvs),
-        Body::Outbind(outbind) => outbind.write(out),
-        Body::Message(message) if command == CommandId::DATA_SM => message.write_data(out),
-        Body::Message(message) => message.write(out, version),
-        Body::MessageResp { message_id, tlvs } => {
-            put_response(out, "message_id", message_id, 65, *tlvs)
-        }
-        Body::SubmitMulti(SubmitMulti { destinations, message }) => {
-            SubmitMulti::write(message, destinations.iter(), out, version)
-        }
-        Body::SubmitMultiResp(SubmitMultiResp { message_id, unsuccessful, tlvs }) => {
-            SubmitMultiResp::write(message_id, unsuccessful.iter(), *tlvs, out)
-        }
-        Body::Query(query) => query.write(out),
-        Body::QueryResp(response) => response.write(out),
-        Body::Cancel(cancel) => cancel.write(out),
-        Body::Replace(replace) => replace.write(out, version),
-        Body::Alert(alert) => alert.write(out),
-        Body::Broadcast(broadcast) => broadcast.write(out),
-        Body::CancelBroadcast(cancel) => cancel.write(out),
-        Body::Empty { tlvs } => {
-            out.extend_from_slice(tlvs.as_bytes());
-            Ok(())
-        }
+    if command.needs_5_0() && version < VERSION_5_0 {
+        return Err(EncodeError::NotInVersion(command));
+    }
+    write_pdu(out, command, status, sequence, |out| {
+        match body {
+            Body::Bind(bind) => bind.write(out),
+            Body::BindResp { system_id, .. } => put_text(out, "system_id", system_id, 16),
+            Body::Outbind(outbind) => outbind.write(out),
+            Body::Message(message) if command == CommandId::DATA_SM => {
+                message.write_data(out, version)
+            }
+            Body::Message(message) => message.write(out, command, version),
+            Body::MessageResp { message_id, .. } => put_text(out, "message_id", message_id, 65),
+            Body::SubmitMulti(SubmitMulti { destinations, message }) => {
+                SubmitMulti::write(message, destinations.iter(), out, version)
+            }
+            Body::SubmitMultiResp(SubmitMultiResp { message_id, unsuccessful, .. }) => {
+                SubmitMultiResp::write(message_id, unsuccessful.iter(), out, version)
+            }
+            Body::Query(query) => query.write(out),
+            Body::QueryResp(response) => response.write(out),
+            Body::Cancel(cancel) => cancel.write(out),
+            Body::Replace(replace) => replace.write(out, version),
+            Body::Alert(alert) => alert.write(out),
+            Body::Broadcast(broadcast) => broadcast.write(out),
+            Body::CancelBroadcast(cancel) => cancel.write(out),
+            Body::Empty { .. } => Ok(()),
+        }?;
+        put_tlvs(out, head, body)
     })
+}
+
+/// Appends the parameters of `body`, when a sender may.
+fn put_tlvs(out: &mut Vec<u8>, head: EncodeHead, body: &Body<'_>) -> Result<(), EncodeError> {
+    let EncodeHead { command, version, .. } = head;
+    let tlvs = body.tlvs();
+    if !tlvs.is_exact() {
+        return Err(EncodeError::BadTlvs);
+    }
+    if version < VERSION_3_4 {
+        let part_of_text = [tag::MESSAGE_PAYLOAD, tag::SAR_TOTAL_SEGMENTS];
+        let lost = part_of_text.into_iter().find(|tag| tlvs.get(*tag).is_some());
+        let name = lost.and_then(tag_name);
+        return name.map_or(Ok(()), |name| Err(EncodeError::Tlv(TlvFault::Version(name))));
+    }
+    let checked = if tlvs.as_bytes().is_empty() && matches!(body, Body::Empty { .. }) {
+        // An answer with an error may be without what it must have.
+        Ok(())
+    } else if let Body::Message(message) | Body::SubmitMulti(SubmitMulti { message, .. }) = body {
+        check_message(tlvs, command, version, message.has_udh())
+    } else {
+        tlvs.check(command, version)
+    };
+    checked.map_err(EncodeError::Tlv)?;
+    out.extend_from_slice(tlvs.as_bytes());
+    Ok(())
 }
 
 /// Whether `body` is one that `command` can have.
@@ -161,18 +207,6 @@ const fn is_bind(command: CommandId) -> bool {
     )
 }
 
-fn put_response(
-    out: &mut Vec<u8>,
-    field: &'static str,
-    text: &[u8],
-    max: usize,
-    tlvs: Tlvs<'_>,
-) -> Result<(), EncodeError> {
-    put_text(out, field, text, max)?;
-    out.extend_from_slice(tlvs.as_bytes());
-    Ok(())
-}
-
 /// Appends a submit_multi to `destinations`, at least one; the destination in `message` is not used.
 ///
 /// # Errors
@@ -184,27 +218,28 @@ pub fn encode_submit_multi<'d>(
     message: &ShortMessage<'_>,
     destinations: impl IntoIterator<Item = DestAddress<'d>>,
 ) -> Result<(), EncodeError> {
-    if !message.tlvs.is_exact() {
-        return Err(EncodeError::BadTlvs);
-    }
-    write_pdu(out, CommandId::SUBMIT_MULTI, CommandStatus::ESME_ROK, sequence, |out| {
-        SubmitMulti::write(message, destinations, out, version)
+    let (command, status) = (CommandId::SUBMIT_MULTI, CommandStatus::ESME_ROK);
+    write_pdu(out, command, status, sequence, |out| {
+        SubmitMulti::write(message, destinations, out, version)?;
+        let head = EncodeHead { command, status, sequence, version };
+        put_tlvs(out, head, &Body::Message(*message))
     })
 }
 
-/// Appends a submit_multi_resp with the destinations that were refused, at most 255.
+/// Appends a submit_multi_resp with the destinations that were refused, at most 254, in 5.0 255.
 ///
 /// # Errors
 /// A message_id or address out of bounds, too many destinations.
 pub fn encode_submit_multi_response<'d>(
     out: &mut Vec<u8>,
+    version: u8,
     status: CommandStatus,
     sequence: u32,
     message_id: &[u8],
     unsuccessful: impl IntoIterator<Item = UnsuccessSme<'d>>,
 ) -> Result<(), EncodeError> {
     write_pdu(out, CommandId::SUBMIT_MULTI_RESP, status, sequence, |out| {
-        SubmitMultiResp::write(message_id, unsuccessful, Tlvs::default(), out)
+        SubmitMultiResp::write(message_id, unsuccessful, out, version)
     })
 }
 

@@ -1,12 +1,16 @@
 //! submit_sm, deliver_sm, data_sm and submit_multi (3.4 sections 4.4 to 4.7). Pure, lives nowhere.
 
+use core::ops::RangeInclusive;
+
 use super::repeated::{DestAddress, DestAddresses, UnsuccessSme, UnsuccessSmes};
 use super::{EncodeError, PduError, VERSION_5_0, tlv_area};
+use crate::bounds;
 use crate::command::CommandId;
-use crate::layout::{is_strict, max_destinations, max_sm_length};
+use crate::layout::is_strict;
 use crate::status::CommandStatus;
 use crate::tlv::Tlvs;
-use crate::wire::{Reader, put_octets, put_text, put_time};
+use crate::values::EsmClass;
+use crate::wire::{Reader, put_text, put_time};
 
 /// The fields of `submit_sm`, `deliver_sm` and `data_sm` (3.4 sections 4.4, 4.6, 4.7). `data_sm` has no
 /// `protocol_id`, `priority_flag`, times, `replace_if_present`, `sm_default_msg_id` and `short_message`:
@@ -59,12 +63,12 @@ impl<'a> ShortMessage<'a> {
 
     /// True for delivery receipts and intermediate notifications (`esm_class` bits 5 to 2).
     pub const fn is_receipt(&self) -> bool {
-        matches!(self.esm_class & 0x3C, 0x04 | 0x20)
+        EsmClass(self.esm_class).is_receipt()
     }
 
     /// True when the text begins with a user data header (`esm_class` bit 6).
     pub const fn has_udh(&self) -> bool {
-        self.esm_class & 0x40 != 0
+        EsmClass(self.esm_class).has_udh()
     }
 }
 
@@ -147,11 +151,11 @@ impl<'a> ShortMessage<'a> {
     ) -> Result<(), CommandStatus> {
         self.esm_class = r.int1()?;
         self.protocol_id = r.int1()?;
-        self.priority_flag = r.int1()?;
+        self.priority_flag = r.bounded(&bounds::PRIORITY, command)?;
         self.schedule_delivery_time = r.time(CommandStatus::ESME_RINVSCHED)?;
         self.validity_period = r.time(CommandStatus::ESME_RINVEXPIRY)?;
         self.registered_delivery = r.int1()?;
-        self.replace_if_present = r.int1()?;
+        self.replace_if_present = r.bounded(&bounds::REPLACE_IF_PRESENT, command)?;
         self.data_coding = r.int1()?;
         self.sm_default_msg_id = r.int1()?;
         let length = r.int1()?;
@@ -167,20 +171,27 @@ impl<'a> ShortMessage<'a> {
         !self.short_message.is_empty() && self.tlvs.payload().is_some()
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>, version: u8) -> Result<(), EncodeError> {
+    /// Writes the fields of a submit_sm or deliver_sm.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        command: CommandId,
+        version: u8,
+    ) -> Result<(), EncodeError> {
         self.write_source(out, 21)?;
         self.write_dest(out, 21)?;
-        self.write_rest(out, version)
+        self.write_rest(out, command, version)
     }
 
-    pub(super) fn write_data(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub(super) fn write_data(&self, out: &mut Vec<u8>, version: u8) -> Result<(), EncodeError> {
         if !self.short_message.is_empty() {
             return Err(EncodeError::ShortMessageInData);
         }
+        let asked = self.registered_delivery;
+        bounds::REGISTERED_DELIVERY.check(CommandId::DATA_SM, version, asked)?;
         self.write_source(out, 65)?;
         self.write_dest(out, 65)?;
-        out.extend_from_slice(&[self.esm_class, self.registered_delivery, self.data_coding]);
-        out.extend_from_slice(self.tlvs.as_bytes());
+        out.extend_from_slice(&[self.esm_class, asked, self.data_coding]);
         Ok(())
     }
 
@@ -195,8 +206,29 @@ impl<'a> ShortMessage<'a> {
         put_text(out, "destination_addr", self.dest, max)
     }
 
-    /// Writes what follows the destinations.
-    fn write_rest(&self, out: &mut Vec<u8>, version: u8) -> Result<(), EncodeError> {
+    /// Writes the fields that follow the destinations.
+    fn write_rest(
+        &self,
+        out: &mut Vec<u8>,
+        command: CommandId,
+        version: u8,
+    ) -> Result<(), EncodeError> {
+        if version < VERSION_5_0 && self.has_both_texts() {
+            return Err(EncodeError::BothTexts);
+        }
+        bounds::PRIORITY.check(command, version, self.priority_flag)?;
+        bounds::REGISTERED_DELIVERY.check(command, version, self.registered_delivery)?;
+        bounds::REPLACE_IF_PRESENT.check(command, version, self.replace_if_present)?;
+        bounds::SM_DEFAULT_MSG_ID.check(command, version, self.sm_default_msg_id)?;
+        for (bound, time) in [
+            (&bounds::SCHEDULE, self.schedule_delivery_time),
+            (&bounds::VALIDITY, self.validity_period),
+        ] {
+            bound.check_length(command, version, bound.field, time.len())?;
+        }
+        let text = self.short_message;
+        let length =
+            bounds::SM_LENGTH.check_length(command, version, "short_message", text.len())?;
         out.extend_from_slice(&[self.esm_class, self.protocol_id, self.priority_flag]);
         put_time(out, "schedule_delivery_time", self.schedule_delivery_time)?;
         put_time(out, "validity_period", self.validity_period)?;
@@ -205,9 +237,9 @@ impl<'a> ShortMessage<'a> {
             self.replace_if_present,
             self.data_coding,
             self.sm_default_msg_id,
+            length,
         ]);
-        put_octets(out, "short_message", self.short_message, max_sm_length(version))?;
-        out.extend_from_slice(self.tlvs.as_bytes());
+        out.extend_from_slice(text);
         Ok(())
     }
 }
@@ -222,22 +254,18 @@ impl<'a> SubmitMulti<'a> {
         Ok(Self { destinations, message })
     }
 
-    /// Writes the body; `destinations` stand in the place of the field.
+    /// Writes the fields; `destinations` stand in the place of that field.
     pub(super) fn write<'d>(
         message: &ShortMessage<'_>,
         destinations: impl IntoIterator<Item = DestAddress<'d>>,
         out: &mut Vec<u8>,
         version: u8,
     ) -> Result<(), EncodeError> {
+        let command = CommandId::SUBMIT_MULTI;
         message.write_source(out, 21)?;
-        let at = out.len();
-        put_list(out, "dest_address", max_destinations(version), destinations, |it, out| {
-            it.write(out)
-        })?;
-        if out.get(at) == Some(&0) {
-            return Err(EncodeError::NoDestinations);
-        }
-        message.write_rest(out, version)
+        let range = bounds::NUMBER_OF_DESTS.range(command, version);
+        put_list(out, "dest_address", range, destinations, |it, out| it.write(out))?;
+        message.write_rest(out, command, version)
     }
 }
 
@@ -251,25 +279,24 @@ impl<'a> SubmitMultiResp<'a> {
         Self { message_id, unsuccessful, tlvs: Tlvs::new(r.rest()) }
     }
 
-    /// Writes the body; `unsuccessful` stand in the place of the field.
+    /// Writes the fields; `unsuccessful` stand in the place of that field.
     pub(super) fn write<'d>(
         message_id: &[u8],
         unsuccessful: impl IntoIterator<Item = UnsuccessSme<'d>>,
-        tlvs: Tlvs<'_>,
         out: &mut Vec<u8>,
+        version: u8,
     ) -> Result<(), EncodeError> {
         put_text(out, "message_id", message_id, 65)?;
-        put_list(out, "unsuccess_sme", u8::MAX, unsuccessful, |it, out| it.write(out))?;
-        out.extend_from_slice(tlvs.as_bytes());
-        Ok(())
+        let range = bounds::NO_UNSUCCESS.range(CommandId::SUBMIT_MULTI_RESP, version);
+        put_list(out, "unsuccess_sme", range, unsuccessful, |it, out| it.write(out))
     }
 }
 
-/// Appends a count of one octet and as many structures, at most `max`.
+/// Appends a count of one octet and as many structures, their number in `range`.
 fn put_list<T>(
     out: &mut Vec<u8>,
     field: &'static str,
-    max: u8,
+    range: RangeInclusive<u8>,
     items: impl IntoIterator<Item = T>,
     write: impl Fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
 ) -> Result<(), EncodeError> {
@@ -277,11 +304,14 @@ fn put_list<T>(
     out.push(0);
     let mut count: u8 = 0;
     for item in items {
-        if count == max {
-            return Err(EncodeError::TooMany { field, max });
+        if count == *range.end() {
+            return Err(EncodeError::WrongCount { field });
         }
         count += 1;
         write(&item, out)?;
+    }
+    if count < *range.start() {
+        return Err(EncodeError::WrongCount { field });
     }
     if let Some(octet) = out.get_mut(at) {
         *octet = count;

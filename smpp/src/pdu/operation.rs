@@ -2,11 +2,12 @@
 //! 4.12). Pure, lives nowhere.
 
 use super::{EncodeError, PduError, tlv_area};
+use crate::bounds;
 use crate::command::CommandId;
-use crate::layout::max_sm_length;
 use crate::status::CommandStatus;
 use crate::tlv::{Tlvs, tag};
-use crate::wire::{Reader, put_octets, put_text, put_time};
+use crate::values::AbsoluteTime;
+use crate::wire::{Reader, put_text, put_time};
 
 /// `message_state` UNKNOWN (3.4 section 5.2.28), which an answer without one is taken to say.
 const UNKNOWN: u8 = 7;
@@ -49,9 +50,7 @@ impl<'a> QuerySm<'a> {
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         put_text(out, "message_id", self.message_id, 65)?;
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
-        put_text(out, "source_addr", self.source, 21)?;
-        out.extend_from_slice(self.tlvs.as_bytes());
-        Ok(())
+        put_text(out, "source_addr", self.source, 21)
     }
 }
 
@@ -84,6 +83,11 @@ impl Default for QuerySmResp<'_> {
 }
 
 impl<'a> QuerySmResp<'a> {
+    /// When the message became final; `None` while it is not, and when the date cannot be read.
+    pub fn final_time(&self) -> Option<AbsoluteTime> {
+        AbsoluteTime::parse_final_date(self.final_date)
+    }
+
     /// Reads as much as is there.
     pub(super) fn read(body: &'a [u8]) -> Self {
         let mut r = Reader::new(body, false);
@@ -100,7 +104,6 @@ impl<'a> QuerySmResp<'a> {
         put_text(out, "message_id", self.message_id, 65)?;
         put_text(out, "final_date", self.final_date, 17)?;
         out.extend_from_slice(&[self.message_state, self.error_code]);
-        out.extend_from_slice(self.tlvs.as_bytes());
         Ok(())
     }
 }
@@ -158,9 +161,7 @@ impl<'a> CancelSm<'a> {
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
         put_text(out, "source_addr", self.source, 21)?;
         out.extend_from_slice(&[self.dest_ton, self.dest_npi]);
-        put_text(out, "destination_addr", self.dest, 21)?;
-        out.extend_from_slice(self.tlvs.as_bytes());
-        Ok(())
+        put_text(out, "destination_addr", self.dest, 21)
     }
 }
 
@@ -225,14 +226,19 @@ impl<'a> ReplaceSm<'a> {
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>, version: u8) -> Result<(), EncodeError> {
+        let command = CommandId::REPLACE_SM;
+        bounds::REGISTERED_DELIVERY.check(command, version, self.registered_delivery)?;
+        bounds::SM_DEFAULT_MSG_ID.check(command, version, self.sm_default_msg_id)?;
+        let text = self.short_message;
+        let length =
+            bounds::SM_LENGTH.check_length(command, version, "short_message", text.len())?;
         put_text(out, "message_id", self.message_id, 65)?;
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
         put_text(out, "source_addr", self.source, 21)?;
         put_time(out, "schedule_delivery_time", self.schedule_delivery_time)?;
         put_time(out, "validity_period", self.validity_period)?;
-        out.extend_from_slice(&[self.registered_delivery, self.sm_default_msg_id]);
-        put_octets(out, "short_message", self.short_message, max_sm_length(version))?;
-        out.extend_from_slice(self.tlvs.as_bytes());
+        out.extend_from_slice(&[self.registered_delivery, self.sm_default_msg_id, length]);
+        out.extend_from_slice(text);
         Ok(())
     }
 }
@@ -287,8 +293,6 @@ impl<'a> AlertNotification<'a> {
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
         put_text(out, "source_addr", self.source, 65)?;
         out.extend_from_slice(&[self.esme_ton, self.esme_npi]);
-        put_text(out, "esme_addr", self.esme, 65)?;
-        out.extend_from_slice(self.tlvs.as_bytes());
-        Ok(())
+        put_text(out, "esme_addr", self.esme, 65)
     }
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::{
-    Bind, Header, ShortMessage, encode_bind, encode_bind_response, encode_empty, encode_message,
+    AlertNotification, Bind, Body, BroadcastSm, CancelBroadcastSm, CancelSm, DestAddresses,
+    EncodeError, EncodeHead, Header, QuerySm, QuerySmResp, ReplaceSm, ShortMessage, SubmitMulti,
+    SubmitMultiResp, encode, encode_bind, encode_bind_response, encode_empty, encode_message,
     encode_response, next_frame,
 };
 use postrider_smpp::session::{BindKind, Role, Session, SessionConfig, State};
 use postrider_smpp::status::CommandStatus;
+use postrider_smpp::tlv::Tlvs;
 use serde_json::Value;
 
 pub(crate) fn load(file: &str) -> Value {
@@ -49,6 +52,59 @@ pub(crate) fn generated() -> Vec<Value> {
 pub(crate) fn generated_octets() -> &'static Vec<Vec<u8>> {
     static ALL: std::sync::OnceLock<Vec<Vec<u8>>> = std::sync::OnceLock::new();
     ALL.get_or_init(|| generated().iter().map(|vector| unhex(text(vector, "hex"))).collect())
+}
+
+/// A body that `command` may have, with these parameters; `None` for commands that have none.
+pub(crate) fn body_of(command: CommandId, tlvs: Tlvs<'_>) -> Option<Body<'_>> {
+    use CommandId as C;
+    let message = ShortMessage { tlvs, ..ShortMessage::default() };
+    static ONE: &[u8] = b"\x02friends\0";
+    let destinations = DestAddresses::new(1, ONE).unwrap();
+    Some(match command {
+        C::BIND_RECEIVER
+        | C::BIND_TRANSMITTER
+        | C::BIND_TRANSCEIVER
+        | C::OUTBIND
+        | C::UNBIND
+        | C::ENQUIRE_LINK => return None,
+        C::SUBMIT_SM | C::DELIVER_SM | C::DATA_SM => Body::Message(message),
+        C::SUBMIT_MULTI => Body::SubmitMulti(SubmitMulti { destinations, message }),
+        C::SUBMIT_MULTI_RESP => {
+            Body::SubmitMultiResp(SubmitMultiResp { tlvs, ..SubmitMultiResp::default() })
+        }
+        C::QUERY_SM | C::QUERY_BROADCAST_SM => Body::Query(QuerySm { tlvs, ..QuerySm::default() }),
+        C::QUERY_SM_RESP => Body::QueryResp(QuerySmResp { tlvs, ..QuerySmResp::default() }),
+        C::CANCEL_SM => Body::Cancel(CancelSm { tlvs, ..CancelSm::default() }),
+        C::REPLACE_SM => Body::Replace(ReplaceSm { tlvs, ..ReplaceSm::default() }),
+        C::ALERT_NOTIFICATION => {
+            Body::Alert(AlertNotification { tlvs, ..AlertNotification::default() })
+        }
+        C::BROADCAST_SM => Body::Broadcast(BroadcastSm { tlvs, ..BroadcastSm::default() }),
+        C::CANCEL_BROADCAST_SM => {
+            Body::CancelBroadcast(CancelBroadcastSm { tlvs, ..CancelBroadcastSm::default() })
+        }
+        C::BIND_RECEIVER_RESP | C::BIND_TRANSMITTER_RESP | C::BIND_TRANSCEIVER_RESP => {
+            Body::BindResp { system_id: b"", tlvs }
+        }
+        C::SUBMIT_SM_RESP
+        | C::DELIVER_SM_RESP
+        | C::DATA_SM_RESP
+        | C::BROADCAST_SM_RESP
+        | C::QUERY_BROADCAST_SM_RESP => Body::MessageResp { message_id: b"", tlvs },
+        _ => Body::Empty { tlvs },
+    })
+}
+
+/// Writes a body with sequence number 1 and status 0.
+pub(crate) fn encoded(
+    command: CommandId,
+    version: u8,
+    body: &Body<'_>,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::new();
+    let status = CommandStatus::ESME_ROK;
+    encode(&mut out, EncodeHead { command, status, sequence: 1, version }, body)?;
+    Ok(out)
 }
 
 pub(crate) fn at(seconds: u64) -> Duration {
