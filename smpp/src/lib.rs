@@ -1,4 +1,4 @@
-//! SMPP 3.4, both roles, pure: codec, session machine, delivery receipts. No socket, file, clock, thread
+//! SMPP 3.4 and 5.0, both roles, pure: codec, session machine, delivery receipts. No socket, file, clock, thread
 //! or randomness: octets and time come in as arguments, so the crate lives nowhere and its session once
 //! per bind on the bind's shard.
 #![forbid(unsafe_code)]

@@ -218,9 +218,8 @@ impl End {
     fn allowed(&self, data: bool) -> Result<(), SubmitRefused> {
         let (role, version) = (self.session.config().role, self.session.version());
         let may = |kind: BindKind| kind.may_send(role) || (data && version < 0x50);
-        match self.session.state() {
-            State::Bound(kind) if may(kind) => {}
-            _ => return Err(SubmitRefused::NotBound),
+        if !matches!(self.session.state(), State::Bound(kind) if may(kind)) {
+            return Err(SubmitRefused::NotBound);
         }
         if self.session.in_flight() >= usize::from(WINDOW) {
             return Err(SubmitRefused::WindowFull);
