@@ -193,6 +193,31 @@ pub const REASSEMBLY_MESSAGES: usize = 10_000;
 /// Octets of a shard's parts that wait for others; then the oldest message is handed on as it is.
 pub const REASSEMBLY_BYTES: usize = 16 * 1024 * 1024;
 
+// ---- Towards customers over SMPP ----
+
+/// How long a receipt or an inbound message is offered to its customer.
+pub const DELIVERY_LIFETIME: Duration = Duration::from_secs(72 * 3_600);
+/// Delay before one that a customer did not take is offered again: the first, which doubles, and
+/// the longest.
+pub const DELIVERY_BACK_OFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+/// The same when its receiver was gone before it could leave.
+pub const DELIVERY_MISSED: Duration = Duration::from_millis(100);
+/// Refusals for good after which it is given up.
+pub const DELIVERY_REFUSALS: u32 = 3;
+/// Receipts and inbound messages of one customer that may be under way to another shard's binds.
+pub const DELIVERIES_PER_PEER: usize = 4;
+/// Inbound messages and fragments that a customer may have waiting on a shard; more are answered with
+/// `receipt_retry_status`.
+pub const INBOUND_PER_CUSTOMER: usize = 10_000;
+/// Octets of all inbound messages that wait on a shard; more are answered the same way.
+pub const INBOUND_BYTES: usize = 64 * 1024 * 1024;
+/// An inbound message that comes again with the same octets within this time was sent again by its
+/// carrier, not by the handset. Fragments, which have a reference, are known for as long as they may
+/// wait for their siblings.
+pub const INBOUND_RESEND: Duration = Duration::from_secs(30);
+/// Inbound messages and fragments that a shard knows again.
+pub const INBOUND_REMEMBERED: usize = 65_536;
+
 // ---- State and store ----
 
 /// Messages of a shard that are not final, unless configured otherwise.
@@ -383,6 +408,16 @@ const ALL: &[Limit] = table! {
     REASSEMBLY_TIMEOUT REASSEMBLY_TIMEOUT.as_secs(), "s";
     REASSEMBLY_MESSAGES REASSEMBLY_MESSAGES, "messages";
     REASSEMBLY_BYTES REASSEMBLY_BYTES, "bytes";
+    DELIVERY_LIFETIME DELIVERY_LIFETIME.as_secs(), "s";
+    DELIVERY_BACK_OFF_FIRST DELIVERY_BACK_OFF[0].as_secs(), "s";
+    DELIVERY_BACK_OFF_MAX DELIVERY_BACK_OFF[1].as_secs(), "s";
+    DELIVERY_MISSED millis(DELIVERY_MISSED), "ms";
+    DELIVERY_REFUSALS DELIVERY_REFUSALS, "tries";
+    DELIVERIES_PER_PEER DELIVERIES_PER_PEER, "messages";
+    INBOUND_PER_CUSTOMER INBOUND_PER_CUSTOMER, "messages";
+    INBOUND_BYTES INBOUND_BYTES, "bytes";
+    INBOUND_RESEND INBOUND_RESEND.as_secs(), "s";
+    INBOUND_REMEMBERED INBOUND_REMEMBERED, "messages";
     OPEN_MESSAGES_DEFAULT OPEN_MESSAGES_DEFAULT, "messages";
     OPEN_MESSAGES_MAX OPEN_MESSAGES_MAX, "messages";
     HISTORY_MESSAGES_DEFAULT HISTORY_MESSAGES_DEFAULT, "messages";

@@ -6,6 +6,7 @@
 mod accept;
 mod bind;
 mod closing;
+mod deliveries;
 mod envelope_record;
 mod journal;
 mod mesh;

@@ -1,0 +1,2 @@
+//! Receipts and inbound messages on their way to customers' binds.
+mod queue;
