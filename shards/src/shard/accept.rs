@@ -195,6 +195,10 @@ impl Shard {
                 self.answer(ticket, super::query::found(found));
             }
             (call @ Call::List { .. }, Reply::Page(page)) => self.take_page(id, call, *page),
+            (Call::Deliver { customer, place }, Reply::Delivered { spent: _, answer }) => {
+                self.peer_delivered(now, from, (customer, place), answer);
+            }
+            (Call::Tell, Reply::Noted) => {}
             (call, Reply::Receipt { spent, outcome }) => {
                 self.take_receipt_outcome(now, id, call, spent, outcome);
             }

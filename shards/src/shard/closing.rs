@@ -55,7 +55,12 @@ impl Shard {
         let Some(message) = self.table.get_mut(sequence) else {
             panic!("an event for a message that this shard does not hold");
         };
-        if let Some(status) = message.apply(event) {
+        let owed = message.owed.len();
+        let ended = message.apply(event);
+        if let Some(receipt) = message.owed.get(owed).copied() {
+            self.journal.then(After::Owed { sequence, receipt });
+        }
+        if let Some(status) = ended {
             self.finish(now, sequence, status);
         }
         lsn
@@ -179,7 +184,8 @@ impl Shard {
         match self.drain {
             Drain::No | Drain::Done => {}
             Drain::Waiting => {
-                if self.outbound.in_flight() == 0 && self.journal.waiting() == 0 {
+                let answered = self.outbound.in_flight() == 0 && self.deliveries.in_flight() == 0;
+                if answered && self.journal.waiting() == 0 {
                     self.unbind_all(now, false);
                 }
                 let down = self.outbound.binds.iter().all(|bind| bind.link == Link::Down);

@@ -16,6 +16,9 @@ use postrider_http::request::{Cursor, ListQuery};
 use postrider_http::response::MessageView;
 use postrider_smpp::receipt::ReceiptState;
 
+use super::deliveries::pdu::CustomerDelivery;
+use super::deliveries::queue::{DeliveryAnswer, Place};
+
 /// Names one request of one shard; replies carry it back.
 pub type CallId = u64;
 
@@ -62,6 +65,20 @@ pub enum Request {
         /// Which ones.
         query: Box<ListQuery>,
     },
+    /// Hand this to a bind of the customer.
+    Deliver {
+        /// Whose it is.
+        customer: CustomerIx,
+        /// What.
+        delivery: Box<CustomerDelivery>,
+    },
+    /// The sender now holds so many binds of a customer that receive.
+    Receivers {
+        /// Whose.
+        customer: CustomerIx,
+        /// How many.
+        count: u16,
+    },
     /// Apply a receipt to a message of the receiver's.
     Receipt {
         /// The receipt.
@@ -85,6 +102,15 @@ pub enum Reply {
     Found(Option<Box<MessageView>>),
     /// To `List`.
     Page(Box<Page>),
+    /// To `Deliver`.
+    Delivered {
+        /// The request's box.
+        spent: Box<CustomerDelivery>,
+        /// What came of it.
+        answer: DeliveryAnswer,
+    },
+    /// To `Receivers`.
+    Noted,
     /// To `Receipt`, once durable.
     Receipt {
         /// The request's box.
@@ -167,6 +193,10 @@ pub(crate) enum Call {
     Answer { ticket: u64 },
     /// Merge pages; answer when none is missing.
     List { ticket: u64, limit: u16, pages: Vec<Page>, missing: u16 },
+    /// A customer's bind on that shard gets the item at this place of its queue.
+    Deliver { customer: CustomerIx, place: Place },
+    /// That shard is told how many receivers this one has.
+    Tell,
     /// The owner of the handset looks for the message.
     AskOwner { delivery: super::Delivery },
     /// Every other shard looks for it.

@@ -12,6 +12,7 @@ use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_storage::SegmentId;
 
+use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
 use crate::wheel::TimerId;
 
 /// The durable number that stands for "no carrier" in records and events.
@@ -183,6 +184,11 @@ pub(crate) struct Message {
     pub(crate) submitted: Option<UnixMs>,
     pub(crate) webhook: Webhook,
     pub(crate) webhook_attempts: Vec<WebhookAttempt>,
+    /// The receipts that its customer's binds are owed, in order: 0 is the final one, `n` that of
+    /// the `n`th interim event.
+    pub(crate) owed: Vec<u16>,
+    /// How those that are owed no more ended.
+    pub(crate) receipts: Vec<ReceiptEnd>,
     /// No record of this message lies in an older segment.
     pub(crate) home: SegmentId,
     /// The accepted record is on disk: only then does the message exist for anybody.
@@ -215,6 +221,8 @@ impl Message {
             submitted: None,
             webhook,
             webhook_attempts: Vec::new(),
+            owed: Vec::new(),
+            receipts: Vec::new(),
             home,
             durable: false,
             queued_on: None,
@@ -245,9 +253,28 @@ impl Message {
         if event.kind == PartEvent::Refused && !self.refused_by.contains(&event.carrier) {
             self.refused_by.push(event.carrier);
         }
-        let at = event.at;
+        let (at, kind) = (event.at, event.kind);
         self.events.push(event);
-        self.settle(at)
+        let ended = self.settle(at);
+        self.owe(kind, ended);
+        ended
+    }
+
+    /// Notes which receipt its customer is owed for the last event.
+    fn owe(&mut self, kind: PartEvent, ended: Option<PartStatus>) {
+        if kind == PartEvent::Intermediate && self.outcome.is_none() && is_news(self) {
+            let interim = self.events.iter().filter(|e| e.kind == PartEvent::Intermediate).count();
+            self.owed.extend(u16::try_from(interim));
+        }
+        if ended.is_some_and(|status| wants_final(&self.envelope, status)) {
+            self.owed.push(0);
+        }
+    }
+
+    /// A receipt is owed no more.
+    pub(crate) fn apply_receipt_end(&mut self, end: ReceiptEnd) {
+        self.owed.retain(|owed| *owed != end.receipt);
+        self.receipts.push(end);
     }
 
     /// Freezes the status at the first fold that is final.
@@ -311,7 +338,8 @@ impl Message {
 
     /// Final, and nothing more is owed to the customer.
     pub(crate) fn is_closed(&self) -> bool {
-        self.outcome.is_some() && !matches!(self.webhook, Webhook::Pending { .. })
+        let told = !matches!(self.webhook, Webhook::Pending { .. }) && self.owed.is_empty();
+        self.outcome.is_some() && told
     }
 
     /// Whether a carrier has parts of it, or may have: then all parts stay with that carrier.

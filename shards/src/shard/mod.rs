@@ -87,6 +87,12 @@ impl Shared {
         self.config.carriers.get(usize::from(carrier.0)).map(|carrier| carrier.name.as_str())
     }
 
+    /// The customer of a durable number, when it is still configured.
+    pub(crate) fn customer_of(&self, number: u32) -> Option<CustomerIx> {
+        let at = self.numbers.customers.iter().position(|own| *own == number)?;
+        u16::try_from(at).ok().map(CustomerIx)
+    }
+
     /// The durable number of a customer; 0, which no message has, when there is none.
     pub(crate) fn customer_number(&self, customer: CustomerIx) -> u32 {
         self.numbers.customers.get(usize::from(customer.0)).copied().unwrap_or(0)
@@ -119,6 +125,8 @@ pub(crate) enum After {
     Finished { sequence: u64 },
     /// The resend is on record: queue the part again.
     Resend { sequence: u64 },
+    /// What a receipt says is on disk: the customer's binds may have it.
+    Owed { sequence: u64, receipt: u16 },
 }
 
 /// Where the answer to a submission goes.
@@ -224,6 +232,7 @@ pub struct Shard {
     mesh: mesh::Mesh,
     orphans: receipts::Orphans,
     webhooks: WebhookQueue,
+    deliveries: deliveries::Deliveries,
     wheel: Wheel<Timer>,
     references: submit::References,
     ops: VecDeque<Op>,
@@ -335,6 +344,13 @@ impl Shard {
                 let page = Box::new(self.page(customer, &query));
                 self.reply(from, call, Reply::Page(page));
             }
+            Request::Deliver { customer, delivery } => {
+                self.deliver_for_peer(from, call, customer, delivery);
+            }
+            Request::Receivers { customer, count } => {
+                self.receivers_of_peer(from, customer, count);
+                self.reply(from, call, Reply::Noted);
+            }
             Request::Receipt { notice, park } => {
                 self.receipt_for_peer(now, from, call, notice, park);
             }
@@ -358,6 +374,7 @@ impl Shard {
         }
         self.pump_carriers(now);
         self.pump_webhooks(now);
+        self.pump_deliveries(now);
         self.pump_reclaim(now);
         self.pump_drain(now);
     }
@@ -371,6 +388,7 @@ impl Shard {
             }
             After::Finished { sequence } => self.announce(now, sequence),
             After::Resend { sequence } => self.enqueue_first(sequence),
+            After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
         }
     }
 
@@ -403,7 +421,8 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let webhooks = if self.drain == Drain::No { self.webhooks.poll_timeout() } else { None };
-        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks]
+        let deliveries = self.deliveries.poll_timeout();
+        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks, deliveries]
             .into_iter()
             .flatten()
             .min()
@@ -420,6 +439,7 @@ impl Shard {
         self.stats.set(Gauge::OrphansParked, count(self.orphans.len()));
         self.stats.set(Gauge::LogSegments, count(self.journal.log.live_segments()));
         self.stats.set(Gauge::LogBytesFree, self.journal.log.room().bytes_free);
+        self.publish_deliveries();
         self.publish_binds();
     }
 }

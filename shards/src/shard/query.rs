@@ -220,6 +220,7 @@ fn timeline(shared: &Shared, message: &Message) -> Vec<TimelineEntry> {
         detail: (attempt.status != 0).then(|| attempt.status.to_string()),
         ..entry(attempt.at, attempt.outcome.name())
     }));
+    entries.extend(message.receipts.iter().map(|end| entry(end.at, end.end.name())));
     entries
 }
 

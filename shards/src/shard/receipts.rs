@@ -195,7 +195,9 @@ impl Shard {
                     self.all_asked(now, origin, applied, notice);
                 }
             }
-            Call::Answer { .. } | Call::List { .. } => panic!("a receipt's outcome for {call:?}"),
+            Call::Answer { .. } | Call::List { .. } | Call::Deliver { .. } | Call::Tell => {
+                panic!("a receipt's outcome for {call:?}")
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use postrider_core::limits;
 use postrider_storage::{Record, SegmentId};
 
 use super::Shard;
+use super::deliveries::receipt_record;
 use super::envelope_record::accepted_record;
 use super::message::{Event, Message, Webhook, WebhookAttempt};
 
@@ -62,6 +63,9 @@ fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
     }
     for (attempt, entry) in (0u16..).zip(&message.webhook_attempts) {
         webhook_record(message, attempt, entry).encode(out);
+    }
+    for end in &message.receipts {
+        receipt_record(envelope.sequence, end).encode(out);
     }
 }
 

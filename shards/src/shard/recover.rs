@@ -10,6 +10,8 @@ use postrider_storage::Disk;
 use postrider_storage::{Frames, Record};
 use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 
+use super::deliveries::Deliveries;
+use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
 use super::envelope_record::envelope;
 use super::mesh::{Mesh, ReceiptNotice};
 use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
@@ -72,6 +74,7 @@ impl Shard {
             // One for each open message at most, and those are bounded.
             webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight)
                 .limited_to(usize::MAX),
+            deliveries: Deliveries::default(),
             wheel: Wheel::new(now.mono, limits::TICK),
             references,
             ops: std::collections::VecDeque::new(),
@@ -89,8 +92,12 @@ impl Shard {
     /// Takes up what was under way: parts without an answer are queued again, deadlines armed,
     /// webhooks and parked receipts scheduled.
     fn resume_all(&mut self, now: Now) {
+        let mut owed = Vec::new();
         for sequence in self.table.sequences() {
             let Some(message) = self.table.publish(sequence) else { continue };
+            owed.extend(message.owed.iter().filter_map(|receipt| {
+                owed_since(message, *receipt).map(|since| (since, sequence, *receipt))
+            }));
             if message.is_closed() {
                 self.close_if_done(sequence);
             } else if message.outcome.is_some() {
@@ -101,6 +108,7 @@ impl Shard {
                 self.resume_parts(now, sequence);
             }
         }
+        self.resume_deliveries(owed);
         for orphan in self.orphans.numbers() {
             self.schedule_look(now, orphan);
         }
@@ -149,10 +157,8 @@ impl Replay<'_> {
             Record::Mark { next_sequence, .. } => {
                 self.next_sequence = self.next_sequence.max(*next_sequence);
             }
-            Record::Replaced { .. }
-            | Record::CustomerReceipt { .. }
-            | Record::Inbound(_)
-            | Record::InboundClosed { .. } => {}
+            Record::CustomerReceipt { .. } => self.customer_receipt(record),
+            Record::Replaced { .. } | Record::Inbound(_) | Record::InboundClosed { .. } => {}
         }
     }
 
@@ -186,6 +192,19 @@ impl Replay<'_> {
         message.apply(event);
         if kind == PartEvent::Submitted {
             self.table.index(*carrier, detail, PartRef { sequence: *sequence, part: *part });
+        }
+    }
+
+    fn customer_receipt(&mut self, record: &Record<'_>) {
+        let Record::CustomerReceipt { sequence, receipt, attempt, at_ms, outcome, status, .. } =
+            *record
+        else {
+            return;
+        };
+        let Some(end) = DeliveryEnd::from_u8(outcome) else { return };
+        let end = ReceiptEnd { receipt, attempt, at: UnixMs(at_ms), end, status };
+        if let Some(message) = self.table.get_mut(sequence) {
+            message.apply_receipt_end(end);
         }
     }
 

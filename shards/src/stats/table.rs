@@ -137,6 +137,14 @@ series! {
         WebhookRetries = "webhook_outcomes" ["outcome" = "retried"];
         /// Webhooks given up.
         WebhookGivenUp = "webhook_outcomes" ["outcome" = "given_up"];
+        /// Receipts that a customer's bind took.
+        CustomerReceiptsDelivered = "customer_receipts" ["outcome" = "delivered"],
+            "Receipts owed to customers over SMPP by how they ended.";
+        /// Receipts given up: refused for good, or offered for too long.
+        CustomerReceiptsGivenUp = "customer_receipts" ["outcome" = "given_up"];
+        /// Times that a receipt or inbound message was not taken and is offered again.
+        DeliveriesAgain = "customer_deliveries_again",
+            "Times that a receipt or inbound message was not taken by its customer and is offered again.";
         /// Requests sent to other shards.
         MeshRequests = "mesh_requests",
             "Requests sent to other shards.";
@@ -213,6 +221,12 @@ series! {
         WebhookBacklog = "webhook_backlog", "Webhooks not yet acknowledged.";
         /// Receipts parked until their part is known.
         OrphansParked = "orphans_parked", "Receipts parked until their part is known.";
+        /// Receipts and inbound messages that customers' binds are owed.
+        DeliveriesWaiting = "customer_deliveries_waiting",
+            "Receipts and inbound messages that customers' binds are owed.";
+        /// Those on a bind without an answer.
+        DeliveriesInFlight = "customer_deliveries_in_flight",
+            "Receipts and inbound messages on customers' binds whose answer is awaited.";
         /// Segments of the log in use.
         LogSegments = "log_segments", "Segments of the log in use.";
         /// Octets of the log that may still be written.

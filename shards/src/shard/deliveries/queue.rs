@@ -24,7 +24,7 @@ pub(crate) type Place = u64;
 
 /// What came of handing an item over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum DeliveryAnswer {
     /// The customer answered with this command_status.
     Status(u32),
     /// No answer will come: the bind was lost, or too slow. The customer may have it.
@@ -115,7 +115,7 @@ impl Queue {
         &mut self,
         now: Now,
         place: Place,
-        answer: Answer,
+        answer: DeliveryAnswer,
     ) -> Option<(Item, u16, Settled)> {
         let entry = self.entries.get_mut(&place).filter(|entry| entry.stage == Stage::Out)?;
         self.out -= 1;
@@ -231,12 +231,12 @@ enum Reaction {
 
 /// What an answer asks for. The classes are those of a carrier's answers; where a carrier's would
 /// lead to another carrier, a customer's is a refusal.
-fn reaction(answer: Answer) -> Reaction {
+fn reaction(answer: DeliveryAnswer) -> Reaction {
     let status = match answer {
-        Answer::Status(status) => CommandStatus(status),
-        Answer::Lost => return Reaction::Later,
-        Answer::NotTried => return Reaction::Soon,
-        Answer::Unsendable => return Reaction::GiveUp,
+        DeliveryAnswer::Status(status) => CommandStatus(status),
+        DeliveryAnswer::Lost => return Reaction::Later,
+        DeliveryAnswer::NotTried => return Reaction::Soon,
+        DeliveryAnswer::Unsendable => return Reaction::GiveUp,
     };
     match StatusClass::verdict(status.class()) {
         Verdict::Done => Reaction::Taken,

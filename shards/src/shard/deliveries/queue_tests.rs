@@ -35,7 +35,7 @@ fn items_leave_in_the_order_in_which_they_came() {
     for sequence in 0..3 {
         let (place, item) = take(&mut queue, at(0)).unwrap();
         assert_eq!(item, receipt(sequence));
-        let settled = queue.answered(at(1), place, Answer::Status(0));
+        let settled = queue.answered(at(1), place, DeliveryAnswer::Status(0));
         assert_eq!(settled, Some((item, 1, Settled::Delivered)));
     }
     assert_eq!((queue.len(), queue.out(), queue.poll_timeout(at(2))), (0, 0, None));
@@ -45,7 +45,7 @@ fn items_leave_in_the_order_in_which_they_came() {
 fn a_lost_item_goes_before_what_came_after_it_once_its_time_has_come() {
     let mut queue = queue_of(3);
     let (place, _) = take(&mut queue, at(0)).unwrap();
-    let lost = queue.answered(at(0), place, Answer::Lost).unwrap();
+    let lost = queue.answered(at(0), place, DeliveryAnswer::Lost).unwrap();
     assert_eq!(lost.2, Settled::Again);
     assert_eq!(queue.first(at(0).mono).unwrap().1, receipt(1), "the others need not wait for it");
     assert_eq!(queue.poll_timeout(at(0)), Some(SECOND));
@@ -60,16 +60,16 @@ fn a_full_customer_pauses_the_whole_queue_longer_each_time_until_it_takes_someth
     for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
         let (place, item) = take(&mut queue, now).unwrap();
         assert_eq!(item, receipt(0), "the order stays");
-        queue.answered(now, place, Answer::Status(CommandStatus::ESME_RMSGQFUL.0)).unwrap();
+        queue.answered(now, place, DeliveryAnswer::Status(CommandStatus::ESME_RMSGQFUL.0)).unwrap();
         assert_eq!(queue.first(now.mono), None);
         let until = queue.poll_timeout(now).unwrap();
         assert_eq!(until - now.mono, Duration::from_secs(expected));
         now = at(u64::try_from(until.as_millis()).unwrap());
     }
     let (place, _) = take(&mut queue, now).unwrap();
-    queue.answered(now, place, Answer::Status(0)).unwrap();
+    queue.answered(now, place, DeliveryAnswer::Status(0)).unwrap();
     let (place, _) = take(&mut queue, now).unwrap();
-    queue.answered(now, place, Answer::Status(CommandStatus::ESME_RTHROTTLED.0)).unwrap();
+    queue.answered(now, place, DeliveryAnswer::Status(CommandStatus::ESME_RTHROTTLED.0)).unwrap();
     assert_eq!(queue.poll_timeout(now).unwrap() - now.mono, SECOND);
 }
 
@@ -87,8 +87,11 @@ fn temporary_refusals_and_losses_are_tried_for_as_long_as_the_item_lives() {
         if let Some((place, _)) = take(&mut queue, now) {
             tries += 1;
             let status = [CommandStatus::ESME_RX_T_APPN.0, CommandStatus::ESME_RSYSERR.0];
-            let answer =
-                if tries % 3 == 0 { Answer::Lost } else { Answer::Status(status[tries % 2]) };
+            let answer = if tries % 3 == 0 {
+                DeliveryAnswer::Lost
+            } else {
+                DeliveryAnswer::Status(status[tries % 2])
+            };
             assert_eq!(queue.answered(now, place, answer).unwrap().2, Settled::Again);
         }
         let due = queue.poll_timeout(now).unwrap();
@@ -108,8 +111,9 @@ fn what_the_customer_refuses_for_good_is_given_up_after_a_few_tries() {
         let now = at(u64::from(attempt) * 100_000);
         queue.handle_timeout(now.mono);
         let (place, item) = take(&mut queue, now).unwrap();
-        let (_, tries, settled) =
-            queue.answered(now, place, Answer::Status(CommandStatus::ESME_RX_R_APPN.0)).unwrap();
+        let (_, tries, settled) = queue
+            .answered(now, place, DeliveryAnswer::Status(CommandStatus::ESME_RX_R_APPN.0))
+            .unwrap();
         assert_eq!((item, u32::from(tries)), (receipt(0), attempt));
         let last = attempt == limits::DELIVERY_REFUSALS;
         assert_eq!(settled, if last { Settled::GivenUp } else { Settled::Again });
@@ -121,13 +125,13 @@ fn what_the_customer_refuses_for_good_is_given_up_after_a_few_tries() {
 fn an_item_that_did_not_leave_has_not_been_tried() {
     let mut queue = queue_of(1);
     let (place, _) = take(&mut queue, at(0)).unwrap();
-    let (_, _, settled) = queue.answered(at(0), place, Answer::NotTried).unwrap();
+    let (_, _, settled) = queue.answered(at(0), place, DeliveryAnswer::NotTried).unwrap();
     assert_eq!(settled, Settled::Again);
     let due = queue.poll_timeout(at(0)).unwrap();
     assert_eq!(due, limits::DELIVERY_MISSED);
     queue.handle_timeout(due);
     let (place, _) = take(&mut queue, at(200)).unwrap();
-    assert_eq!(queue.answered(at(200), place, Answer::Status(0)).unwrap().1, 1);
+    assert_eq!(queue.answered(at(200), place, DeliveryAnswer::Status(0)).unwrap().1, 1);
 }
 
 #[test]
@@ -136,15 +140,15 @@ fn an_item_that_is_out_does_not_expire() {
     let (place, _) = take(&mut queue, at(0)).unwrap();
     let old = at(0).wall.after(limits::DELIVERY_LIFETIME);
     assert_eq!((queue.poll_expired(old), queue.poll_timeout(at(0))), (None, None));
-    queue.answered(at(0), place, Answer::Lost).unwrap();
+    queue.answered(at(0), place, DeliveryAnswer::Lost).unwrap();
     assert_eq!(queue.poll_expired(old), Some((receipt(0), 1)));
 }
 
 #[test]
 fn an_answer_to_nothing_changes_nothing() {
     let mut queue = queue_of(1);
-    assert_eq!(queue.answered(at(0), 0, Answer::Status(0)), None, "it is not out");
-    assert_eq!(queue.answered(at(0), 9, Answer::Status(0)), None);
+    assert_eq!(queue.answered(at(0), 0, DeliveryAnswer::Status(0)), None, "it is not out");
+    assert_eq!(queue.answered(at(0), 9, DeliveryAnswer::Status(0)), None);
     assert_eq!((queue.len(), queue.out()), (1, 0));
 }
 
@@ -177,10 +181,10 @@ proptest! {
                 _ => {
                     let (place, item) = out.swap_remove(usize::try_from(ms).unwrap() % out.len());
                     let answer = match what {
-                        5 => Answer::Status(0),
-                        6 => Answer::Status([0x14, 0x58, 0x64, 0x66, 0x08][usize::try_from(ms).unwrap() % 5]),
-                        7 => Answer::Lost,
-                        _ => Answer::NotTried,
+                        5 => DeliveryAnswer::Status(0),
+                        6 => DeliveryAnswer::Status([0x14, 0x58, 0x64, 0x66, 0x08][usize::try_from(ms).unwrap() % 5]),
+                        7 => DeliveryAnswer::Lost,
+                        _ => DeliveryAnswer::NotTried,
                     };
                     let (same, _, settled) = queue.answered(now, place, answer).unwrap();
                     prop_assert_eq!(same, item);
@@ -193,13 +197,13 @@ proptest! {
             prop_assert_eq!(u64::try_from(queue.len() + ended.len()).unwrap(), pushed);
         }
         for (place, item) in out {
-            queue.answered(now, place, Answer::Status(0)).unwrap();
+            queue.answered(now, place, DeliveryAnswer::Status(0)).unwrap();
             ended.insert(item);
         }
         for _ in 0..10_000 {
             queue.handle_timeout(now.mono);
             if let Some((place, item)) = take(&mut queue, now) {
-                queue.answered(now, place, Answer::Status(0)).unwrap();
+                queue.answered(now, place, DeliveryAnswer::Status(0)).unwrap();
                 prop_assert!(ended.insert(item), "ended twice");
             } else if let Some(due) = queue.poll_timeout(now) {
                 now = at(u64::try_from(due.as_millis()).unwrap() + 1);
