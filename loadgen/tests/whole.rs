@@ -152,7 +152,7 @@ impl Gateway {
                 }
                 Seen::Receipt { id, stat, .. } => self.early.push((id, stat)),
                 Seen::Closed => self.esme = Esme::bind(self.carrier, BindKind::Transceiver),
-                Seen::Bound | Seen::Refused(_) => {}
+                Seen::Bound | Seen::Refused(_) | Seen::Unmarked { .. } => {}
             }
         }
         for (id, stat) in std::mem::take(&mut self.early) {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use postrider_core::text::{self, Encoding};
+use postrider_core::text::{Udh, split_header};
 use postrider_smpp::pdu::ShortMessage;
 use postrider_smpp::tlv::tag;
 
@@ -10,7 +10,7 @@ use postrider_smpp::tlv::tag;
 const INCOMPLETE_MAX: usize = 100_000;
 
 /// One part of a message: where it belongs, and its text without the header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Part<'a> {
     /// Shared by a message's parts; 0 for a message of one part.
     pub(super) reference: u32,
@@ -18,6 +18,8 @@ pub(super) struct Part<'a> {
     pub(super) index: u8,
     /// From 1.
     pub(super) total: u8,
+    /// The user data header with its length octet, or nothing.
+    pub(super) header: &'a [u8],
     /// The text alone.
     pub(super) octets: &'a [u8],
 }
@@ -27,14 +29,15 @@ impl<'a> Part<'a> {
     /// section 5.3.2.22). What makes no sense there is a message of one part.
     pub(super) fn of(message: &ShortMessage<'a>) -> Self {
         let octets = message.text();
-        let single = Self { reference: 0, index: 1, total: 1, octets };
+        let single = Self { reference: 0, index: 1, total: 1, header: &[], octets };
         if message.has_udh() {
-            let (concat, octets) = text::split_udh(octets);
-            return concat.map_or(Self { octets, ..single }, |concat| Self {
+            let (header, octets) = split_header(octets);
+            let single = Self { header, octets, ..single };
+            return Udh::read(header).concat.map_or(single, |concat| Self {
                 reference: u32::from(concat.reference),
                 index: concat.index,
                 total: concat.total,
-                octets,
+                ..single
             });
         }
         sar(message, octets).unwrap_or(single)
@@ -45,18 +48,7 @@ fn sar<'a>(message: &ShortMessage<'a>, octets: &'a [u8]) -> Option<Part<'a>> {
     let reference = message.tlvs.get_int(tag::SAR_MSG_REF_NUM)?;
     let total = u8::try_from(message.tlvs.get_int(tag::SAR_TOTAL_SEGMENTS)?).ok()?;
     let index = u8::try_from(message.tlvs.get_int(tag::SAR_SEGMENT_SEQNUM)?).ok()?;
-    (index >= 1 && index <= total).then_some(Part { reference, index, total, octets })
-}
-
-/// The text of one part. Every part is decoded by itself, so that a character cut in two by a
-/// careless split shows.
-fn decode(data_coding: u8, octets: &[u8]) -> String {
-    match data_coding {
-        0 => text::decode(Encoding::Gsm7, octets),
-        8 => text::decode(Encoding::Ucs2, octets),
-        1 | 3 => octets.iter().copied().map(char::from).collect(),
-        _ => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
-    }
+    (index >= 1 && index <= total).then_some(Part { reference, index, total, header: &[], octets })
 }
 
 /// Parts waiting for the rest of their message.
@@ -76,9 +68,13 @@ struct Incomplete {
 }
 
 impl Assembly {
-    /// Adds a part; the whole text once the last one is there.
-    pub(super) fn add(&mut self, message: &ShortMessage<'_>, part: &Part<'_>) -> Option<String> {
-        let text = decode(message.data_coding, part.octets);
+    /// Adds a part and its text; the whole text once the last one is there.
+    pub(super) fn add(
+        &mut self,
+        message: &ShortMessage<'_>,
+        part: &Part<'_>,
+        text: String,
+    ) -> Option<String> {
         if part.total <= 1 {
             return Some(text);
         }
@@ -142,7 +138,15 @@ mod tests {
     use postrider_smpp::pdu::ShortMessage;
     use postrider_smpp::tlv::{Tlv, Tlvs};
 
+    use super::super::dialect::Dialect;
     use super::{Assembly, INCOMPLETE_MAX, Part};
+
+    /// Reads a message and adds it.
+    fn add(assembly: &mut Assembly, message: &ShortMessage<'_>) -> Option<String> {
+        let part = Part::of(message);
+        let text = Dialect::default().read(message.data_coding, &part);
+        assembly.add(message, &part, text)
+    }
 
     fn with_udh(reference: u16, total: u8, index: u8, octets: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -174,7 +178,7 @@ mod tests {
         for index in [3, 1, 1, 2].into_iter().chain(4..=total) {
             let octets = with_udh(7, total, index, parts[usize::from(index) - 1]);
             let message = message(&octets, encoded.encoding().data_coding());
-            found.extend(assembly.add(&message, &Part::of(&message)));
+            found.extend(add(&mut assembly, &message));
         }
         assert_eq!(found, [text]);
         assert!(assembly.incomplete.is_empty());
@@ -185,14 +189,14 @@ mod tests {
         let mut assembly = Assembly::default();
         let (first, second) = (with_udh(1, 2, 1, b"one "), with_udh(2, 2, 2, b"two"));
         let (first, second) = (message(&first, 0), message(&second, 0));
-        assert_eq!(assembly.add(&first, &Part::of(&first)), None);
-        assert_eq!(assembly.add(&second, &Part::of(&second)), None);
+        assert_eq!(add(&mut assembly, &first), None);
+        assert_eq!(add(&mut assembly, &second), None);
         let elsewhere = with_udh(1, 2, 2, b"elsewhere");
         let elsewhere = ShortMessage { dest: b"447700900124", ..message(&elsewhere, 0) };
-        assert_eq!(assembly.add(&elsewhere, &Part::of(&elsewhere)), None);
+        assert_eq!(add(&mut assembly, &elsewhere), None);
         let last = with_udh(1, 2, 2, b"done");
         let last = message(&last, 0);
-        assert_eq!(assembly.add(&last, &Part::of(&last)).as_deref(), Some("one done"));
+        assert_eq!(add(&mut assembly, &last).as_deref(), Some("one done"));
     }
 
     #[test]
@@ -200,8 +204,8 @@ mod tests {
         let mut assembly = Assembly::default();
         let (first, second) = (with_udh(9, 2, 1, b"a\x1b"), with_udh(9, 2, 2, b"\x65b"));
         let (first, second) = (message(&first, 0), message(&second, 0));
-        assert_eq!(assembly.add(&first, &Part::of(&first)), None);
-        let text = assembly.add(&second, &Part::of(&second)).unwrap();
+        assert_eq!(add(&mut assembly, &first), None);
+        let text = add(&mut assembly, &second).unwrap();
         assert_ne!(text, "a€b");
     }
 
@@ -214,7 +218,8 @@ mod tests {
             assert!(Tlv { tag, value }.write(&mut area));
         }
         let message = ShortMessage { esm_class: 0, tlvs: Tlvs::new(&area), ..message(b"", 0) };
-        let expected = Part { reference: 5, index: 2, total: 2, octets: &b"payload"[..] };
+        let expected =
+            Part { reference: 5, index: 2, total: 2, header: &[], octets: &b"payload"[..] };
         assert_eq!(Part::of(&message), expected);
     }
 
@@ -225,7 +230,7 @@ mod tests {
             let octets = with_udh(1, 2, 1, b"first");
             let dest = number.to_string();
             let message = ShortMessage { dest: dest.as_bytes(), ..message(&octets, 0) };
-            assert_eq!(assembly.add(&message, &Part::of(&message)), None);
+            assert_eq!(add(&mut assembly, &message), None);
         }
         assert_eq!(assembly.incomplete.len(), INCOMPLETE_MAX);
         assert_eq!(assembly.order.len(), INCOMPLETE_MAX);

@@ -1,5 +1,5 @@
-//! One simulated carrier: ids, judgement, pending receipts. Pure but for the ledger that it is lent;
-//! one per listening address, on the runtime's thread.
+//! One simulated carrier: ids, judgement, pending receipts. Pure but for the ledger that it is
+//! lent; one per listening address, on the runtime's thread.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
+use postrider_smpp::receipt::excerpt;
 use postrider_smpp::status::CommandStatus;
+use postrider_smpp::tlv::tag;
 
 use super::SmscOptions;
 use super::assembly::{Assembly, Part};
+use super::dialect::Dialect;
 use super::limiter::Limiter;
-use super::receipt::{Addresses, Receipt, excerpt};
+use super::receipt::{Addresses, Receipt};
 use super::stats::CarrierStats;
 use crate::hash;
 use crate::ndjson::Ledger;
@@ -35,12 +38,12 @@ const FAILURE_SALT: u64 = 0xFA;
 /// See [`FAILURE_SALT`].
 const REJECT_SALT: u64 = 0x7E;
 
-/// A carrier's id for a part: ten decimal digits, other carriers' ids never among them.
+/// A carrier's id for a part: at most ten decimal digits, other carriers' ids never among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PartId(u64);
+pub(super) struct PartId(pub(super) u64);
 
 impl PartId {
-    /// The id as it goes over the wire.
+    /// Its usual spelling, and the ledger's.
     pub(super) fn text(self) -> String {
         format!("{:010}", self.0)
     }
@@ -100,6 +103,7 @@ pub(super) struct Origin {
 #[derive(Debug)]
 pub(super) struct Carrier {
     index: u64,
+    dialect: Dialect,
     receipt_delay: Duration,
     failure_ppm: u32,
     reject_ppm: u32,
@@ -129,6 +133,7 @@ impl Carrier {
         let name = name.unwrap_or_else(|| format!("carrier-{}", number + 1));
         Self {
             index: number,
+            dialect: options.dialect.clone(),
             receipt_delay: Duration::from_millis(options.receipt_delay_ms),
             failure_ppm: options.failure_ppm,
             reject_ppm: options.reject_ppm,
@@ -159,8 +164,9 @@ impl Carrier {
         self.write_part(message, &part, (id, status.0), origin, ledger);
         if let Some(id) = id {
             self.stats.taken += 1;
-            self.schedule(message, &part, id, origin);
-            if let Some(text) = self.assembly.add(message, &part) {
+            let text = self.dialect.read(message.data_coding, &part);
+            self.schedule(message, &text, id, origin);
+            if let Some(text) = self.assembly.add(message, &part, text) {
                 self.stats.texts += 1;
                 self.write_text(message, &text, origin, ledger);
             }
@@ -220,13 +226,7 @@ impl Carrier {
 
     /// Schedules the receipt that `registered_delivery` asks for (SMPP 3.4 section 5.2.17, and 5.0
     /// for success alone).
-    fn schedule(
-        &mut self,
-        message: &ShortMessage<'_>,
-        part: &Part<'_>,
-        id: PartId,
-        origin: &Origin,
-    ) {
+    fn schedule(&mut self, message: &ShortMessage<'_>, text: &str, id: PartId, origin: &Origin) {
         let failed = hash::chosen(FAILURE_SALT, message.dest, self.failure_ppm);
         let wanted = match message.registered_delivery & 0x03 {
             0 => false,
@@ -245,7 +245,8 @@ impl Carrier {
             failed,
             taken_s: origin.wall_us / 1_000_000,
             addresses: Addresses::of(message),
-            excerpt: excerpt(message.data_coding, part.octets),
+            excerpt: excerpt(text).as_slice().into(),
+            user_message_reference: reference(message),
         });
     }
 
@@ -276,6 +277,11 @@ impl Carrier {
     pub(super) fn pending(&self) -> usize {
         self.scheduled.len() + self.retries.len() + self.homeless.len() + self.handed_out
     }
+}
+
+/// What the submitter calls its message, repeated in the receipt (SMPP 3.4 section 5.3.2.17).
+fn reference(message: &ShortMessage<'_>) -> Option<[u8; 2]> {
+    message.tlvs.get(tag::USER_MESSAGE_REFERENCE)?.try_into().ok()
 }
 
 #[cfg(test)]

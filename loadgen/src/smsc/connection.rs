@@ -12,9 +12,9 @@ use monoio::net::TcpStream;
 use postrider_smpp::session::{BindKind, Role, Session, SessionConfig};
 use postrider_smpp::status::CommandStatus;
 
-use super::SmscOptions;
 use super::receipt::Receipt;
 use super::server::Server;
+use super::{SmppVersion, SmscOptions};
 use crate::notify::{Either, Notify, race};
 use crate::rt::{READ_BYTES, read_once};
 
@@ -57,6 +57,8 @@ impl Connection {
             role: Role::Smsc,
             // What SMPP allows a system_id: 15 octets (3.4 section 5.2.1).
             system_id: name.chars().filter(char::is_ascii).take(15).collect(),
+            interface_version: options.dialect.smpp_version.number(),
+            announce_version: options.dialect.smpp_version != SmppVersion::V33,
             window: options.receipt_window.max(1),
             inbound_window: if unlimited { u16::MAX } else { options.window },
             inbound_full_status: CommandStatus::ESME_RTHROTTLED.0,

@@ -7,6 +7,7 @@
 mod assembly;
 mod carrier;
 mod connection;
+mod dialect;
 mod limiter;
 mod receipt;
 mod server;
@@ -21,6 +22,7 @@ use crate::ready;
 use crate::secret::Secret;
 use crate::stop::Stop;
 
+pub use dialect::{Dialect, IdSpelling, ReceiptForm, ReceiptPdu, SmppVersion};
 pub use stats::CarrierStats;
 
 /// Which bind a receipt goes to.
@@ -51,7 +53,8 @@ pub struct SmscOptions {
     /// From taking a part to sending its receipt, milliseconds
     #[arg(long, default_value_t = 20, value_name = "MS")]
     pub receipt_delay_ms: u64,
-    /// From a submit to its answer, milliseconds
+    /// From a submit to its answer, milliseconds; with more than --receipt-delay-ms, receipts
+    /// overtake the answers
     #[arg(long, default_value_t = 0, value_name = "MS")]
     pub answer_delay_ms: u64,
     /// Unanswered submits allowed on a bind; further ones are throttled. 0: no limit
@@ -76,6 +79,9 @@ pub struct SmscOptions {
     /// Unanswered receipts at most on a bind
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub receipt_window: u16,
+    /// How it speaks
+    #[command(flatten)]
+    pub dialect: Dialect,
     /// Write down every part and every text
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -100,6 +106,7 @@ impl Default for SmscOptions {
             disconnect_every: None,
             receipt_bind: ReceiptBind::Same,
             receipt_window: 100,
+            dialect: Dialect::default(),
             ledger: None,
             ready_file: None,
         }

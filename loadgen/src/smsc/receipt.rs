@@ -3,17 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
-use postrider_smpp::receipt::receipt_date;
+use postrider_smpp::receipt::{OwnReceipt, ReceiptState};
 use postrider_smpp::tlv::{Tlv, Tlvs, tag};
 
 use super::carrier::PartId;
-
-/// Octets of the text that a receipt repeats (SMPP 3.4 appendix B).
-const EXCERPT: usize = 20;
-
-/// `esm_class` of a delivery receipt (SMPP 3.4 section 5.2.12).
-const ESM_RECEIPT: u8 = 0x04;
+use super::dialect::{Dialect, ReceiptForm, ReceiptPdu};
 
 /// A receipt on its way.
 #[derive(Debug)]
@@ -32,8 +28,10 @@ pub(super) struct Receipt {
     pub(super) taken_s: u64,
     /// The part's addresses.
     pub(super) addresses: Addresses,
-    /// The first characters of the text, where they are ASCII.
+    /// The first characters of the text.
     pub(super) excerpt: Box<[u8]>,
+    /// user_message_reference of the submit.
+    pub(super) user_message_reference: Option<[u8; 2]>,
 }
 
 /// The two addresses of a part.
@@ -53,75 +51,64 @@ impl Addresses {
     }
 }
 
-/// What of a text a receipt may repeat.
-pub(super) fn excerpt(data_coding: u8, octets: &[u8]) -> Box<[u8]> {
-    let start = octets.get(..EXCERPT).unwrap_or(octets);
-    let printable = data_coding == 0
-        && start
-            .iter()
-            .all(|octet| matches!(octet, 0x20 | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'));
-    if printable { start.into() } else { Box::default() }
-}
-
 impl Receipt {
-    /// Lends the receipt as a `deliver_sm` to `send`: text form and parameters (SMPP 3.4 appendix B,
-    /// sections 5.3.2.12, 5.3.2.35, 5.3.2.31), from the handset to the sender.
+    /// Lends the receipt as the carrier sends it to `send`, from the handset to the sender.
     pub(super) fn with_message<R>(
         &self,
+        dialect: &Dialect,
         now_s: u64,
-        send: impl FnOnce(&ShortMessage<'_>) -> R,
+        send: impl FnOnce(CommandId, &ShortMessage<'_>) -> R,
     ) -> R {
-        let (stat, state, error) = if self.failed { ("UNDELIV", 5, 1) } else { ("DELIVRD", 2, 0) };
-        let delivered = u8::from(!self.failed);
-        let (taken, done) = (receipt_date(self.taken_s), receipt_date(now_s));
-        let id = self.id.text();
-        let mut text = format!(
-            "id:{id} sub:001 dlvrd:00{delivered} submit date:{taken} done date:{done} stat:{stat} err:{error:03} text:"
-        )
-        .into_bytes();
-        text.extend_from_slice(&self.excerpt);
-        let mut area = Vec::with_capacity(32);
-        let id_z = [id.as_bytes(), &[0]].concat();
-        for (tag, value) in [
-            (tag::RECEIPTED_MESSAGE_ID, &id_z[..]),
-            (tag::MESSAGE_STATE, &[state]),
-            (tag::NETWORK_ERROR_CODE, &[3, 0, error]),
-        ] {
-            let fits = Tlv { tag, value }.write(&mut area);
-            debug_assert!(fits, "values of a few octets");
+        let (state, error) = match self.failed {
+            true => (ReceiptState::Undeliverable, 1),
+            false => (ReceiptState::Delivered, 0),
+        };
+        let id = dialect.receipt_id(self.id);
+        let own = OwnReceipt {
+            id: id.as_bytes(),
+            state,
+            submitted: self.taken_s,
+            done: now_s,
+            err: if self.failed { b"001" } else { b"000" },
+            text: &self.excerpt,
+            network_error_code: Some([3, 0, error]),
+        };
+        let (mut text, mut area) = (Vec::new(), Vec::new());
+        if dialect.receipt_form != ReceiptForm::Tlv {
+            own.write_text(&mut text);
         }
+        if dialect.receipt_form != ReceiptForm::Text {
+            own.write_tlvs(&mut area);
+            self.write_reference(&mut area);
+        }
+        let command = match dialect.receipt_pdu {
+            ReceiptPdu::DeliverSm => CommandId::DELIVER_SM,
+            ReceiptPdu::DataSm => {
+                let fits = Tlv { tag: tag::MESSAGE_PAYLOAD, value: &text }.write(&mut area);
+                debug_assert!(fits, "a text of a few dozen octets");
+                text.clear();
+                CommandId::DATA_SM
+            }
+        };
         let Addresses { source, dest } = &self.addresses;
-        send(&ShortMessage {
+        let message = ShortMessage {
             source_ton: dest.0,
             source_npi: dest.1,
             source: &dest.2,
             dest_ton: source.0,
             dest_npi: source.1,
             dest: &source.2,
-            esm_class: ESM_RECEIPT,
+            esm_class: dialect.receipt_esm_class,
             short_message: &text,
             tlvs: Tlvs::new(&area),
             ..ShortMessage::default()
-        })
+        };
+        send(command, &message)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::cast_possible_truncation,
-        reason = "tests"
-    )]
-
-    use super::excerpt;
-
-    #[test]
-    fn only_plain_text_is_repeated() {
-        assert_eq!(&*excerpt(0, b"Your code is 4829 and some more"), b"Your code is 4829 an");
-        assert!(excerpt(8, b"\0A").is_empty());
-        assert!(excerpt(0, b"a\x1be").is_empty());
+    fn write_reference(&self, area: &mut Vec<u8>) {
+        let Some(reference) = &self.user_message_reference else { return };
+        let fits = Tlv { tag: tag::USER_MESSAGE_REFERENCE, value: reference }.write(area);
+        debug_assert!(fits, "two octets");
     }
 }

@@ -74,6 +74,7 @@ pub(super) fn serve(
     let count = options.listen.len();
     ensure!((1..=CARRIERS_MAX).contains(&count), "--listen: 1 to {CARRIERS_MAX} addresses");
     ensure!(options.name.len() <= count, "more --name than --listen");
+    options.dialect.check()?;
     let now_s = unix_us() / 1_000_000;
     let carriers = (0..count).map(|index| RefCell::new(Carrier::new(options, index, now_s)));
     let server = Rc::new(Server {
@@ -250,7 +251,7 @@ impl Server {
                 connection.dropped.set(true);
             }
             Act::Answer(command, sequence, judged) if self.answer_delay.is_zero() => {
-                respond(connection, command, sequence, judged);
+                self.respond(connection, command, sequence, judged);
             }
             Act::Answer(command, sequence, judged) => {
                 let due = now + self.answer_delay;
@@ -291,6 +292,13 @@ impl Server {
         }
     }
 
+    fn respond(&self, connection: &Connection, command: CommandId, sequence: u32, judged: Judged) {
+        connection.open_submits.set(connection.open_submits.get().saturating_sub(1));
+        let id = judged.id.map(|id| self.options.dialect.response_id(id)).unwrap_or_default();
+        let mut session = connection.session.borrow_mut();
+        session.respond(command, sequence, judged.status, id.as_bytes());
+    }
+
     /// Hands a receipt to a bind that may have it, or keeps it for the next one.
     fn deliver(&self, carrier: usize, receipt: Receipt) {
         let Some(target) = self.bind_for(carrier, &receipt) else {
@@ -326,7 +334,9 @@ impl Server {
         while session.window_free() > 0 {
             let Some(receipt) = outbox.pop_front() else { break };
             let token = self.next_token.replace(self.next_token.get() + 1);
-            let sent = receipt.with_message(now_s, |message| session.submit(now, token, message));
+            let sent = receipt.with_message(&self.options.dialect, now_s, |command, message| {
+                session.submit_as(command, now, token, message)
+            });
             match sent {
                 Ok(_) => {
                     self.with(connection.carrier, |carrier| carrier.stats.receipts_sent += 1);
@@ -414,7 +424,7 @@ impl Server {
         while let Some(Some(answer)) = self.with(carrier, |carrier| carrier.due_answer(now)) {
             let connection = self.connections.borrow().get(&answer.connection).map(Rc::clone);
             if let Some(connection) = connection {
-                respond(&connection, answer.command, answer.sequence, answer.judged);
+                self.respond(&connection, answer.command, answer.sequence, answer.judged);
                 connection.wake.notify();
             }
         }
@@ -422,13 +432,6 @@ impl Server {
             self.deliver(carrier, receipt);
         }
     }
-}
-
-fn respond(connection: &Connection, command: CommandId, sequence: u32, judged: Judged) {
-    connection.open_submits.set(connection.open_submits.get().saturating_sub(1));
-    let id = judged.id.map(|id| id.text()).unwrap_or_default();
-    let mut session = connection.session.borrow_mut();
-    session.respond(command, sequence, judged.status, id.as_bytes());
 }
 
 fn count(stats: &mut CarrierStats, oddity: Oddity) {

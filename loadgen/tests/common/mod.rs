@@ -15,6 +15,7 @@ use postrider_core::text::{self, Concat, ReferenceWidth};
 use postrider_loadgen::sink::{SinkOptions, serve_sink};
 use postrider_loadgen::smsc::{CarrierStats, SmscOptions, serve_smsc};
 use postrider_loadgen::stop::Stop;
+use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
 use postrider_smpp::receipt::parse_receipt;
 use postrider_smpp::session::{BindKind, Event, Role, Session, SessionConfig, UnknownReason};
@@ -68,6 +69,7 @@ pub(crate) enum Seen {
     Refused(u32),
     Answer { token: u64, status: u32, id: String },
     Receipt { id: String, stat: String, from: String, to: String },
+    Unmarked { text: String },
     Unknown { token: u64, reason: UnknownReason },
     Closed,
 }
@@ -81,6 +83,29 @@ pub(crate) struct Esme {
     /// The statuses with which the next receipts are answered; then 0. `None`: not at all.
     pub(crate) receipt_answers: VecDeque<Option<u32>>,
     pub(crate) closed: bool,
+    /// What came from the carrier, as it came.
+    pub(crate) kept: Vec<Kept>,
+}
+
+/// A message of the carrier's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) command: CommandId,
+    pub(crate) esm_class: u8,
+    pub(crate) short_message: Vec<u8>,
+    /// Tag and value.
+    pub(crate) tlvs: Vec<(u16, Vec<u8>)>,
+}
+
+impl Kept {
+    fn of(command: CommandId, message: &ShortMessage<'_>) -> Self {
+        Self {
+            command,
+            esm_class: message.esm_class,
+            short_message: message.short_message.to_vec(),
+            tlvs: message.tlvs.map(|tlv| (tlv.tag, tlv.value.to_vec())).collect(),
+        }
+    }
 }
 
 impl Esme {
@@ -93,7 +118,8 @@ impl Esme {
         session.handle_connected(Duration::ZERO);
         let seen = VecDeque::new();
         let receipt_answers = VecDeque::new();
-        Self { stream, session, start, seen, receipt_answers, closed: false }
+        let kept = Vec::new();
+        Self { stream, session, start, seen, receipt_answers, closed: false, kept }
     }
 
     /// Connects and waits for the bind's answer.
@@ -101,6 +127,11 @@ impl Esme {
         let mut esme = Self::connect(address, config(kind));
         assert_eq!(esme.wait(|seen| matches!(seen, Seen::Bound | Seen::Refused(_))), Seen::Bound);
         esme
+    }
+
+    /// The version that holds between both.
+    pub(crate) fn version(&self) -> u8 {
+        self.session.version()
     }
 
     fn now(&self) -> Duration {
@@ -171,13 +202,15 @@ impl Esme {
                     None
                 }
                 Some(Event::Message { sequence, command, message }) => {
-                    let receipt = parse_receipt(&message).expect("only receipts are sent");
-                    assert_eq!(message.tlvs.get_cstring(0x001E), Some(receipt.id));
-                    self.seen.push_back(Seen::Receipt {
-                        id: text(receipt.id),
-                        stat: text(receipt.stat),
-                        from: text(message.source),
-                        to: text(message.dest),
+                    self.kept.push(Kept::of(command, &message));
+                    self.seen.push_back(match parse_receipt(&message) {
+                        None => Seen::Unmarked { text: text(message.text()) },
+                        Some(receipt) => Seen::Receipt {
+                            id: text(receipt.id),
+                            stat: text(receipt.stat),
+                            from: text(message.source),
+                            to: text(message.dest),
+                        },
                     });
                     let status = self.receipt_answers.pop_front().unwrap_or(Some(0));
                     status.map(|status| (command, sequence, status))
