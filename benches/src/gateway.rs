@@ -10,7 +10,6 @@ use postrider_core::config::Config;
 use postrider_core::id::IdCipher;
 use postrider_core::number::Msisdn;
 use postrider_core::place::{Placement, ShardId};
-use postrider_core::route::RouteTable;
 use postrider_core::submission::Submission;
 use postrider_http::auth::{CustomerIx, Keyring};
 use postrider_http::request::ApiRequest;
@@ -253,13 +252,12 @@ impl Gateway {
 
 fn open() -> (Shard, Arc<Stats>) {
     let config = Config::parse(CONFIG).expect("the configuration");
-    let shared = Shared {
-        routes: RouteTable::new(&config.routes),
-        placement: Placement::new([7; 16], 1),
-        cipher: IdCipher::new([9; 16], None),
-        numbers: Numbers { carriers: vec![1], customers: vec![1] },
+    let shared = Shared::new(
         config,
-    };
+        Placement::new([7; 16], 1),
+        IdCipher::new([9; 16], None),
+        Numbers { carriers: vec![1], customers: vec![1] },
+    );
     let label = BindLabel { carrier: "alpha".into(), bind: 0 };
     let stats = Arc::new(Stats::with_binds([label]));
     let parts = ShardParts {

@@ -137,10 +137,16 @@ pub enum PartEvent {
     TimedOut = 13,
     /// A receipt that contradicts a final status; the status stays.
     LateReceipt = 14,
+    /// It is about to be written to a bind, and from now on may be at the carrier. On record before
+    /// the first octet leaves, where a handset must not get it twice.
+    Attempted = 15,
+    /// A carrier took a copy of it that nothing waits for any more: the part was taken, or had
+    /// ended, before. The carrier's id for that copy is kept.
+    AcceptedLate = 16,
 }
 
 /// How many events there are.
-const EVENTS: usize = 15;
+const EVENTS: usize = 17;
 
 impl PartEvent {
     /// Every event, by number.
@@ -160,6 +166,8 @@ impl PartEvent {
         PartEvent::Canceled,
         PartEvent::TimedOut,
         PartEvent::LateReceipt,
+        PartEvent::Attempted,
+        PartEvent::AcceptedLate,
     ];
 
     /// The word of the API's timeline.
@@ -181,6 +189,8 @@ impl PartEvent {
             PartEvent::Canceled => "canceled",
             PartEvent::TimedOut => "timed_out",
             PartEvent::LateReceipt => "late_receipt",
+            PartEvent::Attempted => "attempted",
+            PartEvent::AcceptedLate => "accepted_late",
         }
     }
 
@@ -221,10 +231,26 @@ const fn ends(status: PartStatus) -> Row {
     [end, end, end, end, NO, NO, NO, NO, NO, NO, NO]
 }
 
+/// Final statuses stay as they are, and so does submitted where it is given.
+const fn stays(submitted: Option<PartStatus>) -> Row {
+    [
+        NO,
+        NO,
+        submitted,
+        NO,
+        Some(PartStatus::Delivered),
+        Some(PartStatus::Undelivered),
+        Some(PartStatus::Expired),
+        Some(PartStatus::Rejected),
+        Some(PartStatus::Failed),
+        Some(PartStatus::Canceled),
+        Some(PartStatus::Unknown),
+    ]
+}
+
 /// The whole life of a part: event by row, present status by column, next status in the cell.
 const TABLE: [Row; EVENTS] = {
     let q = QUEUED;
-    let late = PartStatus::ALL;
     [
         // queued, held, submitted, outcome_unknown, then the final ones
         [HELD, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO],
@@ -243,19 +269,9 @@ const TABLE: [Row; EVENTS] = {
         ends(PartStatus::Canceled),
         // From queued: written to a bind whose answer is still outstanding.
         [UNKNOWN, NO, UNKNOWN, UNKNOWN, NO, NO, NO, NO, NO, NO, NO],
-        [
-            NO,
-            NO,
-            NO,
-            NO,
-            Some(late[4]),
-            Some(late[5]),
-            Some(late[6]),
-            Some(late[7]),
-            Some(late[8]),
-            Some(late[9]),
-            Some(late[10]),
-        ],
+        stays(NO),
+        [q, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO],
+        stays(SUBMITTED),
     ]
 };
 

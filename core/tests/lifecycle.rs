@@ -20,7 +20,7 @@ use PartStatus::{
 const LETTERS: &str = "qhsoduxrfck";
 
 /// Event by row, present status by column, next status in the cell.
-const EXPECTED: [(&str, &str); 15] = [
+const EXPECTED: [(&str, &str); 17] = [
     //                  qhsoduxrfck
     ("held", "h.........."),
     ("released", ".q........."),
@@ -37,6 +37,8 @@ const EXPECTED: [(&str, &str); 15] = [
     ("canceled", "cccc......."),
     ("timed_out", "k.kk......."),
     ("late_receipt", "....duxrfck"),
+    ("attempted", "q.........."),
+    ("accepted_late", "..s.duxrfck"),
 ];
 
 fn status(letter: char) -> Option<PartStatus> {
@@ -67,7 +69,7 @@ fn numbers_and_names_are_the_logs_and_the_apis() {
         assert_eq!(PartEvent::from_u8(number), Some(event));
     }
     assert_eq!(PartStatus::from_u8(11), None);
-    assert_eq!(PartEvent::from_u8(15), None);
+    assert_eq!(PartEvent::from_u8(17), None);
     assert_eq!(PartStatus::from_name("Queued"), None);
     let illegal = next(Delivered, PartEvent::Submitted).unwrap_err();
     assert_eq!(illegal.to_string(), "a part that is delivered cannot take the event submitted");

@@ -15,7 +15,6 @@ use postrider_core::config::{Config, Driver, Plan, StoreConfig};
 use postrider_core::id::IdCipher;
 use postrider_core::limits;
 use postrider_core::place::{Placement, ShardId};
-use postrider_core::route::RouteTable;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_storage::io::{DataDir, FileDisk, probe};
 use postrider_storage::{LogConfig, NameKind, Recovery};
@@ -264,13 +263,12 @@ fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
     let customers = config.customers.iter();
     let customers = customers.map(|own| names.assign(NameKind::Customer, &own.name)).collect();
     dir.write_names(&names)?;
-    let shared = Shared {
-        routes: RouteTable::new(&config.routes),
-        placement: Placement::new(dir.placement_key(), shards),
-        cipher: IdCipher::new(dir.id_key(), None),
-        numbers: Numbers { carriers, customers },
+    let shared = Shared::new(
         config,
-    };
+        Placement::new(dir.placement_key(), shards),
+        IdCipher::new(dir.id_key(), None),
+        Numbers { carriers, customers },
+    );
     Ok((Arc::new(shared), dir))
 }
 

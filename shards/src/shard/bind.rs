@@ -132,6 +132,15 @@ impl RateWindow {
         self.sent.front().map_or(now, |oldest| now.max(*oldest + second + Duration::from_nanos(1)))
     }
 
+    /// How many parts may leave now.
+    pub(crate) fn free(&self, now: Duration) -> usize {
+        if self.rate == 0 {
+            return usize::MAX;
+        }
+        let old = |at: &Duration| *at + Duration::from_secs(1) < now;
+        self.rate - self.sent.len() + self.sent.partition_point(old)
+    }
+
     /// A part leaves.
     pub(crate) fn sent(&mut self, now: Duration) {
         if self.rate == 0 {

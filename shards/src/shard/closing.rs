@@ -6,6 +6,7 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
+use postrider_core::route::CarrierIx;
 use postrider_storage::Lsn;
 use postrider_storage::Record;
 
@@ -48,7 +49,7 @@ impl Shard {
         } else {
             self.journal.append_lazy(now.mono, &record)
         };
-        if event.kind == PartEvent::Submitted {
+        if matches!(event.kind, PartEvent::Submitted | PartEvent::AcceptedLate) {
             let part = PartRef { sequence, part: event.part };
             self.table.index(event.carrier, &event.detail, part);
         }
@@ -121,10 +122,15 @@ impl Shard {
             self.set_deadline(sequence, Some((now.mono + rest, Timer::Validity(sequence))));
             return;
         }
-        let unsent = unsent_parts(message.parts.iter().map(|p| (p.status, p.in_flight)));
         let grace = message.envelope.valid_until.after(limits::RECEIPT_GRACE).since(now.wall);
         self.set_deadline(sequence, Some((now.mono + grace, Timer::Grace(sequence))));
-        for part in unsent {
+        self.expire_unsent(now, sequence);
+    }
+
+    /// Ends the parts that no bind has taken: the validity is over.
+    pub(super) fn expire_unsent(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        for part in unsent_parts(message.parts.iter().map(|p| (p.status, p.in_flight))) {
             let part = PartRef { sequence, part };
             let event = self.event(now, part, PartEvent::Expired);
             let event = Event { detail: b"validity period over".as_slice().into(), ..event };
@@ -161,6 +167,11 @@ impl Shard {
     pub fn handle_drain(&mut self, now: Now) {
         if self.drain == Drain::No {
             self.drain = Drain::Waiting;
+            for index in 0..self.outbound.carriers.len() {
+                if let Ok(ix) = u16::try_from(index) {
+                    self.withdraw_attempts(now, CarrierIx(ix));
+                }
+            }
             self.wheel.insert(now.mono + limits::DRAIN_LIMIT, Timer::DrainLimit);
         }
         self.pump(now);

@@ -2,6 +2,8 @@
 //! by which events change it. One table of these per shard; the same `apply` serves live traffic
 //! and the replay of the log, so that both always agree.
 
+use std::time::Duration;
+
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Content, Duplicate, Origin};
 use postrider_core::id::MessageId;
@@ -28,10 +30,21 @@ pub(crate) struct Part {
     pub(crate) carrier: u32,
     /// What the carrier said last: a command_status or the text of a receipt.
     pub(crate) error: Option<Box<str>>,
-    /// Written to a bind and unanswered. Not durable: after a crash it is queued again.
+    /// Written to a bind and unanswered. Not durable: after a crash it is queued again, unless it is
+    /// `attempted`.
     pub(crate) in_flight: bool,
     /// Waits for a retry timer.
     pub(crate) waiting: bool,
+    /// When its retry or resend timer is due: an earlier one is stale.
+    pub(crate) timer: Duration,
+    /// On its way to a bind: its attempt goes to disk, or is there and waits for room.
+    pub(crate) recording: bool,
+    /// The last word on record is that it may have been written to a bind.
+    pub(crate) attempted: bool,
+    /// A copy of it was written of which nobody knows whether the carrier took it.
+    pub(crate) lost: bool,
+    /// When it was first written to a bind.
+    pub(crate) sent: Option<UnixMs>,
     /// Temporary refusals so far on the present carrier.
     pub(crate) tries: u8,
     /// Times it was submitted again after an unknown outcome.
@@ -47,18 +60,29 @@ impl Part {
             error: None,
             in_flight: false,
             waiting: false,
+            timer: Duration::ZERO,
+            recording: false,
+            attempted: false,
+            lost: false,
+            sent: None,
             tries: 0,
             resubmits: 0,
         }
     }
 
     fn was_submitted(&self) -> bool {
-        self.in_flight || !matches!(self.status, PartStatus::Queued | PartStatus::Held)
+        let committed = self.in_flight || self.recording;
+        committed || !matches!(self.status, PartStatus::Queued | PartStatus::Held)
     }
 
     /// Whether it may be handed to a bind now.
     pub(crate) fn sendable(&self) -> bool {
-        self.status == PartStatus::Queued && !self.in_flight && !self.waiting
+        self.status == PartStatus::Queued && !self.in_flight && !self.waiting && !self.recording
+    }
+
+    /// The number of its next attempt, from 1: a copy that a carrier refused counts for nothing.
+    pub(crate) fn attempt(&self) -> u8 {
+        self.resubmits.saturating_add(1)
     }
 }
 
@@ -242,6 +266,8 @@ impl Message {
         let Some(part) = self.parts.get_mut(index) else {
             panic!("event for part {} of a message of {} parts", event.part, self.parts.len());
         };
+        let resend = event.kind == PartEvent::Requeued && event.attempt > part.resubmits;
+        let withdraws = event.kind == PartEvent::Requeued && !resend && part.attempted;
         match lifecycle::next(part.status, event.kind) {
             Ok(status) => part.status = status,
             Err(illegal) => panic!("message {}: {illegal}", self.envelope.id),
@@ -254,7 +280,11 @@ impl Message {
             self.refused_by.push(event.carrier);
         }
         let (at, kind) = (event.at, event.kind);
-        self.events.push(event);
+        if withdraws {
+            self.forget_attempt(event.part);
+        } else {
+            self.events.push(event);
+        }
         let ended = self.settle(at);
         self.owe(kind, ended);
         ended
@@ -275,6 +305,14 @@ impl Message {
     pub(crate) fn apply_receipt_end(&mut self, end: ReceiptEnd) {
         self.owed.retain(|owed| *owed != end.receipt);
         self.receipts.push(end);
+    }
+
+    /// The attempt was not made, or counts for nothing: it is as if it had not been on record.
+    fn forget_attempt(&mut self, part: u8) {
+        let attempted = |event: &Event| event.part == part && event.kind == PartEvent::Attempted;
+        if let Some(at) = self.events.iter().rposition(attempted) {
+            self.events.remove(at);
+        }
     }
 
     /// Freezes the status at the first fold that is final.
@@ -330,10 +368,14 @@ impl Message {
 
     /// Every id that a carrier gave to a part: part, carrier, id.
     pub(crate) fn carrier_ids(&self) -> impl Iterator<Item = (u8, u32, &[u8])> {
-        self.events
-            .iter()
-            .filter(|event| event.kind == PartEvent::Submitted)
-            .map(|event| (event.part, event.carrier, &*event.detail))
+        let names =
+            |event: &&Event| matches!(event.kind, PartEvent::Submitted | PartEvent::AcceptedLate);
+        self.events.iter().filter(names).map(|event| (event.part, event.carrier, &*event.detail))
+    }
+
+    /// The last event of this kind that a part has seen.
+    pub(crate) fn last_event(&self, part: u8, kind: PartEvent) -> Option<&Event> {
+        self.events.iter().rfind(|event| event.part == part && event.kind == kind)
     }
 
     /// Final, and nothing more is owed to the customer.
@@ -362,22 +404,50 @@ impl Message {
 
 /// Keeps on the part what the last event said of it.
 fn note(part: &mut Part, event: &Event) {
+    // What is known of the only copy that was written is known of the part.
+    let only_copy = part.resubmits == 0;
     match event.kind {
+        PartEvent::Attempted => {
+            part.carrier = event.carrier;
+            part.attempted = true;
+            part.sent.get_or_insert(event.at);
+        }
         PartEvent::Submitted => {
             part.carrier_message_id = event.detail.clone();
             part.carrier = event.carrier;
             part.error = None;
+            part.attempted = false;
+            part.lost &= !only_copy;
+            part.sent.get_or_insert(event.at);
         }
-        PartEvent::Refused
-        | PartEvent::Rejected
-        | PartEvent::Undelivered
-        | PartEvent::Expired
-        | PartEvent::Failed => {
+        PartEvent::AcceptedLate => {
+            part.lost &= !only_copy;
+            if part.carrier_message_id.is_empty() {
+                part.carrier_message_id = event.detail.clone();
+            }
+        }
+        PartEvent::Refused => {
+            part.carrier = event.carrier;
+            part.error = Some(error_text(event));
+            part.attempted = false;
+            part.lost &= !only_copy;
+        }
+        PartEvent::Rejected | PartEvent::Undelivered | PartEvent::Expired | PartEvent::Failed => {
             part.carrier = event.carrier;
             part.error = Some(error_text(event));
         }
-        PartEvent::OutcomeUnknown => part.carrier = event.carrier,
-        PartEvent::Requeued => part.resubmits = event.attempt,
+        PartEvent::OutcomeUnknown => {
+            part.carrier = event.carrier;
+            part.attempted = false;
+            part.lost = true;
+            part.sent.get_or_insert(event.at);
+        }
+        PartEvent::Requeued => {
+            let resend = event.attempt > part.resubmits;
+            part.resubmits = event.attempt;
+            part.attempted = false;
+            part.lost &= resend || !only_copy;
+        }
         PartEvent::Held
         | PartEvent::Released
         | PartEvent::Intermediate

@@ -4,6 +4,7 @@
 //! One per core.
 
 mod accept;
+mod answers;
 mod bind;
 mod closing;
 mod deliveries;
@@ -19,6 +20,7 @@ mod recover;
 mod sessions;
 mod submit;
 mod table;
+mod unknown;
 mod webhooks;
 
 use std::collections::VecDeque;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::Now;
-use postrider_core::config::Config;
+use postrider_core::config::{CarrierProfile, Config};
 use postrider_core::id::IdCipher;
 use postrider_core::limits;
 use postrider_core::place::{Placement, ShardId};
@@ -40,6 +42,8 @@ use postrider_http::url_guard::WebhookTarget;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_smpp::command::CommandId;
 use postrider_storage::{Chore, LogIoError, Write};
+
+use self::table::PartRef;
 
 pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
@@ -70,6 +74,12 @@ pub struct Numbers {
 }
 
 impl Shared {
+    /// What follows from a configuration and its data directory.
+    #[must_use]
+    pub fn new(config: Config, placement: Placement, cipher: IdCipher, numbers: Numbers) -> Self {
+        Shared { routes: RouteTable::new(&config.routes), placement, cipher, numbers, config }
+    }
+
     /// The durable number of a carrier.
     pub(crate) fn carrier_number(&self, carrier: CarrierIx) -> u32 {
         self.numbers.carriers.get(usize::from(carrier.0)).copied().unwrap_or(message::NO_CARRIER)
@@ -91,6 +101,12 @@ impl Shared {
     pub(crate) fn customer_of(&self, number: u32) -> Option<CustomerIx> {
         let at = self.numbers.customers.iter().position(|own| *own == number)?;
         u16::try_from(at).ok().map(CustomerIx)
+    }
+
+    /// How a carrier speaks SMPP.
+    pub(crate) fn profile(&self, carrier: Option<CarrierIx>) -> Option<&CarrierProfile> {
+        let config = self.config.carriers.get(usize::from(carrier?.0))?;
+        Some(&config.profile)
     }
 
     /// The durable number of a customer; 0, which no message has, when there is none.
@@ -127,6 +143,8 @@ pub(crate) enum After {
     Resend { sequence: u64 },
     /// What a receipt says is on disk: the customer's binds may have it.
     Owed { sequence: u64, receipt: u16 },
+    /// The attempt is on record: the part may be written to a bind.
+    Attempted { carrier: CarrierIx, part: PartRef },
 }
 
 /// Where the answer to a submission goes.
@@ -213,6 +231,8 @@ pub(crate) enum Timer {
     Grace(u64),
     /// A temporary refusal is over.
     Retry(u64, u8),
+    /// A part of unknown outcome has waited long enough for a sign of it.
+    Resend(u64, u8),
     /// Look again for the message of a parked receipt.
     Orphan(u64),
     /// Chores of the log that failed for want of space.
@@ -315,7 +335,10 @@ impl Shard {
             Timer::Down(carrier) => self.leave_dead_carrier(now, carrier),
             Timer::Validity(sequence) => self.validity_over(now, sequence),
             Timer::Grace(sequence) => self.grace_over(now, sequence),
-            Timer::Retry(sequence, part) => self.retry_part(now, sequence, part),
+            Timer::Retry(sequence, part) => self.retry_part(now, PartRef { sequence, part }),
+            Timer::Resend(sequence, part) => {
+                self.grace_without_sign(now, PartRef { sequence, part });
+            }
             Timer::Orphan(orphan) => self.seek_orphan(now, orphan),
             Timer::Chores => self.journal.log.retry_chores(),
             Timer::DrainLimit => self.drain_limit(now),
@@ -389,6 +412,7 @@ impl Shard {
             After::Finished { sequence } => self.announce(now, sequence),
             After::Resend { sequence } => self.enqueue_first(sequence),
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
+            After::Attempted { carrier, part } => self.attempt_recorded(now, carrier, part),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use postrider_core::clock::Now;
 use postrider_core::config::{BindType, CarrierConfig};
+use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::Backoff;
@@ -23,6 +24,10 @@ pub(crate) struct Carrier {
     pub(crate) binds: Vec<BindIx>,
     /// Sequences of messages with parts to send, next first.
     queue: VecDeque<u64>,
+    /// Parts whose attempt is on disk: they go before the queue.
+    pub(crate) ready: VecDeque<PartRef>,
+    /// Parts whose attempt is on its way to the disk.
+    pub(crate) recording: usize,
     paused_until: Duration,
     /// How long the next pause for a full queue at the carrier is.
     pub(crate) pause: Duration,
@@ -68,6 +73,8 @@ impl Outbound {
         let mut carrier = Carrier {
             binds: Vec::new(),
             queue: VecDeque::new(),
+            ready: VecDeque::new(),
+            recording: 0,
             paused_until: Duration::ZERO,
             pause: limits::QUEUE_FULL_PAUSE_FIRST,
             down_since: Some(Duration::ZERO),
@@ -99,7 +106,13 @@ impl Outbound {
 
     /// Messages in the queues.
     pub(crate) fn queued(&self) -> usize {
-        self.carriers.iter().map(|carrier| carrier.queue.len()).sum()
+        self.carriers.iter().map(|carrier| carrier.queue.len() + carrier.ready.len()).sum()
+    }
+
+    /// Parts that the carrier's binds could take now, as far as windows, log and rate allow.
+    fn capacity(&self, carrier: &Carrier, now: Duration) -> usize {
+        let binds = carrier.binds.iter().filter_map(|bind| self.binds.get(*bind));
+        binds.map(|bind| bind.room().min(bind.rate.free(now))).sum()
     }
 
     /// Parts without an answer.
@@ -232,6 +245,9 @@ impl Shard {
             self.resume_at(ix, until);
             return false;
         }
+        if let Some(part) = carrier.ready.front().copied() {
+            return self.submit_ready(now, ix, part);
+        }
         let Some(sequence) = carrier.queue.front().copied() else { return false };
         let next = self.table.get(sequence).and_then(|message| {
             let open = message.outcome.is_none() && message.queued_on == Some(ix);
@@ -246,10 +262,43 @@ impl Shard {
             }
             return true;
         };
-        match self.pick_bind(now, ix, sticky) {
-            Some(bind) => self.submit_part(now, ix, bind, PartRef { sequence, part }),
-            None => false,
+        let Some(bind) = self.pick_bind(now, ix, sticky) else { return false };
+        let Some(message) = self.table.get(sequence) else { return false };
+        if message.envelope.valid_until <= now.wall {
+            self.expire_unsent(now, sequence);
+            return true;
         }
+        if !self.needs_record(ix, message, part) {
+            return self.submit_part(now, ix, bind, PartRef { sequence, part });
+        }
+        let Some(carrier) = self.outbound.carriers.get(usize::from(ix.0)) else { return false };
+        let room = carrier.recording < self.outbound.capacity(carrier, now.mono);
+        if room {
+            self.record_attempt(now, ix, PartRef { sequence, part });
+        }
+        room
+    }
+
+    /// Hands a part to a bind whose attempt is on disk; false when it has to wait.
+    fn submit_ready(&mut self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
+        let wanted = self.table.get(part.sequence).and_then(|message| {
+            let held = message.parts.get(usize::from(part.part))?;
+            let open = message.outcome.is_none() && held.status == PartStatus::Queued;
+            open.then_some(message.bind)
+        });
+        if let Some(sticky) = wanted {
+            let Some(bind) = self.pick_bind(now, ix, sticky) else { return false };
+            if !self.submit_part(now, ix, bind, part) {
+                return false;
+            }
+        }
+        if let Some(carrier) = self.outbound.carrier_mut(ix) {
+            carrier.ready.pop_front();
+        }
+        if let Some(held) = self.part_mut(part) {
+            held.recording = false;
+        }
+        true
     }
 
     /// The bind for the next part: the message's own while it is bound, else the emptiest. When
@@ -312,6 +361,7 @@ impl Shard {
             if let Some(sent) = message.parts.get_mut(usize::from(part.part)) {
                 sent.in_flight = true;
                 sent.carrier = number;
+                sent.sent.get_or_insert(now.wall);
             }
         }
         self.flush(bind);
@@ -390,7 +440,8 @@ impl Shard {
     pub(super) fn touch_waiting(&mut self) {
         for index in 0..self.outbound.carriers.len() {
             let Some(carrier) = self.outbound.carriers.get(index) else { continue };
-            if let (false, Ok(ix)) = (carrier.queue.is_empty(), u16::try_from(index)) {
+            let idle = carrier.queue.is_empty() && carrier.ready.is_empty();
+            if let (false, Ok(ix)) = (idle, u16::try_from(index)) {
                 self.outbound.touch(CarrierIx(ix));
             }
         }
@@ -413,6 +464,7 @@ impl Shard {
         if self.outbound.is_up(ix) {
             return;
         }
+        self.withdraw_attempts(now, ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         let queue = std::mem::take(&mut carrier.queue);
         for sequence in queue {

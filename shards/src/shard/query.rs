@@ -225,8 +225,13 @@ fn timeline(shared: &Shared, message: &Message) -> Vec<TimelineEntry> {
 }
 
 fn detail(event: &Event) -> Option<String> {
-    if event.kind == PartEvent::Requeued {
-        return Some(format!("resubmission {}", event.attempt));
+    match event.kind {
+        // With a status it is no resubmission: the carrier did not take the part.
+        PartEvent::Requeued if event.status == 0 => {
+            return Some(format!("resubmission {}", event.attempt));
+        }
+        PartEvent::Attempted => return Some(format!("attempt {}", event.attempt)),
+        _ => {}
     }
     text_of(&event.detail).or_else(|| {
         let status = postrider_smpp::status::CommandStatus(event.status);

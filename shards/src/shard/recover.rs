@@ -20,6 +20,7 @@ use super::receipts::{Orphans, state_from_u8};
 use super::submit::References;
 use super::table::{PartRef, Table};
 use super::{Drain, Shard, ShardParts, Shared, Timer};
+use crate::stats::Counter;
 use crate::wheel::Wheel;
 use postrider_http::webhook::queue::WebhookQueue;
 
@@ -114,19 +115,22 @@ impl Shard {
         }
     }
 
-    /// Queues what was not sent, and sends again what nobody can tell whether it was.
+    /// Queues what was not sent, and does what is to be done with what nobody can tell whether it
+    /// was.
     fn resume_parts(&mut self, now: Now, sequence: u64) {
-        let Some(message) = self.table.get(sequence) else { return };
-        let unknown: Vec<(u8, u32)> = (0u8..)
-            .zip(&message.parts)
-            .filter(|(_, part)| part.status == PartStatus::OutcomeUnknown)
-            .map(|(index, part)| (index, part.carrier))
-            .collect();
-        if message.next_sendable().is_some() {
-            self.dispatch(now, sequence);
+        let count = self.table.get(sequence).map_or(0, |message| message.envelope.part_count);
+        for part in (0..count).map(|part| PartRef { sequence, part }) {
+            let Some(held) = self.part_mut(part) else { continue };
+            if held.status == PartStatus::Queued && held.attempted {
+                let carrier = held.carrier;
+                self.stats.inc(Counter::PartsOutcomeUnknown);
+                self.note_unknown(now, carrier, part);
+            } else if held.status == PartStatus::OutcomeUnknown {
+                self.settle_unknown(now, part);
+            }
         }
-        for (part, carrier) in unknown {
-            self.resend(now, carrier, PartRef { sequence, part });
+        if self.table.get(sequence).is_some_and(|message| message.next_sendable().is_some()) {
+            self.dispatch(now, sequence);
         }
     }
 
@@ -190,7 +194,7 @@ impl Replay<'_> {
             detail: (*detail).into(),
         };
         message.apply(event);
-        if kind == PartEvent::Submitted {
+        if matches!(kind, PartEvent::Submitted | PartEvent::AcceptedLate) {
             self.table.index(*carrier, detail, PartRef { sequence: *sequence, part: *part });
         }
     }

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod gateway;
 pub(crate) mod pdu;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,6 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Config;
 use postrider_core::id::{IdCipher, MessageId};
 use postrider_core::place::{Placement, ShardId};
-use postrider_core::route::RouteTable;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
@@ -23,7 +23,7 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{ApiResponse, BindIx, Numbers, Op, Shard, ShardParts, Shared};
 use postrider_shards::stats::{BindLabel, Counter, Stats};
-use postrider_storage::{LogConfig, MemDisk};
+use postrider_storage::{LogConfig, MemDisk, Write};
 
 /// The wall clock when the monotonic one stood at zero.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
@@ -67,14 +67,24 @@ struct Wire {
     connects: u32,
 }
 
+/// What a crash leaves of the write that is under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Undecided {
+    Kept,
+    Lost,
+}
+
 /// See the module.
 pub(crate) struct Rig {
     pub(crate) shard: Shard,
     pub(crate) stats: Arc<Stats>,
     pub(crate) now: Duration,
-    config: String,
+    config: Config,
     log: LogConfig,
     disk: MemDisk,
+    /// Nothing reaches the disk.
+    pub(crate) disk_held: bool,
+    writing: Option<Write>,
     ticket: u64,
     answers: BTreeMap<u64, ApiResponse>,
     wires: Vec<Wire>,
@@ -97,9 +107,8 @@ fn log_config(max_segments: u32) -> LogConfig {
     }
 }
 
-fn parts(config: &str) -> (ShardParts, Arc<Stats>) {
-    let config = Config::parse(config).unwrap_or_else(|errors| panic!("{errors}"));
-    let plan = postrider_core::config::Plan::new(&config, 1).unwrap();
+fn parts(config: &Config) -> (ShardParts, Arc<Stats>) {
+    let plan = postrider_core::config::Plan::new(config, 1).unwrap();
     let binds = plan.binds_on(ShardId(0));
     let numbers = Numbers {
         carriers: (1..).take(config.carriers.len()).collect(),
@@ -110,13 +119,8 @@ fn parts(config: &str) -> (ShardParts, Arc<Stats>) {
         (0..u32::from(*count)).map(label)
     });
     let stats = Arc::new(Stats::with_binds(labels));
-    let shared = Shared {
-        routes: RouteTable::new(&config.routes),
-        placement: Placement::new([7; 16], 1),
-        cipher: IdCipher::new([9; 16], None),
-        numbers,
-        config,
-    };
+    let (placement, cipher) = (Placement::new([7; 16], 1), IdCipher::new([9; 16], None));
+    let shared = Shared::new(config.clone(), placement, cipher, numbers);
     let parts = ShardParts {
         id: ShardId(0),
         shared: Arc::new(shared),
@@ -138,11 +142,17 @@ impl Rig {
     /// As `new`, with a log of so many segments.
     pub(crate) fn with_segments(config: &str, max_segments: u32) -> Self {
         let config = format!("[server]\nshards = 1\n{config}");
+        let config = Config::parse(&config).unwrap_or_else(|errors| panic!("{errors}"));
+        Self::with(config, max_segments)
+    }
+
+    /// As `with_segments`, of a configuration that was read.
+    pub(crate) fn with(config: Config, max_segments: u32) -> Self {
         let log = log_config(max_segments);
         Self::open(config, log, MemDisk::new(), Duration::from_secs(1))
     }
 
-    fn open(config: String, log: LogConfig, mut disk: MemDisk, now: Duration) -> Self {
+    fn open(config: Config, log: LogConfig, mut disk: MemDisk, now: Duration) -> Self {
         let (parts, stats) = parts(&config);
         let (shard, _) = Shard::open(parts, &mut disk, log.clone(), at(now)).unwrap();
         let mut rig = Rig {
@@ -152,6 +162,8 @@ impl Rig {
             config,
             log,
             disk,
+            disk_held: false,
+            writing: None,
             ticket: 0,
             answers: BTreeMap::new(),
             wires: Vec::new(),
@@ -162,7 +174,8 @@ impl Rig {
     }
 
     /// The process is killed and started again after `pause`: what is on the disk is all there is.
-    pub(crate) fn crash(self, pause: Duration) -> Self {
+    pub(crate) fn crash(mut self, pause: Duration, writing: Undecided) -> Self {
+        self.disk.crash(&mut |_| usize::from(writing == Undecided::Lost));
         Self::open(self.config, self.log, self.disk, self.now + pause)
     }
 
@@ -191,16 +204,32 @@ impl Rig {
                 let result = chore.run(&mut self.disk, self.log.segment_bytes);
                 self.shard.handle_chore(at(self.now), chore, result);
             }
-            if let Some(write) = self.shard.poll_write(at(self.now)) {
-                idle = false;
+            if self.writing.is_none()
+                && let Some(write) = self.shard.poll_write(at(self.now))
+            {
                 self.disk.begin_write(&write);
-                self.disk.complete_write().unwrap();
-                self.shard.handle_written(at(self.now), write, Ok(()));
+                self.writing = Some(write);
+            }
+            if !self.disk_held && self.writing.is_some() {
+                idle = false;
+                self.complete_write();
             }
             if idle {
                 return;
             }
         }
+    }
+
+    fn complete_write(&mut self) {
+        let write = self.writing.take().expect("a write under way");
+        self.disk.complete_write().unwrap();
+        self.shard.handle_written(at(self.now), write, Ok(()));
+    }
+
+    /// While the disk is held: the write under way gets through.
+    pub(crate) fn write_one(&mut self) {
+        self.complete_write();
+        self.settle();
     }
 
     fn act(&mut self, op: Op) {
@@ -237,12 +266,17 @@ impl Rig {
     pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
-            let tick = self.now + Duration::from_millis(1);
-            let next = self.shard.poll_timeout().unwrap_or(until);
-            self.now = next.clamp(tick, until.max(tick)).min(until);
-            self.shard.handle_timeout(at(self.now));
-            self.settle();
+            self.tick(until);
         }
+    }
+
+    /// Lets time pass to the next timer, at most until `until`.
+    fn tick(&mut self, until: Duration) {
+        let tick = self.now + Duration::from_millis(1);
+        let next = self.shard.poll_timeout().unwrap_or(until);
+        self.now = next.clamp(tick, until.max(tick)).min(until);
+        self.shard.handle_timeout(at(self.now));
+        self.settle();
     }
 
     // --- the customer ---
@@ -259,6 +293,23 @@ impl Rig {
             self.pass(Duration::from_millis(1));
         }
         panic!("no answer");
+    }
+
+    /// Submits this JSON body while the disk is held.
+    pub(crate) fn post_without_answer(&mut self, body: &str) {
+        self.ticket += 1;
+        let request = request("POST", "/api/v1/messages", body.as_bytes());
+        self.shard.handle_api(at(self.now), self.ticket, CustomerIx(0), request);
+        self.settle();
+        assert!(self.answers.is_empty(), "an answer before the disk's");
+    }
+
+    /// The acceptance that has come since.
+    pub(crate) fn late_answer(&mut self) -> MessageId {
+        match self.answers.pop_first() {
+            Some((_, ApiResponse::Accepted(accepted))) => accepted.id,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Submits this JSON body.

@@ -11,6 +11,7 @@ pub(crate) const BIND_TRX: u32 = 9;
 pub(crate) const BIND_TRX_RESP: u32 = 0x8000_0009;
 pub(crate) const ENQUIRE: u32 = 0x15;
 pub(crate) const ENQUIRE_RESP: u32 = 0x8000_0015;
+pub(crate) const DATA: u32 = 0x103;
 pub(crate) const SUBMIT_MULTI_RESP: u32 = 0x8000_0021;
 /// ESME_RX_R_APPN.
 pub(crate) const RX_R_APPN: u32 = 0x66;

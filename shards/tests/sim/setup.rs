@@ -3,7 +3,6 @@
 use postrider_core::config::Config;
 use postrider_core::id::IdCipher;
 use postrider_core::place::Placement;
-use postrider_core::route::RouteTable;
 use postrider_shards::shard::{Numbers, Shared};
 
 use super::carrier::Manners;
@@ -55,13 +54,12 @@ carriers = ["beta", "alpha"]
 /// What both shards read.
 pub fn shared() -> Shared {
     let config = Config::parse(CONFIG).unwrap();
-    Shared {
-        routes: RouteTable::new(&config.routes),
-        placement: Placement::new([7; 16], SHARDS),
-        cipher: IdCipher::new([9; 16], None),
-        numbers: Numbers { carriers: vec![1, 2], customers: vec![1] },
+    Shared::new(
         config,
-    }
+        Placement::new([7; 16], SHARDS),
+        IdCipher::new([9; 16], None),
+        Numbers { carriers: vec![1, 2], customers: vec![1] },
+    )
 }
 
 /// Manners as the seed says.
