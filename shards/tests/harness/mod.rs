@@ -28,6 +28,9 @@ use postrider_storage::{LogConfig, MemDisk, Write};
 /// The wall clock when the monotonic one stood at zero.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
 
+/// Turns of the disk in one moment.
+const DISK_TURNS: usize = 100;
+
 /// A customer, to be followed by carriers and routes.
 pub(crate) const CUSTOMER: &str = r#"
 [[customers]]
@@ -191,9 +194,10 @@ impl Rig {
         &mut self.wires[bind]
     }
 
-    /// Does what the shard asks, and writes, until there is nothing more at this moment.
+    /// Does what the shard asks, and writes, until there is nothing more at this moment. A log that
+    /// is full of open messages is moved round and round: the disk has so many turns in a moment.
     fn settle(&mut self) {
-        loop {
+        for _ in 0..DISK_TURNS {
             let mut idle = true;
             while let Some(op) = self.shard.poll_op() {
                 idle = false;
