@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use postrider_smpp::command::CommandId as C;
 use postrider_smpp::pdu::{
-    Body, QuerySmResp, ShortMessage, decode, encode_message, encode_response, next_frame,
+    Body, CancelSm, DestAddress, EncodeHead, QuerySm, QuerySmResp, ReplaceSm, ShortMessage,
+    UnsuccessSme, decode, decode_for, encode, encode_message, encode_response, encode_submit_multi,
+    encode_submit_multi_response, next_frame,
 };
 use postrider_smpp::receipt::{ReceiptState, parse_receipt};
 use postrider_smpp::session::{BindKind, Event, Oddity, Role, Session, SessionConfig, State};
@@ -105,6 +107,77 @@ fn codec_and_receipts_allocate_nothing() {
                 decode(&frame),
                 Ok(Body::MessageResp { message_id: b"0000000007", .. })
             ));
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+/// A destination of submit_multi, by number.
+fn destination(number: u32) -> DestAddress<'static> {
+    match number % 3 {
+        0 => DestAddress::DistributionList { name: b"friends" },
+        _ => DestAddress::Sme { ton: 1, npi: 1, address: b"447700900123" },
+    }
+}
+
+#[test]
+fn every_request_and_its_parameters_are_read_and_written_without_an_allocation() {
+    let mut out = Vec::with_capacity(1 << 16);
+    let query = QuerySm { message_id: b"7f", source: b"ACME", ..QuerySm::default() };
+    let cancel = CancelSm { message_id: b"7f", source: b"ACME", ..CancelSm::default() };
+    let replace = ReplaceSm { short_message: TEXT, ..ReplaceSm::default() };
+    let answer = QuerySmResp { message_id: b"7f", message_state: 2, ..QuerySmResp::default() };
+    let requests = [
+        (C::QUERY_SM, Body::Query(query)),
+        (C::CANCEL_SM, Body::Cancel(cancel)),
+        (C::REPLACE_SM, Body::Replace(replace)),
+        (C::QUERY_SM_RESP, Body::QueryResp(answer)),
+        (C::DELIVER_SM, Body::Message(receipt())),
+    ];
+    let status = CommandStatus::ESME_ROK;
+    let count = allocations(|| {
+        for sequence in 0..1000 {
+            for (command, body) in &requests {
+                out.clear();
+                let head = EncodeHead { command: *command, status, sequence, version: 0x50 };
+                encode(&mut out, head, body).unwrap();
+                let (frame, _) = next_frame(&out, 70_000).unwrap().unwrap();
+                let tlvs = decode_for(0x50, &frame).unwrap().tlvs();
+                assert_eq!(tlvs, body.tlvs());
+                for tlv in tlvs {
+                    assert!(tlv.typed().is_some());
+                }
+                assert_eq!(tlvs.faults(*command, 0x50).count(), 0);
+            }
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn lists_of_destinations_are_read_and_written_without_an_allocation() {
+    let mut out = Vec::with_capacity(1 << 16);
+    let message = ShortMessage { short_message: TEXT, ..ShortMessage::default() };
+    let failed = UnsuccessSme { ton: 1, npi: 1, address: b"4477", status: CommandStatus(11) };
+    let count = allocations(|| {
+        for sequence in 0..100 {
+            out.clear();
+            let to = (0..254).map(destination);
+            encode_submit_multi(&mut out, 0x34, sequence, &message, to).unwrap();
+            let (frame, _) = next_frame(&out, 70_000).unwrap().unwrap();
+            let Ok(Body::SubmitMulti(multi)) = decode(&frame) else { panic!("a submit_multi") };
+            assert!((0..).map(destination).zip(multi.destinations.iter()).all(|(a, b)| a == b));
+            assert_eq!(multi.destinations.count(), 254);
+            assert_eq!(multi.message, message);
+
+            out.clear();
+            let ok = CommandStatus::ESME_ROK;
+            let list = std::iter::repeat_n(failed, 254);
+            encode_submit_multi_response(&mut out, 0x34, ok, sequence, b"id", list).unwrap();
+            let (frame, _) = next_frame(&out, 70_000).unwrap().unwrap();
+            let Ok(Body::SubmitMultiResp(response)) = decode(&frame) else { panic!("its answer") };
+            assert!(response.unsuccessful.iter().all(|each| each == failed));
+            assert_eq!(response.unsuccessful.count(), 254);
         }
     });
     assert_eq!(count, 0);

@@ -19,8 +19,8 @@ use postrider_smpp::command::CommandId as C;
 use postrider_smpp::pdu::{EncodeError, decode_for, next_frame};
 use postrider_smpp::status::CommandStatus as S;
 use postrider_smpp::tlv::{
-    Structure, TLV_TABLE, Tlv, TlvFault, TlvKind, TlvSpec, TlvValue, Tlvs, put, tag, tag_by_name,
-    tag_spec,
+    COMPANIONS, Structure, TLV_TABLE, Tlv, TlvFault, TlvKind, TlvSpec, TlvValue, Tlvs, put, tag,
+    tag_by_name, tag_spec,
 };
 use serde_json::Value;
 
@@ -123,6 +123,7 @@ fn company(command: C, spec: &TlvSpec) -> Vec<(u16, Vec<u8>)> {
     let belongs = |other: &&TlvSpec| {
         other.tag != spec.tag
             && (other.is_mandatory(command)
+                || COMPANIONS.contains(&(spec.tag, other.tag))
                 || (sar.contains(&spec.tag) && sar.contains(&other.tag)))
     };
     let others = TLV_TABLE.iter().filter(belongs);
@@ -231,6 +232,26 @@ fn mandatory_parameters_are_asked_for_both_ways() {
         }
     }
     assert_eq!(asked, 7, "four of broadcast_sm, three of query_broadcast_sm_resp");
+}
+
+#[test]
+fn parameters_that_need_another_are_not_sent_alone() {
+    let mut tried = 0;
+    for (tag, companion) in COMPANIONS {
+        let (spec, other) = (tag_spec(tag).unwrap(), tag_spec(companion).unwrap());
+        let value = |spec: &TlvSpec| (spec.tag, sample(spec, *spec.lengths(0x50).start()).unwrap());
+        let fault = TlvFault::Alone(spec.name, other.name);
+        for (tlvs, wanted) in [(vec![value(spec)], Some(fault)), (vec![value(other)], None)] {
+            let area = area(&tlvs);
+            let tlvs = Tlvs::new(&area);
+            assert_eq!(tlvs.faults(C::SUBMIT_SM, 0x50).next(), wanted);
+            let sent = encoded(C::SUBMIT_SM, 0x50, &body_of(C::SUBMIT_SM, tlvs).unwrap());
+            assert_eq!(sent.err(), wanted.map(EncodeError::Tlv));
+        }
+        assert_eq!(fault.status(), S::ESME_RMISSINGOPTPARAM);
+        tried += 1;
+    }
+    assert_eq!(tried, 2);
 }
 
 #[test]

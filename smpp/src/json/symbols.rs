@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::status::CommandStatus;
 use crate::tlv::names;
 use crate::values::{
-    EsmClass, MessageMode, MessageType, Names, Npi, ReceiptRequest, RegisteredDelivery,
-    SmeAcknowledgement, Ton,
+    EsmClass, MessageMode, MessageState, MessageType, Names, Npi, ReceiptRequest,
+    RegisteredDelivery, SmeAcknowledgement, Ton,
 };
 
 const DEST_FLAGS: Names = Names(&[(1, "sme_address"), (2, "distribution_list")]);
@@ -18,7 +18,7 @@ pub(super) fn field_names(field: &str) -> Option<Names> {
         "addr_ton" | "source_addr_ton" | "dest_addr_ton" | "esme_addr_ton" => Ton::NAMES,
         "addr_npi" | "source_addr_npi" | "dest_addr_npi" | "esme_addr_npi" => Npi::NAMES,
         "interface_version" => names::VERSION,
-        "message_state" => names::STATE,
+        "message_state" => MessageState::NAMES,
         "replace_if_present_flag" => REPLACE,
         "dest_flag" => DEST_FLAGS,
         _ => return None,

@@ -6,11 +6,8 @@ use crate::bounds;
 use crate::command::CommandId;
 use crate::status::CommandStatus;
 use crate::tlv::{Tlvs, tag};
-use crate::values::AbsoluteTime;
+use crate::values::{AbsoluteTime, MessageState};
 use crate::wire::{Reader, put_text, put_time};
-
-/// `message_state` UNKNOWN (3.4 section 5.2.28), which an answer without one is taken to say.
-const UNKNOWN: u8 = 7;
 
 /// A query_sm (3.4 section 4.8.1), and a query_broadcast_sm (5.0 section 4.6.1), which has parameters.
 #[derive(Copy, Clone, Default, PartialEq, Eq)]
@@ -62,7 +59,7 @@ pub struct QuerySmResp<'a> {
     /// `final_date`: empty while the message is not final, else 16 characters; 12 characters of local time
     /// are met in 3.4 too.
     pub final_date: &'a [u8],
-    /// `message_state`; UNKNOWN when the body ends before it.
+    /// `message_state`, a [`MessageState`]; UNKNOWN when the body ends before it.
     pub message_state: u8,
     /// `error_code` of the network; 0 when the body ends before it.
     pub error_code: u8,
@@ -75,7 +72,7 @@ impl Default for QuerySmResp<'_> {
         Self {
             message_id: &[],
             final_date: &[],
-            message_state: UNKNOWN,
+            message_state: MessageState::UNKNOWN.0,
             error_code: 0,
             tlvs: Tlvs::default(),
         }
@@ -94,7 +91,7 @@ impl<'a> QuerySmResp<'a> {
         Self {
             message_id: r.text_or_rest(),
             final_date: r.text_or_rest(),
-            message_state: r.int1().unwrap_or(UNKNOWN),
+            message_state: r.int1().unwrap_or(MessageState::UNKNOWN.0),
             error_code: r.int1().unwrap_or(0),
             tlvs: Tlvs::new(r.rest()),
         }

@@ -1,7 +1,7 @@
 //! The parameters of a PDU against the table: what a receiver passes over, a sender does not write. Pure,
 //! lives nowhere.
 
-use super::table::{TLV_TABLE, TlvSpec, row};
+use super::table::{TLV_TABLE, TlvSpec, row, tag_name};
 use super::{Tlv, Tlvs, tag};
 use crate::command::CommandId;
 use crate::status::CommandStatus;
@@ -27,6 +27,9 @@ pub enum TlvFault {
     /// The command must have it.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// It has no meaning without the other one.
+    #[error("{0} without {1}")]
+    Alone(&'static str, &'static str),
     /// Some of the three parameters of segmentation are there, not all, or the number of the segment does not
     /// lie within their total.
     #[error("sar_msg_ref_num, sar_total_segments and sar_segment_seqnum do not fit together")]
@@ -45,10 +48,14 @@ impl TlvFault {
             }
             Self::Length(_) => CommandStatus::ESME_RINVPARLEN,
             Self::Value(_) | Self::Segmentation => CommandStatus::ESME_RINVOPTPARAMVAL,
-            Self::Missing(_) => CommandStatus::ESME_RMISSINGOPTPARAM,
+            Self::Missing(_) | Self::Alone(..) => CommandStatus::ESME_RMISSINGOPTPARAM,
         }
     }
 }
+
+/// Parameters that must be accompanied by another one (5.0 sections 4.8.4.25 and 4.8.4.56).
+pub static COMPANIONS: [(u16, u16); 2] =
+    [(tag::SOURCE_NETWORK_ID, tag::SOURCE_NODE_ID), (tag::DEST_NETWORK_ID, tag::DEST_NODE_ID)];
 
 /// Parameters that a user data header takes the place of.
 const INSTEAD_OF_UDH: [u16; 5] = [
@@ -60,8 +67,8 @@ const INSTEAD_OF_UDH: [u16; 5] = [
 ];
 
 impl<'a> Tlvs<'a> {
-    /// What is wrong with these parameters in a `command` of a session of interface `version`, in wire order;
-    /// missing ones last.
+    /// What is wrong with these parameters in a `command` of a session of interface `version`, in wire order,
+    /// then what is missing.
     pub fn faults(
         self,
         command: CommandId,
@@ -87,7 +94,12 @@ impl<'a> Tlvs<'a> {
             let missing = spec.is_mandatory(command) && present & 1_u64 << at == 0;
             missing.then_some(TlvFault::Missing(spec.name))
         });
-        wrong.chain(missing)
+        let alone = COMPANIONS.into_iter().filter_map(move |(tag, companion)| {
+            let here = |tag| row(tag).filter(|at| present & 1 << at != 0).is_some();
+            let name = |tag| tag_name(tag).unwrap_or_default();
+            (here(tag) && !here(companion)).then(|| TlvFault::Alone(name(tag), name(companion)))
+        });
+        wrong.chain(missing).chain(alone)
     }
 
     /// The first fault that a sender must not make. A misplaced parameter is none: receivers pass over it, and
@@ -129,7 +141,7 @@ pub(crate) fn check_message(
     }
     tlvs.check(command, version)?;
     if has_udh && let Some(tlv) = { tlvs }.find(|tlv| INSTEAD_OF_UDH.contains(&tlv.tag)) {
-        return Err(TlvFault::BesideUdh(super::tag_name(tlv.tag).unwrap_or_default()));
+        return Err(TlvFault::BesideUdh(tag_name(tlv.tag).unwrap_or_default()));
     }
     let numbers = [tag::SAR_MSG_REF_NUM, tag::SAR_TOTAL_SEGMENTS, tag::SAR_SEGMENT_SEQNUM]
         .map(|tag| tlvs.get_int(tag));

@@ -55,18 +55,6 @@ pub(super) const FAILURE: Names = Names(&[
     (3, "temporary_network_error"),
 ]);
 pub(super) const MORE: Names = Names(&[(0, "no_more"), (1, "more")]);
-pub(crate) const STATE: Names = Names(&[
-    (0, "SCHEDULED"),
-    (1, "ENROUTE"),
-    (2, "DELIVERED"),
-    (3, "EXPIRED"),
-    (4, "DELETED"),
-    (5, "UNDELIVERABLE"),
-    (6, "ACCEPTED"),
-    (7, "UNKNOWN"),
-    (8, "REJECTED"),
-    (9, "SKIPPED"),
-]);
 pub(super) const USSD: Names = Names(&[
     (0, "pssd_indication"),
     (1, "pssr_indication"),

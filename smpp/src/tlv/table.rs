@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 use super::names;
 use crate::command::CommandId;
 use crate::pdu::VERSION_5_0;
-use crate::values::Names;
+use crate::values::{MessageState, Names};
 
 /// How a value is laid out.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -260,7 +260,7 @@ tlvs! {
         1..=1, 0x34, TR, SUBR | DELR;
     MORE_MESSAGES_TO_SEND = 0x0426, "more_messages_to_send", Named(names::MORE),
         1..=1, 0x34, S | T, SUB;
-    MESSAGE_STATE = 0x0427, "message_state", Named(names::STATE),
+    MESSAGE_STATE = 0x0427, "message_state", Named(MessageState::NAMES),
         1..=1, 0x34, D | T, DEL | QBCR, must QBCR;
     CONGESTION_STATE = 0x0428, "congestion_state", Congestion, 1..=1, 0x50, 0, ANY_RESP;
     USSD_SERVICE_OP = 0x0501, "ussd_service_op", Named(names::USSD), 1..=1, 0x34, S, SUB | DEL;

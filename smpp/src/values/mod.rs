@@ -9,7 +9,7 @@ mod time;
 
 pub use congestion::{Congestion, Load};
 pub use esm_class::{EsmClass, MessageMode, MessageType};
-pub use names::{Names, Npi, Ton};
+pub use names::{MessageState, Names, Npi, Ton};
 pub use registered_delivery::{ReceiptRequest, RegisteredDelivery, SmeAcknowledgement};
 pub use time::{AbsoluteTime, RelativeTime, SmppTime};
 pub(crate) use time::{TIME_LEN, days_in};

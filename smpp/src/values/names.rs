@@ -68,3 +68,57 @@ named! {
         WAP = 18, "wap";
     }
 }
+
+named! {
+    /// State of a message (3.4 section 5.2.28, 5.0 section 4.7.15). As a reading of it see
+    /// [`ReceiptState`](crate::receipt::ReceiptState).
+    MessageState {
+        SCHEDULED = 0, "SCHEDULED";
+        ENROUTE = 1, "ENROUTE";
+        DELIVERED = 2, "DELIVERED";
+        EXPIRED = 3, "EXPIRED";
+        DELETED = 4, "DELETED";
+        UNDELIVERABLE = 5, "UNDELIVERABLE";
+        ACCEPTED = 6, "ACCEPTED";
+        UNKNOWN = 7, "UNKNOWN";
+        REJECTED = 8, "REJECTED";
+        SKIPPED = 9, "SKIPPED";
+    }
+}
+
+impl MessageState {
+    /// True when the specification calls the state final: ACCEPTED is by its letter, though in the wild
+    /// DELIVERED follows it.
+    pub const fn is_final(self) -> bool {
+        matches!(self.0, 2..=6 | 8 | 9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receipt::ReceiptState;
+
+    #[test]
+    fn a_state_is_called_and_judged_the_same_wherever_it_is_read() {
+        for state in 0..=u8::MAX {
+            let read = ReceiptState::from_message_state(state);
+            assert_eq!(read.map(ReceiptState::name), MessageState(state).name());
+            if let Some(read) = read.filter(|_| MessageState(state) != MessageState::ACCEPTED) {
+                assert_eq!(read.is_final(), MessageState(state).is_final(), "{read:?}");
+            }
+        }
+        assert!(MessageState::ACCEPTED.is_final() && !ReceiptState::Accepted.is_final());
+    }
+
+    #[test]
+    fn names_and_values_are_found_both_ways() {
+        for names in [Ton::NAMES, Npi::NAMES, MessageState::NAMES] {
+            for (value, name) in names.0 {
+                assert_eq!((names.value(name), names.name(*value)), (Some(*value), Some(*name)));
+            }
+        }
+        assert_eq!((Ton::ALPHANUMERIC.0, Npi(18).name()), (5, Some("wap")));
+        assert_eq!((Npi(2).name(), Ton(7).name()), (None, None));
+    }
+}
