@@ -32,8 +32,9 @@ impl IdForms {
     /// id itself, then the number that it is in the response's base, where the two bases differ.
     ///
     /// Both are to be looked up by [`folded`] spelling, since the paddings of the two sides differ
-    /// too. Nothing is ever converted by its looks: an id that is no number in the receipt's base,
-    /// or that exceeds 128 bits, stands for itself alone.
+    /// too; should both be found, the recipient tells which is meant. Nothing is ever converted by
+    /// its looks: an id that is no number in the receipt's base, or that exceeds 128 bits, stands
+    /// for itself alone.
     pub fn alternatives<'a>(
         &self,
         receipt_id: &'a [u8],

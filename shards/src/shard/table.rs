@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
+pub(super) use postrider_core::carrier_id::folded as normal;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
 use postrider_http::request::Cursor;
@@ -227,15 +228,4 @@ impl Table {
             .rev()
             .filter_map(|(key, sequence)| self.get(*sequence).map(|message| (key, message)))
     }
-}
-
-/// The form under which spellings of one id meet: lower case, and without leading zeros when all
-/// characters are hexadecimal digits.
-pub(super) fn normal(id: &[u8]) -> Box<[u8]> {
-    let mut folded: Vec<u8> = id.iter().map(u8::to_ascii_lowercase).collect();
-    if folded.iter().all(u8::is_ascii_hexdigit) {
-        let zeros = folded.iter().take_while(|octet| **octet == b'0').count();
-        folded.drain(..zeros);
-    }
-    folded.into_boxed_slice()
 }
