@@ -110,6 +110,15 @@ fn a_message_of_which_one_part_is_missing_is_lost_unless_it_failed() {
 }
 
 #[test]
+fn a_long_message_that_came_in_one_payload_is_whole() {
+    let payload = r#""id":"0000000002","ref":0,"n":1,"of":1,"st":0"#;
+    let smsc = without(SMSC, "0000000003")
+        .replace(r#""id":"0000000002","ref":7,"n":1,"of":2,"st":0"#, payload);
+    let report = account(LOAD, &smsc, &SINK.replace("undelivered", "delivered"));
+    assert!(report.is_sound() && report.submitted == 3, "{report:?}");
+}
+
+#[test]
 fn a_message_without_a_final_webhook_is_lost() {
     for sink in [
         without(SINK, "w2\""),

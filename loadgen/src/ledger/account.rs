@@ -43,6 +43,8 @@ struct Entry {
     text: u64,
     accepted_us: u64,
     parts: u64,
+    /// Into how many the gateway made it for the carrier, once one is there: a payload is one.
+    made: u64,
     /// Which of the first 64 parts are at a carrier.
     taken: u64,
     taken_count: u64,
@@ -107,10 +109,10 @@ impl Account {
     pub(super) fn carrier(&mut self, line: Read<'_>) -> anyhow::Result<()> {
         let Some(line) = self.whole(line) else { return Ok(()) };
         match serde_json::from_str(line)? {
-            CarrierLine::Part { t, to, n, st } => {
+            CarrierLine::Part { t, to, n, of, st } => {
                 self.saw(t);
                 if st == 0 {
-                    self.part(t, &to, n);
+                    self.part(t, &to, n, of);
                 }
             }
             CarrierLine::Text { t, to, text } => {
@@ -214,7 +216,7 @@ impl Account {
         found
     }
 
-    fn part(&mut self, t: u64, to: &str, n: u64) {
+    fn part(&mut self, t: u64, to: &str, n: u64, of: u64) {
         let Some(index) = self.find(to) else { return };
         let Some(entry) = self.entries.get_mut(index) else { return };
         let bit = n.checked_sub(1).filter(|bit| *bit < BITS).map(|bit| 1_u64 << bit);
@@ -228,6 +230,7 @@ impl Account {
             return;
         }
         entry.taken_count += 1;
+        entry.made = entry.made.max(of);
         entry.last_part_us = entry.last_part_us.max(t);
     }
 
@@ -282,7 +285,7 @@ impl Account {
                 return;
             }
         }
-        let whole = entry.taken_count >= entry.parts.max(1);
+        let whole = at_carrier && entry.taken_count >= entry.made;
         report.accepted += 1;
         report.parts += entry.parts;
         report.submitted += u64::from(whole);

@@ -50,6 +50,7 @@ pub(super) enum CarrierLine<'a> {
         #[serde(borrow)]
         to: Cow<'a, str>,
         n: u64,
+        of: u64,
         st: u64,
     },
     Text {
