@@ -3,7 +3,8 @@
 
 use divan::{Bencher, black_box};
 use postrider_benches::sample;
-use postrider_core::text::{self, ReferenceWidth};
+use postrider_core::config::{AlphabetConfig, Concatenation};
+use postrider_core::text::{self, DefaultAlphabet, NationalLanguage, ReferenceWidth, Wire};
 
 /// The usual message: one part, GSM alphabet.
 #[divan::bench(sample_size = 64)]
@@ -32,6 +33,33 @@ fn encode_ucs2_long(bencher: Bencher<'_, '_>) {
 fn encode(bencher: Bencher<'_, '_>, text: &str) {
     let octets = divan::counter::BytesCount::of_str(text);
     bencher.counter(octets).bench(|| text::encode(black_box(text)));
+}
+
+/// The usual message as a carrier takes it, and its one part.
+#[divan::bench(sample_size = 64)]
+fn wire_gsm_short(bencher: Bencher<'_, '_>) {
+    wire(bencher, sample::GSM_SHORT, &AlphabetConfig::default());
+}
+
+/// The same where the default alphabet is ISO 8859-1, without the euro.
+#[divan::bench(sample_size = 64)]
+fn wire_latin1_short(bencher: Bencher<'_, '_>) {
+    let config = AlphabetConfig { default: DefaultAlphabet::Latin1, ..AlphabetConfig::default() };
+    wire(bencher, &sample::GSM_SHORT.replace('€', "$"), &config);
+}
+
+/// A text in Cyrillic where all national tables are tried in vain.
+#[divan::bench(sample_size = 64)]
+fn wire_national_in_vain(bencher: Bencher<'_, '_>) {
+    let national = NationalLanguage::ALL.to_vec();
+    wire(bencher, sample::UCS2_SHORT, &AlphabetConfig { national, ..AlphabetConfig::default() });
+}
+
+fn wire(bencher: Bencher<'_, '_>, text: &str, config: &AlphabetConfig) {
+    bencher.bench(|| {
+        let wire = Wire::new(black_box(text), config, Concatenation::Udh8)?;
+        wire.part(0, 7).map(|part| part.octets.len())
+    });
 }
 
 /// How many parts a long text takes, once it is encoded.
