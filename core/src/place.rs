@@ -32,6 +32,10 @@ impl Partition {
     pub const fn get(self) -> u16 {
         self.0
     }
+
+    fn of_hash(hash: u64) -> Partition {
+        Partition(u16::try_from(hash >> (u64::BITS - PARTITION_BITS)).unwrap_or(0))
+    }
 }
 
 /// One core with everything it owns, from 0.
@@ -76,8 +80,18 @@ impl Placement {
     pub fn partition(&self, number: Msisdn) -> Partition {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(&number.as_u64().to_le_bytes());
-        let high = hasher.finish() >> (u64::BITS - PARTITION_BITS);
-        Partition(u16::try_from(high).unwrap_or(0))
+        Partition::of_hash(hasher.finish())
+    }
+
+    /// The home of an address of a handset: the owner of its number; by its octets when it is none.
+    #[must_use]
+    pub fn home(&self, address: &[u8]) -> ShardId {
+        if let Some(number) = Msisdn::from_carrier(address) {
+            return self.owner(number);
+        }
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write(address);
+        self.shard_of(Partition::of_hash(hasher.finish()))
     }
 
     /// The shard that owns a partition.
@@ -154,6 +168,22 @@ mod tests {
         }
         // 100 each on average, standard deviation 10.
         assert!(counts.iter().all(|count| (40..=170).contains(count)));
+    }
+
+    #[test]
+    fn the_home_of_a_number_is_its_owner_and_every_other_address_has_one_too() {
+        let placement = Placement::new([9; 16], 4);
+        for n in 0..100 {
+            let owner = placement.owner(number(n));
+            for form in ["", "+", "00"] {
+                let address = format!("{form}{}", number(n).digits());
+                assert_eq!(placement.home(address.as_bytes()), owner, "{form}");
+            }
+        }
+        let homes: std::collections::BTreeSet<ShardId> =
+            (0..100).map(|n| placement.home(format!("Shop {n}").as_bytes())).collect();
+        assert_eq!(homes.len(), 4);
+        assert_eq!(placement.home(b"Acme"), placement.home(b"Acme"));
     }
 
     #[test]

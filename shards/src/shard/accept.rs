@@ -97,9 +97,10 @@ impl Shard {
     }
 
     /// Whether what is left belongs to the state changes of messages already accepted.
-    fn storage_is_short(&self) -> bool {
+    pub(super) fn storage_is_short(&self) -> bool {
         let room = self.journal.log.room();
-        let open = u64::try_from(self.table.open()).unwrap_or(u64::MAX);
+        let open = self.table.open() + self.inbox.len();
+        let open = u64::try_from(open).unwrap_or(u64::MAX);
         let reserve = limits::RESERVE_SEGMENTS
             .saturating_mul(self.segment_bytes)
             .saturating_add(open.saturating_mul(limits::RESERVE_PER_OPEN_MESSAGE));
@@ -199,6 +200,9 @@ impl Shard {
                 self.peer_delivered(now, from, (customer, place), answer);
             }
             (Call::Tell, Reply::Noted) => {}
+            (Call::Inbound { delivery }, Reply::Inbound { spent: _, outcome }) => {
+                self.take_inbound_outcome(delivery, outcome);
+            }
             (call, Reply::Receipt { spent, outcome }) => {
                 self.take_receipt_outcome(now, id, call, spent, outcome);
             }

@@ -18,6 +18,7 @@ use postrider_smpp::receipt::ReceiptState;
 
 use super::deliveries::pdu::CustomerDelivery;
 use super::deliveries::queue::{DeliveryAnswer, Place};
+use super::inbound::{InboundNotice, InboundOutcome};
 
 /// Names one request of one shard; replies carry it back.
 pub type CallId = u64;
@@ -79,6 +80,11 @@ pub enum Request {
         /// How many.
         count: u16,
     },
+    /// Keep a message from a handset whose home is the receiver.
+    Inbound {
+        /// The message.
+        notice: Box<InboundNotice>,
+    },
     /// Apply a receipt to a message of the receiver's.
     Receipt {
         /// The receipt.
@@ -111,6 +117,13 @@ pub enum Reply {
     },
     /// To `Receivers`.
     Noted,
+    /// To `Inbound`, once durable.
+    Inbound {
+        /// The request's box.
+        spent: Box<InboundNotice>,
+        /// What came of it.
+        outcome: InboundOutcome,
+    },
     /// To `Receipt`, once durable.
     Receipt {
         /// The request's box.
@@ -195,6 +208,8 @@ pub(crate) enum Call {
     List { ticket: u64, limit: u16, pages: Vec<Page>, missing: u16 },
     /// A customer's bind on that shard gets the item at this place of its queue.
     Deliver { customer: CustomerIx, place: Place },
+    /// The home of the handset keeps an inbound message.
+    Inbound { delivery: super::Delivery },
     /// That shard is told how many receivers this one has.
     Tell,
     /// The owner of the handset looks for the message.

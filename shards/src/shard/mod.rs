@@ -9,6 +9,7 @@ mod bind;
 mod closing;
 mod deliveries;
 mod envelope_record;
+mod inbound;
 mod journal;
 mod mesh;
 mod message;
@@ -45,6 +46,7 @@ use postrider_storage::{Chore, LogIoError, Write};
 
 use self::table::PartRef;
 
+pub use self::inbound::InboundNotice;
 pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
 };
@@ -135,8 +137,10 @@ pub(crate) enum After {
     Accepted { sequence: u64, to: ReplyTo, spent: Box<Submission> },
     /// Answer the carrier.
     Respond { delivery: Delivery, status: u32 },
-    /// Reply to another shard about a receipt.
-    Reply { to: ShardId, call: CallId, spent: Box<ReceiptNotice>, outcome: ReceiptOutcome },
+    /// Reply to another shard.
+    Reply { to: ShardId, call: CallId, reply: Box<Reply> },
+    /// A message from a handset is on disk: it may go to its customer.
+    Inbound { number: u64 },
     /// The final status is on disk: tell the customer.
     Finished { sequence: u64 },
     /// The resend is on record: queue the part again.
@@ -253,6 +257,8 @@ pub struct Shard {
     orphans: receipts::Orphans,
     webhooks: WebhookQueue,
     deliveries: deliveries::Deliveries,
+    inbox: inbound::Inbox,
+    owners: inbound::Owners,
     wheel: Wheel<Timer>,
     references: submit::References,
     ops: VecDeque<Op>,
@@ -370,6 +376,7 @@ impl Shard {
             Request::Deliver { customer, delivery } => {
                 self.deliver_for_peer(from, call, customer, delivery);
             }
+            Request::Inbound { notice } => self.inbound_for_peer(now, from, call, notice),
             Request::Receivers { customer, count } => {
                 self.receivers_of_peer(from, customer, count);
                 self.reply(from, call, Reply::Noted);
@@ -397,6 +404,7 @@ impl Shard {
         }
         self.pump_carriers(now);
         self.pump_webhooks(now);
+        self.pump_inbound(now);
         self.pump_deliveries(now);
         self.pump_reclaim(now);
         self.pump_drain(now);
@@ -406,9 +414,8 @@ impl Shard {
         match after {
             After::Accepted { sequence, to, spent } => self.accepted(now, sequence, to, spent),
             After::Respond { delivery, status } => self.respond(delivery, status),
-            After::Reply { to, call, spent, outcome } => {
-                self.reply(to, call, Reply::Receipt { spent, outcome });
-            }
+            After::Reply { to, call, reply } => self.reply(to, call, *reply),
+            After::Inbound { number } => self.inbound_kept(now, number),
             After::Finished { sequence } => self.announce(now, sequence),
             After::Resend { sequence } => self.enqueue_first(sequence),
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
@@ -445,9 +452,10 @@ impl Shard {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let webhooks = if self.drain == Drain::No { self.webhooks.poll_timeout() } else { None };
-        let deliveries = self.deliveries.poll_timeout();
-        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks, deliveries]
+        let customers = [self.deliveries.poll_timeout(), self.inbox.poll_timeout()];
+        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks]
             .into_iter()
+            .chain(customers)
             .flatten()
             .min()
     }

@@ -131,15 +131,19 @@ impl Shard {
     /// The carrier is asked to send it again.
     fn refuse_receipt(&mut self, delivery: Delivery) {
         self.stats.inc(Counter::ReceiptsRefused);
-        let status = self
-            .outbound
+        let status = self.receipt_retry_status(delivery);
+        self.respond(delivery, status);
+    }
+
+    /// The status at which the carrier of a PDU sends it again.
+    pub(super) fn receipt_retry_status(&self, delivery: Delivery) -> u32 {
+        self.outbound
             .binds
             .get(delivery.bind)
             .and_then(|bind| self.shared.config.carriers.get(usize::from(bind.carrier.0)))
             .map_or(postrider_smpp::status::CommandStatus::ESME_RMSGQFUL.0, |carrier| {
                 carrier.receipt_retry_status
-            });
-        self.respond(delivery, status);
+            })
     }
 
     /// A peer asks whether a receipt belongs to a message here.
@@ -158,7 +162,8 @@ impl Shard {
         };
         match outcome {
             ReceiptOutcome::Applied | ReceiptOutcome::Parked => {
-                self.journal.then(After::Reply { to: from, call, spent: notice, outcome });
+                let reply = Box::new(Reply::Receipt { spent: notice, outcome });
+                self.journal.then(After::Reply { to: from, call, reply });
             }
             ReceiptOutcome::NoMatch | ReceiptOutcome::Refused => {
                 self.reply(from, call, Reply::Receipt { spent: notice, outcome });
@@ -195,9 +200,11 @@ impl Shard {
                     self.all_asked(now, origin, applied, notice);
                 }
             }
-            Call::Answer { .. } | Call::List { .. } | Call::Deliver { .. } | Call::Tell => {
-                panic!("a receipt's outcome for {call:?}")
-            }
+            Call::Answer { .. }
+            | Call::List { .. }
+            | Call::Deliver { .. }
+            | Call::Inbound { .. }
+            | Call::Tell => panic!("a receipt's outcome for {call:?}"),
         }
     }
 

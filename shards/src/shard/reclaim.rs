@@ -28,6 +28,7 @@ impl Shard {
                     self.carry_or_forget(now, sequence, home);
                 }
             }
+            None if !self.carry_inbound(now, oldest) => {}
             None => {
                 self.carry_orphans(now);
                 // The log gives the segment back once all this is on disk.

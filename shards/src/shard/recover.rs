@@ -13,6 +13,7 @@ use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 use super::deliveries::Deliveries;
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
 use super::envelope_record::envelope;
+use super::inbound::{Inbox, Owners};
 use super::mesh::{Mesh, ReceiptNotice};
 use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
 use super::outbound::Outbound;
@@ -32,6 +33,7 @@ struct Replay<'a> {
     shared: &'a Shared,
     table: Table,
     orphans: Orphans,
+    inbox: Inbox,
     references: References,
     next_sequence: u64,
     latest: UnixMs,
@@ -52,6 +54,7 @@ impl Shard {
             shared: &parts.shared,
             table: Table::new(),
             orphans: Orphans::new(),
+            inbox: Inbox::new(),
             references: References::new(),
             next_sequence: 1,
             latest: now.wall,
@@ -61,7 +64,7 @@ impl Shard {
             Log::open(disk, config, now.mono, now.wall.0, &mut |segment, _lsn, record| {
                 replay.apply(segment, record);
             })?;
-        let Replay { table, orphans, references, next_sequence, .. } = replay;
+        let Replay { table, orphans, inbox, references, next_sequence, .. } = replay;
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
         let in_flight = limits::WEBHOOKS_IN_FLIGHT;
@@ -76,6 +79,8 @@ impl Shard {
             webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight)
                 .limited_to(usize::MAX),
             deliveries: Deliveries::default(),
+            inbox,
+            owners: Owners::new(&parts.shared.config),
             wheel: Wheel::new(now.mono, limits::TICK),
             references,
             ops: std::collections::VecDeque::new(),
@@ -110,6 +115,7 @@ impl Shard {
             }
         }
         self.resume_deliveries(owed);
+        self.resume_inbound(now);
         for orphan in self.orphans.numbers() {
             self.schedule_look(now, orphan);
         }
@@ -162,7 +168,9 @@ impl Replay<'_> {
                 self.next_sequence = self.next_sequence.max(*next_sequence);
             }
             Record::CustomerReceipt { .. } => self.customer_receipt(record),
-            Record::Replaced { .. } | Record::Inbound(_) | Record::InboundClosed { .. } => {}
+            Record::Inbound(record) => self.inbox.replay(segment, record),
+            Record::InboundClosed { inbound, .. } => self.inbox.replay_end(*inbound),
+            Record::Replaced { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ use postrider_smpp::status::CommandStatus;
 
 use super::answers::Response;
 use super::bind::Link;
+use super::inbound::Fragment;
 use super::mesh::ReceiptNotice;
 use super::outbound::part_of;
 use super::{BindIx, Delivery, Op, Shard, Timer};
@@ -126,11 +127,9 @@ impl Shard {
                 let delivery = self.delivery(bind, command, sequence);
                 self.receipt_arrived(now, delivery, notice);
             }
-            Happened::NotAReceipt { sequence, command } => {
-                // No customer can have a number for inbound messages yet: nobody to bring it to.
-                self.stats.inc(Counter::MobileOriginatedRefused);
+            Happened::Inbound { sequence, command, fragment } => {
                 let delivery = self.delivery(bind, command, sequence);
-                self.respond(delivery, CommandStatus::ESME_RX_R_APPN.0);
+                self.inbound_arrived(now, delivery, carrier, *fragment);
             }
             Happened::OutcomeUnknown { token } => {
                 self.outcome_unknown(now, carrier, part_of(token))
@@ -187,7 +186,7 @@ enum Happened {
     BindRefused { status: u32 },
     Response(Response),
     Receipt { sequence: u32, command: CommandId, notice: Box<ReceiptNotice> },
-    NotAReceipt { sequence: u32, command: CommandId },
+    Inbound { sequence: u32, command: CommandId, fragment: Box<Fragment> },
     OutcomeUnknown { token: u64 },
     Close { reason: CloseReason },
     Oddity,
@@ -206,7 +205,11 @@ impl Happened {
             SessionEvent::Message { sequence, command, message } => {
                 match read_receipt(carrier, now, &message) {
                     Some(notice) => Happened::Receipt { sequence, command, notice },
-                    None => Happened::NotAReceipt { sequence, command },
+                    None => Happened::Inbound {
+                        sequence,
+                        command,
+                        fragment: Box::new(Fragment::read(&message)),
+                    },
                 }
             }
             SessionEvent::OutcomeUnknown { token, .. } => Happened::OutcomeUnknown { token },

@@ -109,9 +109,23 @@ series! {
         /// Receipts that matched no part and wait to be tried again.
         ReceiptsParked = "receipts_parked",
             "Receipts that matched no part and wait to be tried again.";
-        /// Messages from handsets answered with a refusal.
-        MobileOriginatedRefused = "mobile_originated_refused",
-            "Messages from handsets answered with a refusal.";
+        /// Messages and fragments from handsets made durable, and answered so.
+        InboundAccepted = "inbound" ["outcome" = "accepted"],
+            "Messages and fragments from handsets by what their carrier was answered.";
+        /// Those that their carrier had sent before.
+        InboundRepeated = "inbound" ["outcome" = "repeated"];
+        /// Those to a number that no customer has; refused for good.
+        InboundUnowned = "inbound" ["outcome" = "unowned"];
+        /// Those without room, for the carrier to send again.
+        InboundRefused = "inbound" ["outcome" = "refused"];
+        /// Messages from handsets that were let go without all their fragments.
+        InboundPartial = "inbound_partial",
+            "Messages from handsets that were let go without all their fragments.";
+        /// Messages from handsets that their customer took.
+        InboundDelivered = "inbound_finished" ["outcome" = "delivered"],
+            "Messages from handsets by how they ended.";
+        /// Messages from handsets given up: refused for good, or offered for too long.
+        InboundGivenUp = "inbound_finished" ["outcome" = "given_up"];
         /// Messages finally delivered.
         MessagesDelivered = "messages_finished" ["status" = "delivered"],
             "Messages that reached their final status.";
@@ -224,6 +238,9 @@ series! {
         /// Receipts and inbound messages that customers' binds are owed.
         DeliveriesWaiting = "customer_deliveries_waiting",
             "Receipts and inbound messages that customers' binds are owed.";
+        /// Fragments of messages from handsets that wait for siblings or for their customer.
+        InboundHeld = "inbound_held",
+            "Fragments of messages from handsets that wait for siblings or for their customer.";
         /// Those on a bind without an answer.
         DeliveriesInFlight = "customer_deliveries_in_flight",
             "Receipts and inbound messages on customers' binds whose answer is awaited.";

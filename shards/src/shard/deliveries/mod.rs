@@ -228,7 +228,7 @@ impl Shard {
             Item::Receipt { sequence, receipt } => {
                 receipt_pdu(self.table.get(sequence)?, receipt).map(Box::new)
             }
-            Item::Inbound { .. } => None,
+            Item::Inbound { inbound, pdu } => self.inbound_delivery(inbound, pdu).map(Box::new),
         }
     }
 
@@ -377,7 +377,9 @@ impl Shard {
                 }
                 self.close_if_done(sequence);
             }
-            Item::Inbound { .. } => {}
+            Item::Inbound { inbound, pdu } => {
+                self.inbound_ended(now, inbound, pdu, end == DeliveryEnd::Delivered);
+            }
         }
     }
 
@@ -392,6 +394,7 @@ impl Shard {
     pub(super) fn publish_deliveries(&self) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.stats.set(Gauge::DeliveriesWaiting, count(self.deliveries.waiting()));
+        self.stats.set(Gauge::InboundHeld, count(self.inbox.len()));
         self.stats.set(Gauge::DeliveriesInFlight, count(self.deliveries.out.len()));
     }
 }

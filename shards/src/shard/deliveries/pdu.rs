@@ -12,6 +12,19 @@ pub(crate) struct Address {
     pub(crate) digits: Box<[u8]>,
 }
 
+impl Address {
+    pub(crate) fn new(ton: u8, npi: u8, digits: &[u8]) -> Self {
+        Address { ton, npi, digits: digits.into() }
+    }
+}
+
+impl std::fmt::Debug for Address {
+    /// Without the number, which is somebody's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Address({}/{})", self.ton, self.npi)
+    }
+}
+
 /// A receipt or an inbound message for a customer's bind. Its `Debug` shows no number and no text.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct CustomerDelivery {

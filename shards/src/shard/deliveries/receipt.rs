@@ -133,7 +133,7 @@ pub(crate) fn receipt_pdu(message: &Message, receipt: u16) -> Option<CustomerDel
 }
 
 fn address([ton, npi]: [u8; 2], digits: &[u8]) -> Address {
-    Address { ton, npi, digits: digits.into() }
+    Address::new(ton, npi, digits)
 }
 
 /// The event that gave the message its final status.
