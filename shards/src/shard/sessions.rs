@@ -8,12 +8,13 @@ use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::BackoffCause;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::ShortMessage;
-use postrider_smpp::receipt::parse_receipt_decoded;
+use postrider_smpp::receipt::{Receipt, parse_receipt_decoded};
 use postrider_smpp::session::{CloseReason, Event as SessionEvent};
 use postrider_smpp::status::CommandStatus;
 
 use super::answers::Response;
 use super::bind::Link;
+use super::deliveries::receipt::NETWORK_ERROR_CODE;
 use super::inbound::Fragment;
 use super::mesh::ReceiptNotice;
 use super::outbound::part_of;
@@ -224,6 +225,23 @@ impl Happened {
     }
 }
 
+/// What an event keeps of a receipt: its state's word, its error code, that of the network.
+fn words_of(receipt: &Receipt<'_>) -> Vec<u8> {
+    let mut words = match receipt.state {
+        Some(state) if receipt.stat.is_empty() => state.stat().as_bytes().to_vec(),
+        Some(_) | None => receipt.stat.to_vec(),
+    };
+    if let Some(err) = receipt.err {
+        words.extend_from_slice(b" err:");
+        words.extend_from_slice(err);
+    }
+    if let Some([network, high, low]) = receipt.network_error_code {
+        let code = format!(" {NETWORK_ERROR_CODE}{network:02x}{high:02x}{low:02x}");
+        words.extend_from_slice(code.as_bytes());
+    }
+    words
+}
+
 /// A receipt in octets of our own; `None` when the PDU is none.
 fn read_receipt(
     carrier: CarrierIx,
@@ -236,14 +254,7 @@ fn read_receipt(
     if receipt.is_none() && !message.is_receipt() {
         return None;
     }
-    let mut words = Vec::new();
-    if let Some(receipt) = &receipt {
-        words.extend_from_slice(receipt.stat);
-        if let Some(err) = receipt.err {
-            words.extend_from_slice(b" err:");
-            words.extend_from_slice(err);
-        }
-    }
+    let words = receipt.as_ref().map(words_of).unwrap_or_default();
     Some(Box::new(ReceiptNotice {
         carrier,
         source: message.source.to_vec(),

@@ -153,6 +153,8 @@ fn an_answer_to_nothing_changes_nothing() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever the customer does, each item ends once, none is out twice, and the counts hold.
     #[test]
     fn every_item_ends_exactly_once(script in prop::collection::vec((0u8..9, 0u64..90_000), 1..300)) {

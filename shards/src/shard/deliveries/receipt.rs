@@ -213,3 +213,7 @@ fn excerpt_of(content: &Content) -> ArrayVec<u8, EXCERPT_MAX> {
         Content::Octets(_) => ArrayVec::new(),
     }
 }
+
+#[cfg(test)]
+#[path = "receipt_tests.rs"]
+mod tests;

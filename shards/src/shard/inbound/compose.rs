@@ -80,9 +80,9 @@ impl Composed {
         let own = u16::try_from(number & 0xFFFF).unwrap_or(0);
         let reference = first.concat.map_or(own, |concat| concat.reference);
         let part = self.0.part(index, reference)?;
-        let WirePart { data_coding, udh, octets, sar, payload: _ } = part;
+        let WirePart { data_coding, udh, octets, sar, payload } = part;
         let mut delivery = addressed(first, data_coding);
-        put(&mut delivery, &udh, &octets);
+        put(&mut delivery, &udh, &octets, payload);
         if let Some(place) = sar {
             put_sar(&mut delivery, place);
         }
@@ -103,7 +103,7 @@ pub(crate) fn alone(
     let part = wire.as_ref().and_then(|wire| wire.part(0, 0));
     let Some(part) = part else { return as_it_came(fragment) };
     let mut delivery = addressed(fragment, part.data_coding);
-    put(&mut delivery, &[], &part.octets);
+    put(&mut delivery, &[], &part.octets, part.payload);
     if let Some(place) = fragment.concat {
         put_sar(&mut delivery, place);
     }
@@ -113,7 +113,7 @@ pub(crate) fn alone(
 /// A fragment with the header, the parameters and the octets with which it came.
 pub(crate) fn as_it_came(fragment: &Fragment) -> CustomerDelivery {
     let mut delivery = addressed(fragment, fragment.data_coding);
-    put(&mut delivery, &fragment.udh, fragment.body.expose());
+    put(&mut delivery, &fragment.udh, fragment.body.expose(), false);
     if let Some(place) = fragment.concat.filter(|_| !fragment.has_concat_header()) {
         put_sar(&mut delivery, place);
     }
@@ -131,12 +131,13 @@ fn addressed(fragment: &Fragment, data_coding: u8) -> CustomerDelivery {
     }
 }
 
-fn put(delivery: &mut CustomerDelivery, udh: &[u8], octets: &[u8]) {
+/// The text, in message_payload when it is meant for it or fits nothing else.
+fn put(delivery: &mut CustomerDelivery, udh: &[u8], octets: &[u8], payload: bool) {
     if !udh.is_empty() {
         delivery.esm_class |= UDHI;
     }
     let text = [udh, octets].concat();
-    if text.len() <= SHORT_MESSAGE_MAX {
+    if !payload && text.len() <= SHORT_MESSAGE_MAX {
         delivery.short_message = text;
     } else {
         // What came in one PDU, or was cut for one, fits a parameter.
@@ -156,3 +157,7 @@ fn put_sar(delivery: &mut CustomerDelivery, place: Concat) {
         Tlv { tag, value }.write(&mut delivery.tlvs);
     }
 }
+
+#[cfg(test)]
+#[path = "compose_tests.rs"]
+mod tests;

@@ -161,6 +161,8 @@ fn numbers_are_not_given_twice() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever comes in whatever order, every fragment that was kept comes out in exactly one
     /// message, and whole messages are in order.
     #[test]
