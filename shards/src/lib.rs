@@ -15,5 +15,4 @@ pub mod rt;
 pub mod server;
 pub mod shard;
 pub mod stats;
-mod tls_files;
 pub mod wheel;

@@ -39,7 +39,7 @@ pub struct Node {
     outboxes: RefCell<Vec<Option<Rc<Outbox>>>>,
     webhooks: WebhookClient,
     /// By `CarrierIx`; plain where there is none.
-    carrier_tls: Vec<Option<CarrierLink>>,
+    carrier_tls: Vec<Option<rt::CarrierLink>>,
     /// Something may be ready for the disk.
     write: Notify,
     /// The next deadline is earlier than the one slept for.
@@ -66,7 +66,7 @@ pub struct NodeParts {
     /// Its webhook connections.
     pub webhooks: WebhookClient,
     /// TLS towards carriers, by `CarrierIx`.
-    pub carrier_tls: Vec<Option<CarrierLink>>,
+    pub carrier_tls: Vec<Option<rt::CarrierLink>>,
     /// Shards still at work, over the process.
     pub at_work: Arc<AtomicUsize>,
 }
@@ -404,15 +404,6 @@ impl Node {
             rt::sleep(limits::TICK).await;
         }
     }
-}
-
-/// TLS towards one carrier.
-#[derive(Clone, Debug)]
-pub struct CarrierLink {
-    /// Whom we trust and who we are.
-    pub client: rt::TlsClient,
-    /// The name that its certificate must prove.
-    pub name: String,
 }
 
 /// Where a shard's log lies.

@@ -22,12 +22,11 @@ use postrider_storage::{LogConfig, NameKind, Recovery};
 use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState, Shutdown};
 use crate::edge::Edge;
 use crate::mesh_rings::Rings;
-use crate::node::{CarrierLink, LogPlace, Node, NodeParts};
+use crate::node::{LogPlace, Node, NodeParts};
 use crate::rt::http::{ClientLimits, HttpLimits, WebhookClient, serve_connection};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
 use crate::shard::{Numbers, Shard, ShardParts, Shared};
 use crate::stats::{BindLabel, Counter, Stats};
-use crate::tls_files;
 
 /// What differs between a service and a demonstration.
 pub struct ServerOptions {
@@ -75,7 +74,7 @@ struct Process {
     cpus: Vec<usize>,
     http: SocketAddr,
     reconnect_first: Duration,
-    carrier_tls: Vec<Option<CarrierLink>>,
+    carrier_tls: Vec<Option<rt::CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
 }
 
@@ -95,7 +94,7 @@ struct ShardSetup {
     dir: PathBuf,
     http: SocketAddr,
     reconnect_first: Duration,
-    carrier_tls: Vec<Option<CarrierLink>>,
+    carrier_tls: Vec<Option<rt::CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
 }
 
@@ -151,7 +150,7 @@ impl Server {
         let cores = u16::try_from(facts.cpus.len()).unwrap_or(u16::MAX);
         let plan = Plan::new(&config, cores).map_err(|errors| anyhow!("{errors}"))?;
         let shards = plan.shard_count();
-        let carrier_tls = tls_files::carrier_links(&config.carriers)?;
+        let carrier_tls = rt::carrier_links(&config.carriers)?;
         let (shared, dir) = open_data(config, shards)?;
         let clock = Clock::start();
         let stats: Vec<Arc<Stats>> = (0..shards)

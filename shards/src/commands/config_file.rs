@@ -6,7 +6,7 @@ use postrider_core::config::{Config, ConfigErrors};
 
 use super::lines::complain;
 use crate::exit;
-use crate::tls_files;
+use crate::rt;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     config.resolve_files(path.parent().unwrap_or(Path::new("")));
     let mut read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
     config.load_secrets(&mut read).map_err(invalid)?;
-    tls_files::check(&config).map_err(|why| LoadError::Tls { path: path.to_owned(), why })?;
+    rt::check_tls(&config).map_err(|why| LoadError::Tls { path: path.to_owned(), why })?;
     Ok(config)
 }
 

@@ -17,6 +17,7 @@ mod net;
 mod runtime;
 mod thread;
 mod tls;
+mod tls_files;
 
 pub use blocking::blocking;
 pub use clock::{Clock, ShardClock};
@@ -31,3 +32,5 @@ pub use runtime::{
 };
 pub use thread::thread;
 pub use tls::{Identity, TlsClient, TlsError, TlsServer, TlsStream};
+pub use tls_files::CarrierLink;
+pub(crate) use tls_files::{carrier_links, check_tls};

@@ -6,6 +6,7 @@
 
 pub(crate) mod gateway;
 pub(crate) mod pdu;
+pub(crate) mod scene;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

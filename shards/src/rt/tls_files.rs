@@ -6,8 +6,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use postrider_core::config::{CarrierConfig, Config, SmppTls};
 
-use crate::node::CarrierLink;
-use crate::rt::{Identity, TlsClient, TlsServer};
+use super::tls::{Identity, TlsClient, TlsServer};
+
+/// TLS towards one carrier.
+#[derive(Clone, Debug)]
+pub struct CarrierLink {
+    /// Whom we trust and who we are.
+    pub client: TlsClient,
+    /// The name that its certificate must prove.
+    pub name: String,
+}
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
@@ -40,7 +48,7 @@ fn carrier_link(carrier: &CarrierConfig) -> Result<Option<CarrierLink>> {
 ///
 /// # Errors
 /// The first that cannot be read or used, with where it is named.
-pub(crate) fn check(config: &Config) -> Result<()> {
+pub(crate) fn check_tls(config: &Config) -> Result<()> {
     carrier_links(&config.carriers)?;
     if let Some(tls) = &config.smpp.tls {
         customer_port(tls).context("TLS of the SMPP server")?;
@@ -52,7 +60,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// A file that cannot be read or used.
-pub(crate) fn customer_port(tls: &SmppTls) -> Result<TlsServer> {
+pub(super) fn customer_port(tls: &SmppTls) -> Result<TlsServer> {
     let (chain, key) = (read(&tls.cert_file)?, read(&tls.key_file)?);
     let authorities = tls.client_ca_file.as_deref().map(read).transpose()?;
     let identity = Identity { chain: &chain, key: &key };
