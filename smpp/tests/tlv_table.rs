@@ -388,7 +388,7 @@ fn typed_values_mean_what_the_specification_says() {
         assert!(out[5..].starts_with(&octets), "{}", spec.name);
         kinds.insert(kind_name(spec));
     }
-    let all: BTreeSet<String> = TLV_TABLE.iter().map(|spec| kind_name(spec)).collect();
+    let all: BTreeSet<String> = TLV_TABLE.iter().map(kind_name).collect();
     assert_eq!(kinds, all, "a kind without an example");
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::command::CommandId;
 use crate::status::CommandStatus;
-use crate::tlv::{TlvFault, check_message, tag, tag_name};
+use crate::tlv::{TlvFault, tag, tag_name};
 use crate::wire::{put_text, write_pdu};
 
 /// Why a PDU cannot be written; the buffer is as it was before.
@@ -155,14 +155,16 @@ fn put_tlvs(out: &mut Vec<u8>, head: EncodeHead, body: &Body<'_>) -> Result<(), 
         let name = lost.and_then(tag_name);
         return name.map_or(Ok(()), |name| Err(EncodeError::Tlv(TlvFault::Version(name))));
     }
-    let checked = if tlvs.as_bytes().is_empty() && matches!(body, Body::Empty { .. }) {
-        // An answer with an error may be without what it must have.
-        Ok(())
-    } else if let Body::Message(message) | Body::SubmitMulti(SubmitMulti { message, .. }) = body {
-        check_message(tlvs, command, version, message.has_udh())
-    } else {
-        tlvs.check(command, version)
-    };
+    // An answer with an error may be without what it must have.
+    if tlvs.as_bytes().is_empty() && (!command.needs_5_0() || matches!(body, Body::Empty { .. })) {
+        return Ok(());
+    }
+    let checked =
+        if let Body::Message(message) | Body::SubmitMulti(SubmitMulti { message, .. }) = body {
+            tlvs.check_message(command, version, message.has_udh())
+        } else {
+            tlvs.check(command, version)
+        };
     checked.map_err(EncodeError::Tlv)?;
     out.extend_from_slice(tlvs.as_bytes());
     Ok(())

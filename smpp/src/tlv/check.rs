@@ -1,7 +1,7 @@
 //! The parameters of a PDU against the table: what a receiver passes over, a sender does not write. Pure,
 //! lives nowhere.
 
-use super::table::{TLV_TABLE, TlvSpec, row, tag_name};
+use super::table::{Rows, TLV_TABLE, row, tag_name};
 use super::{Tlv, Tlvs, tag};
 use crate::command::CommandId;
 use crate::status::CommandStatus;
@@ -57,14 +57,8 @@ impl TlvFault {
 pub static COMPANIONS: [(u16, u16); 2] =
     [(tag::SOURCE_NETWORK_ID, tag::SOURCE_NODE_ID), (tag::DEST_NETWORK_ID, tag::DEST_NODE_ID)];
 
-/// Parameters that a user data header takes the place of.
-const INSTEAD_OF_UDH: [u16; 5] = [
-    tag::SOURCE_PORT,
-    tag::DEST_PORT,
-    tag::SAR_MSG_REF_NUM,
-    tag::SAR_TOTAL_SEGMENTS,
-    tag::SAR_SEGMENT_SEQNUM,
-];
+const SEGMENTATION: [u16; 3] =
+    [tag::SAR_MSG_REF_NUM, tag::SAR_TOTAL_SEGMENTS, tag::SAR_SEGMENT_SEQNUM];
 
 impl<'a> Tlvs<'a> {
     /// What is wrong with these parameters in a `command` of a session of interface `version`, in wire order,
@@ -74,80 +68,95 @@ impl<'a> Tlvs<'a> {
         command: CommandId,
         version: u8,
     ) -> impl Iterator<Item = TlvFault> + use<'a> {
-        // The table has fewer rows than the set has bits; a test holds it to that.
-        let mut seen = 0_u64;
-        let mut present = 0_u64;
+        let mut all = Rows::default();
         for at in self.filter_map(|tlv| row(tlv.tag)) {
-            present |= 1 << at;
+            all.insert(at);
         }
-        let wrong = self.filter_map(move |tlv| {
-            let at = row(tlv.tag)?;
-            let spec = TLV_TABLE.get(at)?;
-            let again = seen & 1 << at != 0;
-            seen |= 1 << at;
-            if again && !spec.repeats {
-                return Some(TlvFault::Repeated(spec.name));
+        let mut seen = Rows::default();
+        self.filter_map(move |tlv| fault(tlv, command, version, &mut seen))
+            .chain(missing(all, command))
+    }
+
+    /// The rows that are there, or the first fault that a sender must not make. A misplaced parameter is none:
+    /// receivers pass over it, and some carriers ask for one.
+    fn sendable(self, command: CommandId, version: u8) -> Result<Rows, TlvFault> {
+        let mut seen = Rows::default();
+        for tlv in self {
+            match fault(tlv, command, version, &mut seen) {
+                None | Some(TlvFault::Misplaced(_)) => {}
+                Some(fault) => return Err(fault),
             }
-            spec.fault(tlv, command, version)
-        });
-        let missing = (0..).zip(TLV_TABLE).filter_map(move |(at, spec)| {
-            let missing = spec.is_mandatory(command) && present & 1_u64 << at == 0;
-            missing.then_some(TlvFault::Missing(spec.name))
-        });
-        let alone = COMPANIONS.into_iter().filter_map(move |(tag, companion)| {
-            let here = |tag| row(tag).filter(|at| present & 1 << at != 0).is_some();
-            let name = |tag| tag_name(tag).unwrap_or_default();
-            (here(tag) && !here(companion)).then(|| TlvFault::Alone(name(tag), name(companion)))
-        });
-        wrong.chain(missing).chain(alone)
+        }
+        missing(seen, command).next().map_or(Ok(seen), Err)
     }
 
-    /// The first fault that a sender must not make. A misplaced parameter is none: receivers pass over it, and
-    /// some carriers ask for one.
+    /// Checks the parameters of any PDU for sending.
     pub(crate) fn check(self, command: CommandId, version: u8) -> Result<(), TlvFault> {
-        let mut faults = self.faults(command, version);
-        faults.find(|fault| !matches!(fault, TlvFault::Misplaced(_))).map_or(Ok(()), Err)
+        self.sendable(command, version).map(|_| ())
     }
-}
 
-impl TlvSpec {
-    /// What is wrong with one parameter.
-    fn fault(&self, tlv: Tlv<'_>, command: CommandId, version: u8) -> Option<TlvFault> {
-        let length = u16::try_from(tlv.value.len()).unwrap_or(u16::MAX);
-        if self.since > version {
-            Some(TlvFault::Version(self.name))
-        } else if !self.lengths(version).contains(&length) {
-            Some(TlvFault::Length(self.name))
-        } else if tlv.typed().is_none() {
-            Some(TlvFault::Value(self.name))
-        } else if !self.belongs(command, version) {
-            Some(TlvFault::Misplaced(self.name))
-        } else {
-            None
+    /// Checks the parameters of a message for sending: each by itself, those of segmentation together, and none
+    /// that says again what a user data header says.
+    pub(crate) fn check_message(
+        self,
+        command: CommandId,
+        version: u8,
+        has_udh: bool,
+    ) -> Result<(), TlvFault> {
+        const SAR: Rows = Rows::of(&SEGMENTATION);
+        const PORTS: Rows = Rows::of(&[tag::SOURCE_PORT, tag::DEST_PORT]);
+        let rows = self.sendable(command, version)?;
+        if has_udh && (rows.meets(SAR) || rows.meets(PORTS)) {
+            let [a, b, c] = SEGMENTATION;
+            let said_twice = [a, b, c, tag::SOURCE_PORT, tag::DEST_PORT];
+            let found = { self }.find(|tlv| said_twice.contains(&tlv.tag));
+            let name = found.and_then(|tlv| tag_name(tlv.tag)).unwrap_or_default();
+            return Err(TlvFault::BesideUdh(name));
+        }
+        if !rows.meets(SAR) {
+            return Ok(());
+        }
+        match SEGMENTATION.map(|tag| self.get_int(tag)) {
+            [Some(_), Some(total), Some(number)] if (1..=total).contains(&number) => Ok(()),
+            _ => Err(TlvFault::Segmentation),
         }
     }
 }
 
-/// Checks the parameters of a message for sending: each by itself, those of segmentation together, and none
-/// that says again what a user data header says.
-pub(crate) fn check_message(
-    tlvs: Tlvs<'_>,
-    command: CommandId,
-    version: u8,
-    has_udh: bool,
-) -> Result<(), TlvFault> {
-    if tlvs.as_bytes().is_empty() {
-        return Ok(());
+/// What is wrong with one parameter behind those `seen`.
+fn fault(tlv: Tlv<'_>, command: CommandId, version: u8, seen: &mut Rows) -> Option<TlvFault> {
+    let at = row(tlv.tag)?;
+    let spec = TLV_TABLE.get(at)?;
+    let length = u16::try_from(tlv.value.len()).unwrap_or(u16::MAX);
+    if !seen.insert(at) && !spec.repeats {
+        Some(TlvFault::Repeated(spec.name))
+    } else if spec.since > version {
+        Some(TlvFault::Version(spec.name))
+    } else if !spec.lengths(version).contains(&length) {
+        Some(TlvFault::Length(spec.name))
+    } else if spec.read(tlv.value).is_none() {
+        Some(TlvFault::Value(spec.name))
+    } else if !spec.belongs(command, version) {
+        Some(TlvFault::Misplaced(spec.name))
+    } else {
+        None
     }
-    tlvs.check(command, version)?;
-    if has_udh && let Some(tlv) = { tlvs }.find(|tlv| INSTEAD_OF_UDH.contains(&tlv.tag)) {
-        return Err(TlvFault::BesideUdh(tag_name(tlv.tag).unwrap_or_default()));
-    }
-    let numbers = [tag::SAR_MSG_REF_NUM, tag::SAR_TOTAL_SEGMENTS, tag::SAR_SEGMENT_SEQNUM]
-        .map(|tag| tlvs.get_int(tag));
-    match numbers {
-        [None, None, None] => Ok(()),
-        [Some(_), Some(total), Some(number)] if (1..=total).contains(&number) => Ok(()),
-        _ => Err(TlvFault::Segmentation),
-    }
+}
+
+/// What a PDU with these rows lacks.
+fn missing(rows: Rows, command: CommandId) -> impl Iterator<Item = TlvFault> {
+    const IN_COMPANY: Rows = Rows::of(&[tag::SOURCE_NETWORK_ID, tag::DEST_NETWORK_ID]);
+    // Only cell broadcast has mandatory ones.
+    let table = if command.needs_5_0() { TLV_TABLE } else { &[] };
+    let mandatory = table.iter().enumerate().filter_map(move |(at, spec)| {
+        let missing = spec.is_mandatory(command) && !rows.has(at);
+        missing.then_some(TlvFault::Missing(spec.name))
+    });
+    let companions: &[(u16, u16)] = if rows.meets(IN_COMPANY) { &COMPANIONS } else { &[] };
+    let alone = companions.iter().filter_map(move |(tag, companion)| {
+        let here = |tag| row(tag).is_some_and(|at| rows.has(at));
+        let name = |tag| tag_name(tag).unwrap_or_default();
+        (here(*tag) && !here(*companion)).then(|| TlvFault::Alone(name(*tag), name(*companion)))
+    });
+    mandatory.chain(alone)
 }

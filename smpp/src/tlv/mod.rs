@@ -6,7 +6,6 @@ pub(crate) mod names;
 mod table;
 mod value;
 
-pub(crate) use check::check_message;
 pub use check::{COMPANIONS, TlvFault};
 pub use table::{Structure, TLV_TABLE, TlvKind, TlvSpec, tag, tag_by_name, tag_name, tag_spec};
 pub use value::{TlvValue, put};

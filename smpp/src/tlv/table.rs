@@ -179,6 +179,9 @@ macro_rules! tlvs {
             )*
         }
 
+        /// The tags of the table's rows.
+        const TAGS: &[u16] = &[$($tag),*];
+
         /// Every tag of the specifications, ascending.
         pub static TLV_TABLE: &[TlvSpec] = {
             use Structure::{
@@ -312,7 +315,47 @@ pub fn tag_spec(tag: u16) -> Option<&'static TlvSpec> {
 
 /// Where the table has `tag`.
 pub(super) fn row(tag: u16) -> Option<usize> {
-    TLV_TABLE.binary_search_by_key(&tag, |spec| spec.tag).ok()
+    TAGS.binary_search(&tag).ok()
+}
+
+/// A set of rows of the table. It has fewer rows than the set has bits; a test holds it to that.
+#[derive(Copy, Clone, Default)]
+pub(super) struct Rows(u64);
+
+impl Rows {
+    /// The rows of tags that the table has.
+    pub(super) const fn of(mut wanted: &[u16]) -> Self {
+        let mut rows = 0;
+        while let [tag, others @ ..] = wanted {
+            let (mut tags, mut bit) = (TAGS, 1);
+            while let [first, rest @ ..] = tags {
+                if *first == *tag {
+                    rows |= bit;
+                }
+                (tags, bit) = (rest, bit << 1);
+            }
+            wanted = others;
+        }
+        Self(rows)
+    }
+
+    /// Adds a row; false when it is there already.
+    pub(super) const fn insert(&mut self, at: usize) -> bool {
+        let bit = 1 << at;
+        let new = self.0 & bit == 0;
+        self.0 |= bit;
+        new
+    }
+
+    /// Whether both have a row in common.
+    pub(super) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether it has this row.
+    pub(super) const fn has(self, at: usize) -> bool {
+        self.0 & 1 << at != 0
+    }
 }
 
 /// The specification's name of `tag`; `None` for vendor and unknown tags.
