@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use postrider_core::config::{Config, ConfigErrors};
 
+use super::carrier_tlvs;
 use super::lines::complain;
 use crate::exit;
 use crate::rt;
@@ -66,6 +67,10 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     config.resolve_files(path.parent().unwrap_or(Path::new("")));
     let mut read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
     config.load_secrets(&mut read).map_err(invalid)?;
+    let problems = carrier_tlvs::problems(&config);
+    if !problems.is_empty() {
+        return Err(invalid(ConfigErrors { problems }));
+    }
     rt::check_tls(&config).map_err(|why| LoadError::Tls { path: path.to_owned(), why })?;
     Ok(config)
 }

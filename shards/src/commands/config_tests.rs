@@ -157,3 +157,33 @@ fn a_certificate_that_cannot_be_used_is_found_before_the_start() {
     assert_eq!(status, exit::CONFIG_INVALID);
     assert!(said.contains("TLS of the carrier alpha"), "{said}");
 }
+
+#[test]
+fn a_parameter_that_no_message_could_carry_is_found_before_the_start() {
+    let with = |tlv: &str| {
+        let text = GOOD.replace("[[routes]]", &format!("[[carriers.tlvs]]\n{tlv}\n[[routes]]"));
+        let (_folder, config) = folder(&text);
+        check(&config)
+    };
+    // A vendor's, one of the right form, and one of another PDU's.
+    for good in [
+        "tag = 0x1400\ntext = \"1\"",
+        "tag = 0x0201\nint = 3\nwidth = 1",
+        "tag = 0x0008\nhex = \"4000\"",
+    ] {
+        let (status, said) = with(good);
+        assert_eq!(status, exit::OK, "{good}: {said}");
+    }
+    for (bad, what) in [
+        (
+            "tag = 0x0201\nint = 3\nwidth = 2",
+            "carriers[0].tlvs[0]: privacy_indicator has a wrong length",
+        ),
+        ("tag = 0x0030\nhex = \"7f\"", "ms_msg_wait_facilities has a malformed value"),
+        ("tag = 0x060B\nhex = \"80\"", "billing_identification is not in the session's version"),
+        ("tag = 0x020A\nint = 80\nwidth = 2", "a port cannot stand beside the user data headers"),
+    ] {
+        let (status, said) = with(bad);
+        assert!(status == exit::CONFIG_INVALID && said.contains(what), "{bad}: {said}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The program's commands: each reads its arguments, does its work and gives an exit status. On
 //! the main thread.
 
+mod carrier_tlvs;
 pub mod check;
 pub mod config_file;
 pub mod demo;
