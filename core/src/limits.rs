@@ -10,6 +10,8 @@ use core::time::Duration;
 pub const MAX_TEXT_CHARS: u32 = 1_600;
 /// Parts of a message: the concatenation element counts them in one octet.
 pub const MAX_PARTS: usize = 255;
+/// Octets of UTF-8 that are one part in every alphabet: 70 units of UTF-16.
+pub const ONE_PART_EVERYWHERE: usize = 70;
 /// Octets of a request body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Octets of a request line and its headers.
@@ -326,6 +328,7 @@ macro_rules! table {
 const ALL: &[Limit] = table! {
     MAX_TEXT_CHARS MAX_TEXT_CHARS, "characters";
     MAX_PARTS MAX_PARTS, "parts";
+    ONE_PART_EVERYWHERE ONE_PART_EVERYWHERE, "bytes";
     MAX_BODY_BYTES MAX_BODY_BYTES, "bytes";
     MAX_HEAD_BYTES MAX_HEAD_BYTES, "bytes";
     MAX_HEADERS MAX_HEADERS, "headers";

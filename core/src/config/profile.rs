@@ -160,6 +160,33 @@ pub struct CarrierTlv {
     pub template: Option<String>,
 }
 
+impl CarrierTlv {
+    /// Whether a message of this sender and text gets it; without a text only a TLV without a
+    /// template does.
+    #[must_use]
+    pub fn applies(&self, sender: &SenderId, text: Option<&str>) -> bool {
+        let sent_by = self.senders.is_empty() || self.senders.contains(sender);
+        let template = self.template.as_deref();
+        sent_by && template.is_none_or(|form| text.is_some_and(|text| has_form(form, text)))
+    }
+}
+
+/// What stands for any run of characters in a template.
+const VARIABLE: &str = "{#var#}";
+
+/// Whether a text is of a template's form.
+fn has_form(template: &str, text: &str) -> bool {
+    let Some((first, rest)) = template.split_once(VARIABLE) else { return template == text };
+    let (middle, last) = rest.rsplit_once(VARIABLE).map_or((None, rest), |(m, l)| (Some(m), l));
+    let Some(mut text) = text.strip_prefix(first) else { return false };
+    for piece in middle.into_iter().flat_map(|middle| middle.split(VARIABLE)) {
+        // The earliest place leaves the most for what follows.
+        let Some((_, behind)) = text.split_once(piece) else { return false };
+        text = behind;
+    }
+    text.ends_with(last)
+}
+
 /// TLS towards a carrier; verification is never off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CarrierTls {

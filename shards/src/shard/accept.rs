@@ -5,6 +5,7 @@ use postrider_core::clock::Now;
 use postrider_core::id::IdFields;
 use postrider_core::limits;
 use postrider_core::submission::Submission;
+use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
@@ -63,12 +64,15 @@ impl Shard {
         submission: Box<Submission>,
         to: ReplyTo,
     ) {
-        if let Err((why, problem)) = self.may_accept(&submission) {
-            self.stats.inc(why);
-            self.refuse(to, submission, problem);
-            return;
-        }
-        let envelope = self.envelope(now, customer, &submission);
+        let promise = match self.may_accept(&submission) {
+            Ok(promise) => promise,
+            Err((why, problem)) => {
+                self.stats.inc(why);
+                self.refuse(to, submission, problem);
+                return;
+            }
+        };
+        let envelope = self.envelope(now, customer, &submission, promise);
         let partition = self.shared.placement.partition(envelope.to);
         let home = self.journal.log.head_segment();
         let sender = envelope.sender.as_text();
@@ -77,8 +81,9 @@ impl Shard {
         self.table.insert(Message::new(envelope, home));
     }
 
-    /// Every reason for which an owner refuses a message, before anything is written.
-    fn may_accept(&self, submission: &Submission) -> Result<(), (Counter, Problem)> {
+    /// Every reason for which an owner refuses a message, before anything is written; else the
+    /// alphabet and the number of parts that its customer is promised.
+    fn may_accept(&self, submission: &Submission) -> Result<(Encoding, u8), (Counter, Problem)> {
         if self.drain != Drain::No {
             return Err((Counter::RefusedShuttingDown, Problem::shutting_down(1)));
         }
@@ -90,10 +95,7 @@ impl Shard {
         if self.storage_is_short() {
             return Err((Counter::RefusedStorageFull, Problem::storage_full(5)));
         }
-        if self.eligible(submission).next().is_none() {
-            return Err((Counter::RefusedNoRoute, Problem::no_route()));
-        }
-        Ok(())
+        self.promise(submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
     }
 
     /// Whether what is left belongs to the state changes of messages already accepted.
@@ -116,7 +118,13 @@ impl Shard {
         }
     }
 
-    fn envelope(&mut self, now: Now, customer: CustomerIx, submission: &Submission) -> Envelope {
+    fn envelope(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        submission: &Submission,
+        (encoding, part_count): (Encoding, u8),
+    ) -> Envelope {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let partition = self.shared.placement.partition(submission.to);
@@ -130,9 +138,9 @@ impl Shard {
             content: submission.content.clone(),
             webhook_url: submission.webhook_url.as_deref().map(Into::into),
             client_reference: submission.client_reference.as_deref().map(Into::into),
-            encoding: submission.encoding,
+            encoding,
             reference: self.references.next(&submission.from, submission.to),
-            part_count: submission.parts,
+            part_count,
             accepted: now.wall,
             valid_until: submission
                 .due

@@ -9,7 +9,7 @@ use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::status::{CommandStatus, Pause, Verdict, verdict};
 
-use super::message::{Event, Part};
+use super::message::{ALL_PARTS, Event, NO_CARRIER, Part};
 use super::outbound::part_of;
 use super::table::PartRef;
 use super::{BindIx, Shard, Timer};
@@ -32,40 +32,63 @@ impl Shard {
         now: Now,
         bind: BindIx,
         carrier: CarrierIx,
-        response: Response,
+        response: &Response,
     ) {
-        let part = part_of(response.token);
         self.stats.observe(Histogram::SubmitResponse, response.waited);
         let answer = verdict(CommandStatus(response.status));
         self.count_answer(bind, answer);
-        let Some(held) = self.part_mut(part) else { return };
+        self.slow_down(now, bind, carrier, answer);
+        let part = part_of(response.token);
         if !response.late {
-            held.in_flight = false;
-        } else if answer != Verdict::Done && !tells_the_outcome(held) {
-            return;
-        }
-        match answer {
-            Verdict::Done => self.part_taken(now, bind, carrier, part, response.id),
-            Verdict::RetryLater { pause: Pause::BindThrottled } => {
-                self.stats.inc(Counter::PartsThrottled);
-                self.pause_bind(now, bind, limits::THROTTLED_PAUSE);
-                self.not_taken(now, part, response.status);
-                self.enqueue_first(part.sequence);
+            for held in self.parts_mut(part) {
+                held.in_flight = false;
             }
-            Verdict::RetryLater { pause: Pause::CarrierFull } => {
+        }
+        for part in self.spread(part) {
+            let tells = answer == Verdict::Done || self.part(part).is_some_and(tells_the_outcome);
+            if !response.late || tells {
+                self.part_answered(now, (bind, carrier), part, answer, response);
+            }
+        }
+    }
+
+    /// What the answer says of the bind's and the carrier's pace.
+    fn slow_down(&mut self, now: Now, bind: BindIx, carrier: CarrierIx, answer: Verdict) {
+        match answer {
+            Verdict::RetryLater { pause: Pause::BindThrottled } => {
+                self.pause_bind(now, bind, limits::THROTTLED_PAUSE);
+            }
+            Verdict::RetryLater { pause: Pause::CarrierFull } => self.pause_carrier(now, carrier),
+            Verdict::Done
+            | Verdict::RetryLater { pause: Pause::Message { .. } }
+            | Verdict::Rebind
+            | Verdict::TryOther { .. }
+            | Verdict::Reject => {}
+        }
+    }
+
+    fn part_answered(
+        &mut self,
+        now: Now,
+        (bind, carrier): (BindIx, CarrierIx),
+        part: PartRef,
+        answer: Verdict,
+        response: &Response,
+    ) {
+        let status = response.status;
+        match answer {
+            Verdict::Done => self.part_taken(now, bind, carrier, part, &response.id),
+            Verdict::RetryLater { pause: Pause::BindThrottled | Pause::CarrierFull } => {
                 self.stats.inc(Counter::PartsThrottled);
-                self.pause_carrier(now, carrier);
-                self.not_taken(now, part, response.status);
+                self.not_taken(now, part, status);
                 self.enqueue_first(part.sequence);
             }
             Verdict::RetryLater { pause: Pause::Message { retries } } => {
-                self.retry_later(now, carrier, part, response.status, retries);
+                self.retry_later(now, carrier, part, status, retries);
             }
-            Verdict::Rebind => {
-                self.retry_later(now, carrier, part, response.status, u8::MAX);
-            }
-            Verdict::TryOther { .. } => self.refused(now, carrier, part, response.status),
-            Verdict::Reject => self.rejected(now, carrier, part, response.status),
+            Verdict::Rebind => self.retry_later(now, carrier, part, status, u8::MAX),
+            Verdict::TryOther { .. } => self.refused(now, carrier, part, Refusal::by(status)),
+            Verdict::Reject => self.rejected(now, carrier, part, Refusal::by(status)),
         }
     }
 
@@ -83,23 +106,16 @@ impl Shard {
         }
     }
 
-    fn part_taken(
-        &mut self,
-        now: Now,
-        bind: BindIx,
-        carrier: CarrierIx,
-        part: PartRef,
-        id: Box<[u8]>,
-    ) {
+    fn part_taken(&mut self, now: Now, bind: BindIx, carrier: CarrierIx, part: PartRef, id: &[u8]) {
         self.stats.inc(Counter::PartsAccepted);
         let number = self.shared.carrier_number(carrier);
         let kind = match self.part_status(part) {
             Some(PartStatus::Queued | PartStatus::OutcomeUnknown) => PartEvent::Submitted,
             // Its receipt came first, or another copy was taken before.
-            Some(_) if self.is_news(number, part, &id) => PartEvent::AcceptedLate,
+            Some(_) if self.is_news(number, part, id) => PartEvent::AcceptedLate,
             Some(_) | None => return,
         };
-        let event = Event { carrier: number, detail: id.clone(), ..self.event(now, part, kind) };
+        let event = Event { carrier: number, detail: id.into(), ..self.event(now, part, kind) };
         let lsn = self.part_event(now, part.sequence, event, false);
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.answered(lsn);
@@ -107,7 +123,7 @@ impl Shard {
         if let Some(own) = self.outbound.carrier_mut(carrier) {
             own.pause = limits::QUEUE_FULL_PAUSE_FIRST;
         }
-        self.match_orphans(now, carrier, &id);
+        self.match_orphans(now, carrier, id);
     }
 
     /// Whether a carrier's id says something that the part does not know yet.
@@ -127,43 +143,47 @@ impl Shard {
         status: u32,
         retries: u8,
     ) {
-        let Some(held) = self.part_mut(part) else { return };
-        let delay = limits::TEMPORARY_RETRIES.get(usize::from(held.tries)).copied();
-        let Some(delay) = delay.filter(|_| held.tries < retries) else {
-            return self.refused(now, carrier, part, status);
+        let Some(tries) = self.part(part).map(|held| held.tries) else { return };
+        let delay = limits::TEMPORARY_RETRIES.get(usize::from(tries)).copied();
+        let Some(delay) = delay.filter(|_| tries < retries) else {
+            return self.refused(now, carrier, part, Refusal::by(status));
         };
-        held.tries += 1;
-        held.waiting = true;
-        held.timer = now.mono + delay;
+        let due = now.mono + delay;
+        for held in self.parts_mut(part) {
+            held.tries = tries + 1;
+            held.waiting = true;
+            held.timer = due;
+        }
         self.stats.inc(Counter::PartsRefused);
         self.not_taken(now, part, status);
-        self.wheel.insert(now.mono + delay, Timer::Retry(part.sequence, part.part));
+        self.wheel.insert(due, Timer::Retry(part.sequence, part.part));
     }
 
     /// The delay after a temporary refusal is over.
     pub(super) fn retry_part(&mut self, now: Now, part: PartRef) {
-        if let Some(held) = self.part_mut(part)
-            && held.timer <= now.mono
-        {
-            held.waiting = false;
+        let due = self.part(part).is_some_and(|held| held.timer <= now.mono);
+        if due {
+            for held in self.parts_mut(part) {
+                held.waiting = false;
+            }
             self.enqueue_first(part.sequence);
         }
     }
 
     /// This carrier will not have it. Others may, unless some parts already went this way.
-    fn refused(&mut self, now: Now, carrier: CarrierIx, part: PartRef, status: u32) {
+    fn refused(&mut self, now: Now, carrier: CarrierIx, part: PartRef, why: Refusal<'_>) {
         self.stats.inc(Counter::PartsRefused);
-        self.settle_refusal(now, part, status);
+        self.settle_refusal(now, part, why.status);
         if self.part_status(part) != Some(PartStatus::Queued) {
             return;
         }
         let split = self.table.get(part.sequence).is_some_and(|message| message.any_submitted());
         if split {
-            self.rejected(now, carrier, part, status);
+            self.rejected(now, carrier, part, why);
             return;
         }
         let number = self.shared.carrier_number(carrier);
-        let event = Event { carrier: number, status, ..self.event(now, part, PartEvent::Refused) };
+        let event = why.event(number, self.event(now, part, PartEvent::Refused));
         self.part_event(now, part.sequence, event, false);
         if let Some(message) = self.table.get_mut(part.sequence) {
             message.bind = None;
@@ -176,15 +196,23 @@ impl Shard {
     }
 
     /// No carrier will have it.
-    fn rejected(&mut self, now: Now, carrier: CarrierIx, part: PartRef, status: u32) {
-        self.settle_refusal(now, part, status);
-        let Some(held) = self.part_status(part) else { return };
-        if held.is_final() {
+    fn rejected(&mut self, now: Now, carrier: CarrierIx, part: PartRef, why: Refusal<'_>) {
+        self.settle_refusal(now, part, why.status);
+        if self.part_status(part).is_none_or(PartStatus::is_final) {
             return;
         }
         let number = self.shared.carrier_number(carrier);
-        let event = Event { carrier: number, status, ..self.event(now, part, PartEvent::Rejected) };
+        let event = why.event(number, self.event(now, part, PartEvent::Rejected));
         self.part_event(now, part.sequence, event, true);
+    }
+
+    /// The part has no form in which this carrier could take it.
+    pub(super) fn unwritable(&mut self, now: Now, carrier: CarrierIx, part: PartRef, words: &str) {
+        self.not_taken(now, part, 0);
+        for held in self.parts_mut(part) {
+            held.recording = false;
+        }
+        self.refused(now, carrier, part, Refusal { status: 0, words: words.as_bytes() });
     }
 
     /// A refusal that came late ends what was unknown.
@@ -199,27 +227,55 @@ impl Shard {
         let Some(message) = self.table.get(sequence) else { return };
         let Some(index) = message.next_sendable() else { return };
         let part = PartRef { sequence, part: index };
-        let last = message.events.last();
-        let (carrier, status) = last.map_or((0, 0), |event| (event.carrier, event.status));
-        let kind = if carrier == 0 { PartEvent::Failed } else { PartEvent::Rejected };
-        let event = Event { carrier, status, ..self.event(now, part, kind) };
+        let last = message.last_event(index, PartEvent::Refused);
+        let (kind, carrier, status, detail) = match last {
+            Some(last) => (PartEvent::Rejected, last.carrier, last.status, last.detail.clone()),
+            None => (PartEvent::Failed, NO_CARRIER, 0, Box::default()),
+        };
+        let event = Event { carrier, status, detail, ..self.event(now, part, kind) };
         self.part_event(now, sequence, event, true);
     }
 
-    /// The part cannot be handed to any bind.
-    pub(super) fn part_failed(&mut self, now: Now, part: PartRef, words: &str) {
-        let event =
-            Event { detail: words.as_bytes().into(), ..self.event(now, part, PartEvent::Failed) };
-        self.part_event(now, part.sequence, event, true);
+    pub(super) fn part(&self, part: PartRef) -> Option<&Part> {
+        self.table.get(part.sequence)?.part(part.part)
     }
 
-    pub(super) fn part_mut(&mut self, part: PartRef) -> Option<&mut Part> {
-        self.table.get_mut(part.sequence)?.parts.get_mut(usize::from(part.part))
+    /// The part, or all; none when the message is gone.
+    pub(super) fn parts_mut(&mut self, part: PartRef) -> &mut [Part] {
+        let message = self.table.get_mut(part.sequence);
+        message.map(|message| message.parts_mut(part.part)).unwrap_or_default()
     }
 
     pub(super) fn part_status(&self, part: PartRef) -> Option<PartStatus> {
-        let message = self.table.get(part.sequence)?;
-        message.parts.get(usize::from(part.part)).map(|held| held.status)
+        self.part(part).map(|held| held.status)
+    }
+
+    /// All parts as one while one event can speak for all, else each by itself.
+    pub(super) fn spread(&self, part: PartRef) -> Vec<PartRef> {
+        let Some(message) = self.table.get(part.sequence) else { return Vec::new() };
+        let several = message.parts.len() > 1;
+        if part.part != ALL_PARTS || (several && message.parts_are_alike()) {
+            return vec![part];
+        }
+        let each = (0..).zip(&message.parts);
+        each.map(|(index, _)| PartRef { part: index, ..part }).collect()
+    }
+}
+
+/// Why a carrier does not take a part: its status, or words of our own.
+#[derive(Clone, Copy)]
+struct Refusal<'a> {
+    status: u32,
+    words: &'a [u8],
+}
+
+impl Refusal<'_> {
+    fn by(status: u32) -> Self {
+        Refusal { status, words: &[] }
+    }
+
+    fn event(self, carrier: u32, event: Event) -> Event {
+        Event { carrier, status: self.status, detail: self.words.into(), ..event }
     }
 }
 

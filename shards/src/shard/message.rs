@@ -20,6 +20,10 @@ use crate::wheel::TimerId;
 /// The durable number that stands for "no carrier" in records and events.
 pub(crate) const NO_CARRIER: u32 = 0;
 
+/// The part of an event, or of a PDU, that stands for every part of its message: a carrier that cuts
+/// texts itself takes them in one submit_sm. A message has at most 255 parts, counted from 0.
+pub(crate) const ALL_PARTS: u8 = u8::MAX;
+
 /// One short_message of a message.
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -78,6 +82,12 @@ impl Part {
     /// Whether it may be handed to a bind now.
     pub(crate) fn sendable(&self) -> bool {
         self.status == PartStatus::Queued && !self.in_flight && !self.waiting && !self.recording
+    }
+
+    /// Whether what happens to both from now on is the same.
+    fn is_like(&self, other: &Part) -> bool {
+        let state = |part: &Part| (part.status, part.attempted, part.resubmits, part.carrier);
+        state(self) == state(other)
     }
 
     /// The number of its next attempt, from 1: a copy that a carrier refused counts for nothing.
@@ -262,17 +272,20 @@ impl Message {
     /// # Panics
     /// On an event that the lifecycle's table does not allow: a broken invariant stops the process.
     pub(crate) fn apply(&mut self, event: Event) -> Option<PartStatus> {
-        let index = usize::from(event.part);
-        let Some(part) = self.parts.get_mut(index) else {
-            panic!("event for part {} of a message of {} parts", event.part, self.parts.len());
+        let count = self.parts.len();
+        let Some(first) = self.part(event.part) else {
+            panic!("event for part {} of a message of {count} parts", event.part);
         };
-        let resend = event.kind == PartEvent::Requeued && event.attempt > part.resubmits;
-        let withdraws = event.kind == PartEvent::Requeued && !resend && part.attempted;
-        match lifecycle::next(part.status, event.kind) {
-            Ok(status) => part.status = status,
-            Err(illegal) => panic!("message {}: {illegal}", self.envelope.id),
+        let resend = event.kind == PartEvent::Requeued && event.attempt > first.resubmits;
+        let withdraws = event.kind == PartEvent::Requeued && !resend && first.attempted;
+        let id = self.envelope.id;
+        for part in self.parts_mut(event.part) {
+            match lifecycle::next(part.status, event.kind) {
+                Ok(status) => part.status = status,
+                Err(illegal) => panic!("message {id}: {illegal}"),
+            }
+            note(part, &event);
         }
-        note(part, &event);
         if event.kind == PartEvent::Submitted && self.submitted.is_none() {
             self.submitted = Some(event.at);
         }
@@ -288,6 +301,28 @@ impl Message {
         let ended = self.settle(at);
         self.owe(kind, ended);
         ended
+    }
+
+    /// A part by its number; the first one for [`ALL_PARTS`].
+    pub(crate) fn part(&self, part: u8) -> Option<&Part> {
+        self.parts.get(if part == ALL_PARTS { 0 } else { part.into() })
+    }
+
+    /// A part by its number, or all.
+    pub(crate) fn parts_mut(&mut self, part: u8) -> &mut [Part] {
+        let at = usize::from(part);
+        let range = if part == ALL_PARTS { 0..self.parts.len() } else { at..at + 1 };
+        self.parts.get_mut(range).unwrap_or_default()
+    }
+
+    /// Whether one event can speak for all parts.
+    pub(crate) fn parts_are_alike(&self) -> bool {
+        self.parts.iter().zip(self.parts.iter().skip(1)).all(|(one, next)| one.is_like(next))
+    }
+
+    /// Whether a carrier that takes a text whole may be given all parts at once.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.parts.len() > 1 && self.parts.iter().all(Part::sendable)
     }
 
     /// Notes which receipt its customer is owed for the last event.
@@ -375,7 +410,9 @@ impl Message {
 
     /// The last event of this kind that a part has seen.
     pub(crate) fn last_event(&self, part: u8, kind: PartEvent) -> Option<&Event> {
-        self.events.iter().rfind(|event| event.part == part && event.kind == kind)
+        let about =
+            |event: &Event| [event.part, ALL_PARTS].contains(&part) || event.part == ALL_PARTS;
+        self.events.iter().rfind(|event| about(event) && event.kind == kind)
     }
 
     /// Final, and nothing more is owed to the customer.

@@ -6,44 +6,43 @@ use std::time::Duration;
 
 use postrider_core::clock::Now;
 use postrider_core::config::{BindType, CarrierConfig};
-use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::Backoff;
-use postrider_smpp::session::{BindKind, Role, SessionConfig, State, SubmitRefused};
+use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
-use super::bind::{Bind, Link, RateWindow};
+use super::bind::{Bind, RateWindow};
 use super::message::Message;
-use super::submit::PduBuffers;
+use super::pdu::PduBuffers;
 use super::table::PartRef;
-use super::{BindIx, Drain, Op, Shard, ShardParts, Timer};
-use crate::stats::{BindState, Counter, Histogram};
+use super::{BindIx, Shard, ShardParts, Timer};
+use crate::stats::BindState;
 
 /// One carrier on this shard.
 pub(crate) struct Carrier {
     pub(crate) binds: Vec<BindIx>,
     /// Sequences of messages with parts to send, next first.
-    queue: VecDeque<u64>,
+    pub(super) queue: VecDeque<u64>,
     /// Parts whose attempt is on disk: they go before the queue.
     pub(crate) ready: VecDeque<PartRef>,
     /// Parts whose attempt is on its way to the disk.
     pub(crate) recording: usize,
-    paused_until: Duration,
+    pub(super) paused_until: Duration,
     /// How long the next pause for a full queue at the carrier is.
     pub(crate) pause: Duration,
     /// When its last bind went down; `None` while one is bound.
     down_since: Option<Duration>,
     /// The earliest `Timer::Resume` that stands in the wheel.
     resume_at: Option<Duration>,
-    dirty: bool,
+    pub(super) dirty: bool,
 }
 
 /// All carriers and binds of the shard.
 pub(crate) struct Outbound {
     pub(crate) carriers: Vec<Carrier>,
     pub(crate) binds: Vec<Bind>,
-    dirty: Vec<CarrierIx>,
-    buffers: PduBuffers,
+    pub(super) dirty: Vec<CarrierIx>,
+    pub(super) buffers: PduBuffers,
 }
 
 impl Outbound {
@@ -109,10 +108,13 @@ impl Outbound {
         self.carriers.iter().map(|carrier| carrier.queue.len() + carrier.ready.len()).sum()
     }
 
-    /// Parts that the carrier's binds could take now, as far as windows, log and rate allow.
-    fn capacity(&self, carrier: &Carrier, now: Duration) -> usize {
+    /// Whether one more attempt may go on record: no more of them than the carrier's binds could
+    /// take now, as far as windows, log and rate allow.
+    pub(super) fn has_room_to_record(&self, ix: CarrierIx, now: Duration) -> bool {
+        let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
         let binds = carrier.binds.iter().filter_map(|bind| self.binds.get(*bind));
-        binds.map(|bind| bind.room().min(bind.rate.free(now))).sum()
+        let capacity: usize = binds.map(|bind| bind.room().min(bind.rate.free(now))).sum();
+        carrier.recording < capacity
     }
 
     /// Parts without an answer.
@@ -219,173 +221,6 @@ impl Shard {
         self.enqueue(carrier, sequence, VecDeque::push_front);
     }
 
-    /// Lets every carrier that may have something to do submit what it can.
-    pub(super) fn pump_carriers(&mut self, now: Now) {
-        let durable = self.journal.log.durable();
-        while let Some(ix) = self.outbound.dirty.pop() {
-            let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { continue };
-            carrier.dirty = false;
-            for bind in carrier.binds.clone() {
-                if let Some(bind) = self.outbound.binds.get_mut(bind) {
-                    bind.settle(durable);
-                }
-            }
-            while self.submit_next(now, ix) {}
-        }
-    }
-
-    /// Hands the next part of the carrier's queue to a bind; false when it has to wait.
-    fn submit_next(&mut self, now: Now, ix: CarrierIx) -> bool {
-        let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { return false };
-        if self.drain != Drain::No {
-            return false;
-        }
-        if now.mono < carrier.paused_until {
-            let until = carrier.paused_until;
-            self.resume_at(ix, until);
-            return false;
-        }
-        if let Some(part) = carrier.ready.front().copied() {
-            return self.submit_ready(now, ix, part);
-        }
-        let Some(sequence) = carrier.queue.front().copied() else { return false };
-        let next = self.table.get(sequence).and_then(|message| {
-            let open = message.outcome.is_none() && message.queued_on == Some(ix);
-            message.next_sendable().filter(|_| open).map(|part| (part, message.bind))
-        });
-        let Some((part, sticky)) = next else {
-            carrier.queue.pop_front();
-            if let Some(message) = self.table.get_mut(sequence)
-                && message.queued_on == Some(ix)
-            {
-                message.queued_on = None;
-            }
-            return true;
-        };
-        let Some(bind) = self.pick_bind(now, ix, sticky) else { return false };
-        let Some(message) = self.table.get(sequence) else { return false };
-        if message.envelope.valid_until <= now.wall {
-            self.expire_unsent(now, sequence);
-            return true;
-        }
-        if !self.needs_record(ix, message, part) {
-            return self.submit_part(now, ix, bind, PartRef { sequence, part });
-        }
-        let Some(carrier) = self.outbound.carriers.get(usize::from(ix.0)) else { return false };
-        let room = carrier.recording < self.outbound.capacity(carrier, now.mono);
-        if room {
-            self.record_attempt(now, ix, PartRef { sequence, part });
-        }
-        room
-    }
-
-    /// Hands a part to a bind whose attempt is on disk; false when it has to wait.
-    fn submit_ready(&mut self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
-        let wanted = self.table.get(part.sequence).and_then(|message| {
-            let held = message.parts.get(usize::from(part.part))?;
-            let open = message.outcome.is_none() && held.status == PartStatus::Queued;
-            open.then_some(message.bind)
-        });
-        if let Some(sticky) = wanted {
-            let Some(bind) = self.pick_bind(now, ix, sticky) else { return false };
-            if !self.submit_part(now, ix, bind, part) {
-                return false;
-            }
-        }
-        if let Some(carrier) = self.outbound.carrier_mut(ix) {
-            carrier.ready.pop_front();
-        }
-        if let Some(held) = self.part_mut(part) {
-            held.recording = false;
-        }
-        true
-    }
-
-    /// The bind for the next part: the message's own while it is bound, else the emptiest. When
-    /// only the rate stands in the way, a timer brings us back.
-    fn pick_bind(&mut self, now: Now, ix: CarrierIx, sticky: Option<BindIx>) -> Option<BindIx> {
-        let binds = &self.outbound.binds;
-        let own = sticky
-            .filter(|bind| binds.get(*bind).is_some_and(|b| b.can_submit() && b.carrier == ix));
-        let carrier = self.outbound.carriers.get(usize::from(ix.0))?;
-        let candidates = match &own {
-            Some(own) => std::slice::from_ref(own),
-            None => carrier.binds.as_slice(),
-        };
-        let mut wake: Option<Duration> = None;
-        let mut best: Option<(usize, BindIx)> = None;
-        for (index, bind) in candidates.iter().filter_map(|ix| Some((*ix, binds.get(*ix)?))) {
-            let room = bind.room();
-            let at = bind.rate.next(now.mono).max(bind.paused_until);
-            if room > 0 && at > now.mono {
-                wake = Some(wake.map_or(at, |other| other.min(at)));
-            } else if room > best.map_or(0, |(room, _)| room) {
-                best = Some((room, index));
-            }
-        }
-        if let (None, Some(at)) = (best, wake) {
-            self.resume_at(ix, at);
-        }
-        best.map(|(_, bind)| bind)
-    }
-
-    fn submit_part(&mut self, now: Now, ix: CarrierIx, bind: BindIx, part: PartRef) -> bool {
-        let Some(config) = self.shared.config.carriers.get(usize::from(ix.0)) else { return false };
-        let Some(message) = self.table.get(part.sequence) else { return false };
-        let validity = explicit_validity(message, now);
-        let Outbound { binds, buffers, .. } = &mut self.outbound;
-        let Some(held) = binds.get_mut(bind) else { return false };
-        let token = token(part);
-        let sent = buffers.part(config, message, part.part, validity, |pdu| {
-            held.session.submit(now.mono, token, pdu)
-        });
-        match sent {
-            Ok(_) => {}
-            Err(SubmitRefused::NotBound | SubmitRefused::WindowFull) => return false,
-            Err(refused @ (SubmitRefused::Encode(_) | SubmitRefused::NotInVersion)) => {
-                self.part_failed(now, part, &format!("cannot be encoded: {refused}"));
-                return true;
-            }
-        }
-        held.rate.sent(now.mono);
-        self.stats.bind(bind).submitted.inc();
-        self.stats.inc(Counter::PartsSubmitted);
-        let number = self.shared.carrier_number(ix);
-        let first = message.submitted.is_none() && part.part == 0;
-        let waited = now.wall.since(message.envelope.accepted);
-        if first {
-            self.stats.observe(Histogram::AcceptToSubmit, waited);
-        }
-        if let Some(message) = self.table.get_mut(part.sequence) {
-            message.bind = Some(bind);
-            if let Some(sent) = message.parts.get_mut(usize::from(part.part)) {
-                sent.in_flight = true;
-                sent.carrier = number;
-                sent.sent.get_or_insert(now.wall);
-            }
-        }
-        self.flush(bind);
-        self.arm(now, bind);
-        true
-    }
-
-    /// Asks the driver to write what the bind has, once per turn.
-    pub(super) fn flush(&mut self, bind: BindIx) {
-        let Some(held) = self.outbound.binds.get_mut(bind) else { return };
-        if held.session.has_output() && !held.flushing && held.link == Link::Up {
-            held.flushing = true;
-            self.ops.push_back(Op::Flush(bind));
-        }
-    }
-
-    /// Appends what the bind has to write; called for `Op::Flush` and `Op::Close`.
-    pub fn take_bind_output(&mut self, bind: BindIx, out: &mut Vec<u8>) {
-        if let Some(held) = self.outbound.binds.get_mut(bind) {
-            held.flushing = false;
-            held.session.take_output(out);
-        }
-    }
-
     /// Where the driver connects a bind: the carrier's `host:port`.
     #[must_use]
     pub fn bind_address(&self, bind: BindIx) -> Option<&str> {
@@ -428,7 +263,7 @@ impl Shard {
     }
 
     /// Looks at the carrier's queue again at `at`; one timer at a time, the earliest.
-    fn resume_at(&mut self, ix: CarrierIx, at: Duration) {
+    pub(super) fn resume_at(&mut self, ix: CarrierIx, at: Duration) {
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         if carrier.resume_at.is_none_or(|standing| at < standing) {
             carrier.resume_at = Some(at);
@@ -516,14 +351,6 @@ impl Shard {
             stats.window_limit.set(u64::from(bind.window));
         }
     }
-}
-
-/// The validity to tell the carrier: only one that the customer asked for.
-fn explicit_validity(message: &Message, now: Now) -> Option<Duration> {
-    let envelope = &message.envelope;
-    let whole = envelope.valid_until.since(envelope.accepted);
-    let left = envelope.valid_until.since(now.wall);
-    (whole != limits::VALIDITY_DEFAULT).then(|| left.max(Duration::from_secs(1)))
 }
 
 /// A part as the session's token: the sequence has 56 bits.

@@ -335,19 +335,29 @@ impl Shard {
             .table
             .find(carrier, &notice.id)
             .or_else(|| other.and_then(|id| self.table.find(carrier, id)))?;
-        let message = self.table.get(part.sequence)?;
-        let held = message.parts.get(usize::from(part.part))?;
+        for part in self.spread(part) {
+            self.tell_part(now, part, notice);
+        }
+        Some(part)
+    }
+
+    /// Notes what a receipt says of a part.
+    fn tell_part(&mut self, now: Now, part: PartRef, notice: &ReceiptNotice) {
+        let Some(message) = self.table.get(part.sequence) else { return };
+        let Some(held) = message.part(part.part) else { return };
         let kind = event_of(notice.state);
         let kind = match (held.status.is_final(), kind) {
             (false, kind) => kind,
-            (true, PartEvent::Intermediate) => return self.duplicate(part),
-            (true, kind) if leads_to(kind) == Some(held.status) => return self.duplicate(part),
+            (true, PartEvent::Intermediate) => return self.stats.inc(Counter::ReceiptsDuplicate),
+            (true, kind) if leads_to(kind) == Some(held.status) => {
+                return self.stats.inc(Counter::ReceiptsDuplicate);
+            }
             (true, _) => PartEvent::LateReceipt,
         };
         let known = |event: &Event| event.kind == kind && *event.detail == *notice.words;
         let repeated = matches!(kind, PartEvent::LateReceipt | PartEvent::Intermediate);
         if repeated && message.events.iter().any(|event| event.part == part.part && known(event)) {
-            return self.duplicate(part);
+            return self.stats.inc(Counter::ReceiptsDuplicate);
         }
         self.stats.inc(if kind == PartEvent::LateReceipt {
             Counter::ReceiptsLate
@@ -356,16 +366,11 @@ impl Shard {
         } else {
             Counter::ReceiptsMatched
         });
+        let carrier = self.shared.carrier_number(notice.carrier);
         let detail =
             if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };
         let event = Event { carrier, detail, ..self.event(now, part, kind) };
         self.part_event(now, part.sequence, event, true);
-        Some(part)
-    }
-
-    fn duplicate(&mut self, part: PartRef) -> Option<PartRef> {
-        self.stats.inc(Counter::ReceiptsDuplicate);
-        Some(part)
     }
 }
 

@@ -15,7 +15,7 @@ use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
 use super::envelope_record::envelope;
 use super::inbound::{Inbox, Owners};
 use super::mesh::{Mesh, ReceiptNotice};
-use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
+use super::message::{ALL_PARTS, Event, Message, WebhookAttempt, WebhookOutcome};
 use super::outbound::Outbound;
 use super::receipts::{Orphans, state_from_u8};
 use super::submit::References;
@@ -124,9 +124,8 @@ impl Shard {
     /// Queues what was not sent, and does what is to be done with what nobody can tell whether it
     /// was.
     fn resume_parts(&mut self, now: Now, sequence: u64) {
-        let count = self.table.get(sequence).map_or(0, |message| message.envelope.part_count);
-        for part in (0..count).map(|part| PartRef { sequence, part }) {
-            let Some(held) = self.part_mut(part) else { continue };
+        for part in self.spread(PartRef { sequence, part: ALL_PARTS }) {
+            let Some(held) = self.part(part) else { continue };
             if held.status == PartStatus::Queued && held.attempted {
                 let carrier = held.carrier;
                 self.stats.inc(Counter::PartsOutcomeUnknown);

@@ -123,7 +123,7 @@ impl Shard {
         match what {
             Happened::Bound => self.bound(now, bind, carrier),
             Happened::BindRefused { status } => self.bind_refused(bind, status),
-            Happened::Response(response) => self.answered(now, bind, carrier, response),
+            Happened::Response(response) => self.answered(now, bind, carrier, &response),
             Happened::Receipt { sequence, command, notice } => {
                 let delivery = self.delivery(bind, command, sequence);
                 self.receipt_arrived(now, delivery, notice);

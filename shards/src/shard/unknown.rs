@@ -10,7 +10,7 @@ use postrider_core::content::Duplicate;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::route::CarrierIx;
 
-use super::message::{Event, Message};
+use super::message::{Event, Message, Part};
 use super::table::PartRef;
 use super::{After, Drain, Shard, Shared, Timer};
 use crate::stats::Counter;
@@ -40,10 +40,13 @@ impl Shard {
     pub(super) fn outcome_unknown(&mut self, now: Now, carrier: CarrierIx, part: PartRef) {
         self.stats.inc(Counter::PartsOutcomeUnknown);
         let number = self.shared.carrier_number(carrier);
-        let Some(held) = self.part_mut(part) else { return };
-        held.in_flight = false;
-        if held.status == PartStatus::Queued {
-            self.note_unknown(now, number, part);
+        for held in self.parts_mut(part) {
+            held.in_flight = false;
+        }
+        for part in self.spread(part) {
+            if self.part_status(part) == Some(PartStatus::Queued) {
+                self.note_unknown(now, number, part);
+            }
         }
     }
 
@@ -57,10 +60,9 @@ impl Shard {
     /// Does with a part of unknown outcome what its carrier's policy says.
     pub(super) fn settle_unknown(&mut self, now: Now, part: PartRef) {
         let Some(message) = self.table.get(part.sequence) else { return };
-        let Some(held) = message.parts.get(usize::from(part.part)) else { return };
-        if message.outcome.is_some() {
+        let Some(held) = message.part(part.part).filter(|_| message.outcome.is_none()) else {
             return;
-        }
+        };
         let number = held.carrier;
         let carrier = self.shared.carrier_of(number);
         match self.shared.on_unknown(carrier, message) {
@@ -83,16 +85,18 @@ impl Shard {
         if delay.is_zero() {
             return self.resend(now, part);
         }
-        if let Some(held) = self.part_mut(part) {
+        for held in self.parts_mut(part) {
             held.timer = now.mono + delay;
-            self.wheel.insert(now.mono + delay, Timer::Resend(part.sequence, part.part));
         }
+        self.wheel.insert(now.mono + delay, Timer::Resend(part.sequence, part.part));
     }
 
     /// No sign of the part in its time of grace.
     pub(super) fn grace_without_sign(&mut self, now: Now, part: PartRef) {
-        if self.part_mut(part).is_some_and(|held| held.timer <= now.mono) {
-            self.resend(now, part);
+        for part in self.spread(part) {
+            if self.part(part).is_some_and(|held| held.timer <= now.mono) {
+                self.resend(now, part);
+            }
         }
     }
 
@@ -100,7 +104,7 @@ impl Shard {
     /// enough, or whose validity is over, stays as it is.
     fn resend(&mut self, now: Now, part: PartRef) {
         let Some(message) = self.table.get(part.sequence) else { return };
-        let Some(held) = message.parts.get(usize::from(part.part)) else { return };
+        let Some(held) = message.part(part.part) else { return };
         if message.outcome.is_some() || held.status != PartStatus::OutcomeUnknown {
             return;
         }
@@ -118,7 +122,7 @@ impl Shard {
 
     /// The part is not at the carrier after all: it was not written, or the carrier said so.
     pub(super) fn not_taken(&mut self, now: Now, part: PartRef, status: u32) {
-        let Some(held) = self.part_mut(part) else { return };
+        let Some(held) = self.part(part) else { return };
         let unsettled = held.status == PartStatus::OutcomeUnknown
             || (held.status == PartStatus::Queued && held.attempted);
         if unsettled {
@@ -135,17 +139,19 @@ impl Shard {
 impl Shard {
     /// Whether the next attempt of a part must be on disk before it is written: every resend, and
     /// every part that may not be sent twice.
-    pub(super) fn needs_record(&self, carrier: CarrierIx, message: &Message, part: u8) -> bool {
-        let again = message.parts.get(usize::from(part)).is_some_and(|held| held.resubmits > 0);
+    pub(super) fn needs_record(&self, carrier: CarrierIx, part: PartRef) -> bool {
+        let Some(message) = self.table.get(part.sequence) else { return false };
+        let again = message.part(part.part).is_some_and(|held| held.resubmits > 0);
         again || self.shared.on_unknown(Some(carrier), message) != OnUnknownOutcome::Resubmit
     }
 
     /// Writes down that a part is about to go to the carrier. It goes when that is on disk.
     pub(super) fn record_attempt(&mut self, now: Now, ix: CarrierIx, part: PartRef) {
         let number = self.shared.carrier_number(ix);
-        let Some(held) = self.part_mut(part) else { return };
-        held.recording = true;
-        let attempt = held.attempt();
+        let Some(attempt) = self.part(part).map(Part::attempt) else { return };
+        for held in self.parts_mut(part) {
+            held.recording = true;
+        }
         let event = self.event(now, part, PartEvent::Attempted);
         self.part_event(now, part.sequence, Event { carrier: number, attempt, ..event }, true);
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
@@ -171,11 +177,13 @@ impl Shard {
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         // The last goes to the queue's head first: their order stays.
         for part in std::mem::take(&mut carrier.ready).into_iter().rev() {
-            if let Some(held) = self.part_mut(part) {
+            for held in self.parts_mut(part) {
                 held.recording = false;
-                self.not_taken(now, part, 0);
-                self.enqueue_first(part.sequence);
             }
+            for part in self.spread(part) {
+                self.not_taken(now, part, 0);
+            }
+            self.enqueue_first(part.sequence);
         }
     }
 }

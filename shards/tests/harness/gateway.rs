@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use postrider_core::config::{CarrierConfig, Config};
 use postrider_core::id::MessageId;
-use postrider_shards::shard::BindIx;
+use postrider_core::submission::Submission;
+use postrider_http::request::ApiRequest;
+use postrider_shards::shard::{Accepted, ApiResponse, BindIx};
 use postrider_shards::stats::Counter;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::{Body, ShortMessage, decode, encode_message, next_frame};
@@ -104,8 +106,8 @@ pub(crate) struct Gateway {
     pub(crate) unreachable: Vec<BindIx>,
     /// The status with which binds are answered; `None`: not at all.
     pub(crate) bind_status: Option<u32>,
-    /// What carriers were asked to bind as, in order.
-    pub(crate) asked: Vec<(BindIx, u32)>,
+    /// The bind requests that carriers got, in order.
+    pub(crate) asked: Vec<(BindIx, Pdu)>,
     /// What carriers got and nobody has looked at.
     pub(crate) submits: VecDeque<Submit>,
     /// Answers to what carriers sent.
@@ -157,7 +159,7 @@ impl Gateway {
     fn carrier_reads(&mut self, bind: BindIx, pdu: Pdu) {
         match pdu.command {
             1 | 2 | pdu::BIND_TRX => {
-                self.asked.push((bind, pdu.command));
+                self.asked.push((bind, pdu.clone()));
                 let Some(status) = self.bind_status else { return };
                 let body: &[u8] = if status == 0 { b"carrier\0" } else { b"" };
                 self.respond(bind, &pdu, status, body);
@@ -220,6 +222,16 @@ impl Gateway {
         let id = self.rig.post(body).unwrap();
         self.play();
         id
+    }
+
+    /// A message as an edge hands it over.
+    pub(crate) fn submit_as(&mut self, submission: Submission) -> Accepted {
+        let answer = self.rig.ask(ApiRequest::Submit(submission));
+        self.play();
+        match answer {
+            ApiResponse::Accepted(accepted) => accepted,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// As [`Gateway::send`] while the disk is held.

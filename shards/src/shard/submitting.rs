@@ -1,0 +1,211 @@
+//! From the carriers' queues to their binds: which part goes next, on which bind, and the PDU that
+//! the session gets. Part of the shard's machine.
+
+use std::time::Duration;
+
+use postrider_core::clock::Now;
+use postrider_core::config::Concatenation;
+use postrider_core::lifecycle::PartStatus;
+use postrider_core::route::CarrierIx;
+use postrider_smpp::pdu::ShortMessage;
+use postrider_smpp::session::SubmitRefused;
+
+use super::bind::Link;
+use super::message::ALL_PARTS;
+use super::outbound::{Outbound, token};
+use super::table::PartRef;
+use super::{BindIx, Drain, Op, Shard};
+use crate::stats::{Counter, Histogram};
+
+impl Shard {
+    /// Lets every carrier that may have something to do submit what it can.
+    pub(super) fn pump_carriers(&mut self, now: Now) {
+        let durable = self.journal.log.durable();
+        while let Some(ix) = self.outbound.dirty.pop() {
+            let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { continue };
+            carrier.dirty = false;
+            for bind in carrier.binds.clone() {
+                if let Some(bind) = self.outbound.binds.get_mut(bind) {
+                    bind.settle(durable);
+                }
+            }
+            while self.submit_next(now, ix) {}
+        }
+    }
+
+    /// Hands the next part of the carrier's queue to a bind; false when it has to wait.
+    fn submit_next(&mut self, now: Now, ix: CarrierIx) -> bool {
+        let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { return false };
+        if self.drain != Drain::No {
+            return false;
+        }
+        if now.mono < carrier.paused_until {
+            let until = carrier.paused_until;
+            self.resume_at(ix, until);
+            return false;
+        }
+        if let Some(part) = carrier.ready.front().copied() {
+            return self.submit_ready(now, ix, part);
+        }
+        let Some(sequence) = carrier.queue.front().copied() else { return false };
+        let next = self.table.get(sequence).and_then(|message| {
+            let open = message.outcome.is_none() && message.queued_on == Some(ix);
+            message.next_sendable().filter(|_| open).map(|part| (part, message.bind))
+        });
+        let Some((first, sticky)) = next else {
+            carrier.queue.pop_front();
+            if let Some(message) = self.table.get_mut(sequence)
+                && message.queued_on == Some(ix)
+            {
+                message.queued_on = None;
+            }
+            return true;
+        };
+        let Some(message) = self.table.get(sequence) else { return false };
+        if message.envelope.valid_until <= now.wall {
+            self.expire_unsent(now, sequence);
+            return true;
+        }
+        let whole = self.takes_whole(ix) && message.is_whole();
+        let part = PartRef { sequence, part: if whole { ALL_PARTS } else { first } };
+        let Some(bind) = self.pick_bind(now, ix, sticky, part) else { return false };
+        if !self.needs_record(ix, part) {
+            return self.submit_part(now, ix, bind, part);
+        }
+        let room = self.outbound.has_room_to_record(ix, now.mono);
+        if room {
+            self.record_attempt(now, ix, part);
+        }
+        room
+    }
+
+    /// Whether the carrier is given a text whole and cuts it itself.
+    fn takes_whole(&self, ix: CarrierIx) -> bool {
+        let profile = self.shared.profile(Some(ix));
+        profile.is_some_and(|profile| profile.concatenation == Concatenation::Payload)
+    }
+
+    /// Hands a part to a bind whose attempt is on disk; false when it has to wait.
+    fn submit_ready(&mut self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
+        let wanted = self.table.get(part.sequence).and_then(|message| {
+            let held = message.part(part.part)?;
+            let open = message.outcome.is_none() && held.status == PartStatus::Queued;
+            open.then_some(message.bind)
+        });
+        if let Some(sticky) = wanted {
+            let Some(bind) = self.pick_bind(now, ix, sticky, part) else { return false };
+            if !self.submit_part(now, ix, bind, part) {
+                return false;
+            }
+        }
+        if let Some(carrier) = self.outbound.carrier_mut(ix) {
+            carrier.ready.pop_front();
+        }
+        for held in self.parts_mut(part) {
+            held.recording = false;
+        }
+        true
+    }
+
+    /// The bind for the next part: the message's own while it is bound, else the emptiest. When
+    /// only the rate stands in the way, a timer brings us back.
+    fn pick_bind(
+        &mut self,
+        now: Now,
+        ix: CarrierIx,
+        sticky: Option<BindIx>,
+        part: PartRef,
+    ) -> Option<BindIx> {
+        let parts = self.parts_of(part);
+        let binds = &self.outbound.binds;
+        let own = sticky
+            .filter(|bind| binds.get(*bind).is_some_and(|b| b.can_submit() && b.carrier == ix));
+        let carrier = self.outbound.carriers.get(usize::from(ix.0))?;
+        let candidates = match &own {
+            Some(own) => std::slice::from_ref(own),
+            None => carrier.binds.as_slice(),
+        };
+        let mut wake: Option<Duration> = None;
+        let mut best: Option<(usize, BindIx)> = None;
+        for (index, bind) in candidates.iter().filter_map(|ix| Some((*ix, binds.get(*ix)?))) {
+            let room = bind.room();
+            let at = bind.rate.next(now.mono, parts).max(bind.paused_until);
+            if room > 0 && at > now.mono {
+                wake = Some(wake.map_or(at, |other| other.min(at)));
+            } else if room > best.map_or(0, |(room, _)| room) {
+                best = Some((room, index));
+            }
+        }
+        if let (None, Some(at)) = (best, wake) {
+            self.resume_at(ix, at);
+        }
+        best.map(|(_, bind)| bind)
+    }
+
+    /// How many parts a submit stands for: each takes its share of the rate.
+    fn parts_of(&self, part: PartRef) -> usize {
+        let all = self.table.get(part.sequence).filter(|_| part.part == ALL_PARTS);
+        all.map_or(1, |message| message.parts.len())
+    }
+
+    fn submit_part(&mut self, now: Now, ix: CarrierIx, bind: BindIx, part: PartRef) -> bool {
+        let Some(config) = self.shared.config.carriers.get(usize::from(ix.0)) else { return false };
+        let parts = self.parts_of(part);
+        let Some(message) = self.table.get(part.sequence) else { return false };
+        let Outbound { binds, buffers, .. } = &mut self.outbound;
+        let Some(held) = binds.get_mut(bind) else { return false };
+        let token = token(part);
+        let submit = |pdu: &ShortMessage<'_>| held.session.submit(now.mono, token, pdu);
+        let words = match buffers.part(config, message, part.part, now, submit) {
+            Ok(Ok(_)) => None,
+            Ok(Err(SubmitRefused::NotBound | SubmitRefused::WindowFull)) => return false,
+            Ok(Err(refused @ (SubmitRefused::Encode(_) | SubmitRefused::NotInVersion))) => {
+                Some(refused.to_string())
+            }
+            Err(unwritable) => Some(unwritable.to_string()),
+        };
+        if let Some(words) = words {
+            self.unwritable(now, ix, part, &words);
+            return true;
+        }
+        held.rate.sent(now.mono, parts);
+        self.stats.bind(bind).submitted.inc();
+        self.stats.inc(Counter::PartsSubmitted);
+        self.note_written(now, ix, bind, part);
+        self.flush(bind);
+        self.arm(now, bind);
+        true
+    }
+
+    fn note_written(&mut self, now: Now, ix: CarrierIx, bind: BindIx, part: PartRef) {
+        let number = self.shared.carrier_number(ix);
+        let Some(message) = self.table.get_mut(part.sequence) else { return };
+        if message.submitted.is_none() && matches!(part.part, 0 | ALL_PARTS) {
+            let waited = now.wall.since(message.envelope.accepted);
+            self.stats.observe(Histogram::AcceptToSubmit, waited);
+        }
+        message.bind = Some(bind);
+        for sent in message.parts_mut(part.part) {
+            sent.in_flight = true;
+            sent.carrier = number;
+            sent.sent.get_or_insert(now.wall);
+        }
+    }
+
+    /// Asks the driver to write what the bind has, once per turn.
+    pub(super) fn flush(&mut self, bind: BindIx) {
+        let Some(held) = self.outbound.binds.get_mut(bind) else { return };
+        if held.session.has_output() && !held.flushing && held.link == Link::Up {
+            held.flushing = true;
+            self.ops.push_back(Op::Flush(bind));
+        }
+    }
+
+    /// Appends what the bind has to write; called for `Op::Flush` and `Op::Close`.
+    pub fn take_bind_output(&mut self, bind: BindIx, out: &mut Vec<u8>) {
+        if let Some(held) = self.outbound.binds.get_mut(bind) {
+            held.flushing = false;
+            held.session.take_output(out);
+        }
+    }
+}
