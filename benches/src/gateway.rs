@@ -230,7 +230,11 @@ impl Gateway {
             Op::Connect(bind) => self.shard.handle_bind_connected(clock(self.now), bind),
             Op::Flush(bind) => self.flush(bind),
             Op::Webhook(post) => self.posts.push(post.sequence),
-            Op::Mesh { .. } | Op::Close(_) | Op::Drained => panic!("not in this play: {op:?}"),
+            Op::Mesh { .. }
+            | Op::Close(_)
+            | Op::FlushCustomer(_)
+            | Op::CloseCustomer(_)
+            | Op::Drained => panic!("not in this play: {op:?}"),
         }
     }
 

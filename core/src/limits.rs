@@ -152,6 +152,36 @@ pub const FAILOVER: Duration = Duration::from_secs(10);
 
 /// Open connections of customers to the SMPP server of a shard; more are refused.
 pub const SMPP_CUSTOMER_CONNECTIONS_PER_SHARD: usize = 4_096;
+/// Of these from one address; a network of 64 bits counts as one in IPv6.
+pub const CUSTOMER_CONNECTIONS_PER_ADDRESS: usize = 1_024;
+/// How long a customer may take to bind.
+pub const CUSTOMER_BIND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Silence after which a customer's bind is probed.
+pub const CUSTOMER_ENQUIRE_LINK: Duration = Duration::from_secs(30);
+/// How long a customer may take to answer a deliver_sm.
+pub const CUSTOMER_RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A customer's bind without a message either way is closed after this.
+pub const CUSTOMER_INACTIVITY: Duration = Duration::from_secs(24 * 3_600);
+/// How long what is open on a customer's bind may still be answered before it is unbound.
+pub const CUSTOMER_UNBIND_AFTER: Duration = Duration::from_secs(4);
+/// Octets that wait to be read by a customer; more close its connection.
+pub const CUSTOMER_OUTPUT_MAX: usize = 4 * 1024 * 1024;
+/// How long a customer may take to read what was sent before its connection is closed.
+pub const CUSTOMER_CLOSE_LIMIT: Duration = Duration::from_secs(3);
+/// How long the first failed bind of an address is left unanswered; the time doubles each time.
+pub const LOGIN_DELAY_FIRST: Duration = Duration::from_secs(1);
+/// Longest such time.
+pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Addresses whose failed binds a shard remembers; the one that failed longest ago is forgotten.
+pub const LOGIN_FAILURES_KEPT: usize = 4_096;
+/// An address that has not failed for this long is forgotten.
+pub const LOGIN_FAILURES_FORGOTTEN: Duration = Duration::from_secs(600);
+/// How far ahead a message may be scheduled.
+pub const SCHEDULE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A schedule that is past by no more than this means at once: clocks differ.
+pub const SCHEDULE_SLACK: Duration = Duration::from_secs(60);
+/// Messages that one cancel_sm cancels.
+pub const CANCEL_MAX: usize = 1_000;
 /// Binds of a customer over all shards, unless configured otherwise.
 pub const CUSTOMER_BINDS_DEFAULT: u16 = 4;
 /// Most such binds that can be configured.
@@ -287,6 +317,11 @@ const _: () = assert!(MAX_RECORD <= MAX_BATCH && PREFERRED_BATCH <= MAX_BATCH);
 const _: () = assert!(MAX_BATCH <= SEGMENT_MIB[0] as usize * 1024 * 1024);
 const _: () = assert!(MAX_SHARDS as usize <= crate::place::PARTITIONS as usize);
 const _: () = assert!(MAX_CUSTOMERS <= u16::MAX as usize);
+const _: () = assert!(CUSTOMER_CONNECTIONS_PER_ADDRESS <= SMPP_CUSTOMER_CONNECTIONS_PER_SHARD);
+const _: () = assert!(LOGIN_DELAY_FIRST.as_secs() <= LOGIN_DELAY_MAX.as_secs());
+const _: () = assert!(LOGIN_DELAY_MAX.as_secs() < LOGIN_FAILURES_FORGOTTEN.as_secs());
+const _: () = assert!(CUSTOMER_UNBIND_AFTER.as_secs() < DRAIN_LIMIT.as_secs());
+const _: () = assert!(SCHEDULE_SLACK.as_secs() < SCHEDULE_MAX.as_secs());
 const _: () = assert!(MAX_CARRIERS <= u16::MAX as usize);
 const _: () = assert!(ORPHAN_RETRIES[0].as_secs() < ORPHAN_RETRIES[1].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[1].as_secs() < ORPHAN_RETRIES[2].as_secs());
@@ -393,6 +428,21 @@ const ALL: &[Limit] = table! {
     CARRIER_DOWN_GRACE CARRIER_DOWN_GRACE.as_secs(), "s";
     FAILOVER FAILOVER.as_secs(), "s";
     SMPP_CUSTOMER_CONNECTIONS_PER_SHARD SMPP_CUSTOMER_CONNECTIONS_PER_SHARD, "connections";
+    CUSTOMER_CONNECTIONS_PER_ADDRESS CUSTOMER_CONNECTIONS_PER_ADDRESS, "connections";
+    CUSTOMER_BIND_TIMEOUT CUSTOMER_BIND_TIMEOUT.as_secs(), "s";
+    CUSTOMER_ENQUIRE_LINK CUSTOMER_ENQUIRE_LINK.as_secs(), "s";
+    CUSTOMER_RESPONSE_TIMEOUT CUSTOMER_RESPONSE_TIMEOUT.as_secs(), "s";
+    CUSTOMER_INACTIVITY CUSTOMER_INACTIVITY.as_secs(), "s";
+    CUSTOMER_UNBIND_AFTER CUSTOMER_UNBIND_AFTER.as_secs(), "s";
+    CUSTOMER_OUTPUT_MAX CUSTOMER_OUTPUT_MAX, "bytes";
+    CUSTOMER_CLOSE_LIMIT CUSTOMER_CLOSE_LIMIT.as_secs(), "s";
+    LOGIN_DELAY_FIRST LOGIN_DELAY_FIRST.as_secs(), "s";
+    LOGIN_DELAY_MAX LOGIN_DELAY_MAX.as_secs(), "s";
+    LOGIN_FAILURES_KEPT LOGIN_FAILURES_KEPT, "addresses";
+    LOGIN_FAILURES_FORGOTTEN LOGIN_FAILURES_FORGOTTEN.as_secs(), "s";
+    SCHEDULE_MAX SCHEDULE_MAX.as_secs(), "s";
+    SCHEDULE_SLACK SCHEDULE_SLACK.as_secs(), "s";
+    CANCEL_MAX CANCEL_MAX, "messages";
     CUSTOMER_BINDS_DEFAULT CUSTOMER_BINDS_DEFAULT, "binds";
     CUSTOMER_BINDS_MAX CUSTOMER_BINDS_MAX, "binds";
     CUSTOMER_WINDOW_DEFAULT CUSTOMER_WINDOW_DEFAULT, "messages";

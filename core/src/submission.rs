@@ -51,6 +51,9 @@ pub struct Submission {
     pub dest_ton_npi: [u8; 2],
     /// service_type, at most 5 octets [3.4 section 5.2.11].
     pub service_type: Box<[u8]>,
+    /// Whether it takes the place of the newest message of the same sender, recipient and
+    /// service_type of which nothing was sent yet.
+    pub replaces: bool,
     /// Which submit_multi it belongs to.
     pub group: Group,
 }
@@ -104,6 +107,7 @@ impl Submission {
             source_ton_npi: [0; 2],
             dest_ton_npi: [0; 2],
             service_type: Box::default(),
+            replaces: false,
             group: Group::Alone,
         }
     }

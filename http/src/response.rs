@@ -26,8 +26,8 @@ pub struct MessageView {
     pub to: String,
     /// The text, unchanged.
     pub body: Private<String>,
-    /// The alphabet chosen.
-    pub encoding: Encoding,
+    /// The name of the alphabet, or `binary`: the body is then in hexadecimal.
+    pub encoding: &'static str,
     /// Number of parts.
     pub segment_count: u8,
     /// Name of the carrier that took the message, once one has.
@@ -141,7 +141,7 @@ fn push_message(out: &mut Vec<u8>, view: &MessageView) {
     object.text("from", &view.from);
     object.text("to", &view.to);
     object.text("body", view.body.expose());
-    object.text("encoding", view.encoding.name());
+    object.text("encoding", view.encoding);
     object.integer("segment_count", u64::from(view.segment_count));
     push_outcome(&mut object, view);
     object.signed_or_null("cost_millicents", view.cost_millicents);
@@ -201,7 +201,7 @@ pub(crate) mod tests {
             from: "ACME".to_owned(),
             to: "+447400123456".to_owned(),
             body: Private::new("line \"one\"\nзначение".to_owned()),
-            encoding: Encoding::Ucs2,
+            encoding: Encoding::Ucs2.name(),
             segment_count: 2,
             carrier: Some("alpha".to_owned()),
             status: PartStatus::Delivered,

@@ -1,6 +1,8 @@
 //! The driver of one shard: carries octets and time between the machine and its core's runtime, and
 //! decides nothing. One per core; it lives and dies on its thread.
 
+mod customers;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -36,7 +38,8 @@ pub struct Node {
     rings: RefCell<Rings>,
     tickets: RefCell<HashMap<u64, Sender<ApiResponse>, ahash::RandomState>>,
     next_ticket: Cell<u64>,
-    outboxes: RefCell<Vec<Option<Rc<Outbox>>>>,
+    binds: Outboxes,
+    customers: Outboxes,
     webhooks: WebhookClient,
     /// By `CarrierIx`; plain where there is none.
     carrier_tls: Vec<Option<rt::CarrierLink>>,
@@ -82,7 +85,8 @@ impl Node {
             rings: RefCell::new(parts.rings),
             tickets: RefCell::new(HashMap::default()),
             next_ticket: Cell::new(1),
-            outboxes: RefCell::new(Vec::new()),
+            binds: Outboxes::default(),
+            customers: Outboxes::default(),
             webhooks: parts.webhooks,
             carrier_tls: parts.carrier_tls,
             write: Notify::new(),
@@ -153,6 +157,8 @@ impl Node {
             Op::Connect(bind) => rt::spawn(Rc::clone(self).connect(bind)),
             Op::Flush(bind) => self.flush(bind),
             Op::Close(bind) => self.close(bind),
+            Op::FlushCustomer(conn) => self.flush_customer(conn),
+            Op::CloseCustomer(conn) => self.close_customer(conn),
             Op::Webhook(post) => rt::spawn(Rc::clone(self).post(*post)),
             Op::Drained => self.drained(),
         }
@@ -182,7 +188,7 @@ impl Node {
             Ok(stream) => self.carry(bind, stream).await,
             Err(error) => tracing::debug!(bind, %error, "connect failed"),
         }
-        self.set_outbox(bind, None);
+        self.binds.set(bind, None);
         self.with(|shard, now| shard.handle_bind_closed(now, bind));
     }
 
@@ -209,7 +215,7 @@ impl Node {
     /// Carries a bind's octets until the connection ends.
     async fn carry(self: &Rc<Self>, bind: BindIx, stream: rt::Stream) {
         let outbox = Outbox::new();
-        self.set_outbox(bind, Some(Rc::clone(&outbox)));
+        self.binds.set(bind, Some(Rc::clone(&outbox)));
         let node = Rc::clone(self);
         let on_bytes = move |octets: &[u8]| {
             node.with(|shard, now| shard.handle_bind_bytes(now, bind, octets));
@@ -229,28 +235,14 @@ impl Node {
         }
     }
 
-    fn set_outbox(&self, bind: BindIx, outbox: Option<Rc<Outbox>>) {
-        let mut outboxes = self.outboxes.borrow_mut();
-        if outboxes.len() <= bind {
-            outboxes.resize(bind + 1, None);
-        }
-        if let Some(slot) = outboxes.get_mut(bind) {
-            *slot = outbox;
-        }
-    }
-
-    fn outbox(&self, bind: BindIx) -> Option<Rc<Outbox>> {
-        self.outboxes.borrow().get(bind).cloned().flatten()
-    }
-
     fn flush(&self, bind: BindIx) {
-        if let Some(outbox) = self.outbox(bind) {
+        if let Some(outbox) = self.binds.get(bind) {
             outbox.push_with(|out| self.shard.borrow_mut().take_bind_output(bind, out));
         }
     }
 
     fn close(&self, bind: BindIx) {
-        if let Some(outbox) = self.outbox(bind) {
+        if let Some(outbox) = self.binds.get(bind) {
             outbox.push_with(|out| self.shard.borrow_mut().take_bind_output(bind, out));
             outbox.close_after_flush();
         }
@@ -403,6 +395,26 @@ impl Node {
         while self.at_work.load(Ordering::SeqCst) > 0 {
             rt::sleep(limits::TICK).await;
         }
+    }
+}
+
+/// What is to be sent on each connection of one kind, by its place.
+#[derive(Default)]
+struct Outboxes(RefCell<Vec<Option<Rc<Outbox>>>>);
+
+impl Outboxes {
+    fn set(&self, place: usize, outbox: Option<Rc<Outbox>>) {
+        let mut places = self.0.borrow_mut();
+        if places.len() <= place {
+            places.resize(place + 1, None);
+        }
+        if let Some(slot) = places.get_mut(place) {
+            *slot = outbox;
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<Rc<Outbox>> {
+        self.0.borrow().get(place).cloned().flatten()
     }
 }
 

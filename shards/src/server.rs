@@ -44,6 +44,8 @@ impl Default for ServerOptions {
 pub struct Server {
     /// Where it serves HTTP.
     pub http: SocketAddr,
+    /// Where customers bind over SMPP.
+    pub smpp: Option<SocketAddr>,
     /// Where it serves metrics and health.
     pub admin: SocketAddr,
     /// How many shards run.
@@ -73,6 +75,7 @@ struct Process {
     clock: Clock,
     cpus: Vec<usize>,
     http: SocketAddr,
+    smpp: Option<SocketAddr>,
     reconnect_first: Duration,
     carrier_tls: Vec<Option<rt::CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
@@ -93,6 +96,7 @@ struct ShardSetup {
     cpu: Option<usize>,
     dir: PathBuf,
     http: SocketAddr,
+    smpp: Option<SocketAddr>,
     reconnect_first: Duration,
     carrier_tls: Vec<Option<rt::CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
@@ -124,6 +128,7 @@ impl Process {
                 cpu: pinned_cpu(server.pin, &self.cpus, id),
                 dir: dir.shard_dir(id),
                 http: self.http,
+                smpp: self.smpp,
                 reconnect_first: self.reconnect_first,
                 carrier_tls: self.carrier_tls.clone(),
                 ready: self.ready.clone(),
@@ -159,6 +164,8 @@ impl Server {
         let readiness = Arc::new(Readiness::new(usize::from(shards)));
         let control = start_control(&shared, &stats, &readiness, &facts, clock)?;
         let (http, held) = reserve_port(shared.config.server.listen)?;
+        let reserved = shared.config.smpp.listen.map(reserve_port).transpose()?;
+        let (smpp, smpp_held) = reserved.unzip();
         let draining = Arc::clone(&readiness);
         shutdown.ring_also(Arc::new(move || draining.set_draining()));
         let (ready, started) = mpsc::channel();
@@ -171,6 +178,7 @@ impl Server {
             clock,
             cpus: facts.cpus,
             http,
+            smpp,
             reconnect_first: options.reconnect_first,
             carrier_tls,
             ready,
@@ -178,9 +186,9 @@ impl Server {
         let threads = process.start_shards(&stats, &dir)?;
         drop(process);
         let reports = await_shards(&started, shards)?;
-        drop(held);
+        drop((held, smpp_held));
         let admin = control.local_addr();
-        Ok(Server { http, admin, shards, reports, stats, shutdown, threads, control, dir })
+        Ok(Server { http, smpp, admin, shards, reports, stats, shutdown, threads, control, dir })
     }
 
     /// What each shard said when it was ready: its driver, its log, what it recovered.
@@ -369,13 +377,16 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
             at_work,
         };
         let node = Node::new(parts);
-        let listener = rt::listen(setup.http, true)
-            .with_context(|| format!("cannot listen on {}", setup.http))?;
+        let listener = listen(setup.http)?;
+        let smpp = setup.smpp.map(listen).transpose()?;
         let log = LogPlace { dir: setup.dir, direct: store.direct };
         node.start(log, disk, store.segment_bytes);
         let edge = Rc::new(Edge::new(Rc::clone(&node), shared, Arc::clone(&stats), prefix));
         let quit = Stop::new();
         rt::spawn(await_stop(bell, shutdown, Rc::clone(&node), quit.clone()));
+        if let Some(smpp) = smpp {
+            rt::spawn(serve_smpp(smpp, Rc::clone(&node), quit.clone()));
+        }
         readiness.set_ready(index);
         drop(setup.ready.send(Ok(Started { shard: id, report })));
         serve_http(listener, edge, stats, quit).await?;
@@ -426,6 +437,20 @@ async fn await_stop(bell: Arc<Doorbell>, shutdown: Arc<Shutdown>, node: Rc<Node>
     }
     quit.stop();
     node.drain();
+}
+
+fn listen(address: SocketAddr) -> Result<rt::Listener> {
+    rt::listen(address, true).with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Accepts customers' SMPP connections until `quit`.
+async fn serve_smpp(listener: rt::Listener, node: Rc<Node>, quit: Stop) {
+    let on_accept = move |stream: rt::TcpStream, peer| {
+        rt::spawn(Rc::clone(&node).serve_customer(stream.into(), peer));
+    };
+    if let Err(error) = listener.accept_loop(on_accept, &quit).await {
+        tracing::error!(%error, "customers cannot be accepted over SMPP");
+    }
 }
 
 /// Accepts connections until `quit`.

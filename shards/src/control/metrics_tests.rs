@@ -87,9 +87,11 @@ fn text_has_none_of_what_openmetrics_added() {
     assert!(!page.contains("_created") && !page.contains("# EOF") && !page.contains("# UNIT"));
     assert!(page.contains("# TYPE postrider_messages_accepted_total counter\n"));
     assert!(page.contains("\npostrider_messages_accepted_total{shard=\"1\"} 2\n"));
-    assert!(
-        page.contains("\npostrider_messages_finished_total{shard=\"0\",status=\"delivered\"} 19\n")
+    let delivered = Counter::MessagesDelivered as usize + 1;
+    let sample = format!(
+        "postrider_messages_finished_total{{shard=\"0\",status=\"delivered\"}} {delivered}"
     );
+    assert!(page.contains(&format!("\n{sample}\n")));
 }
 
 /// OpenMetrics 1.0: families are contiguous and unique, each sample belongs to the family above it

@@ -2,6 +2,7 @@
 //! the number. An id leaves only once the record is on disk.
 
 use postrider_core::clock::Now;
+use postrider_core::content::Origin;
 use postrider_core::id::IdFields;
 use postrider_core::limits;
 use postrider_core::submission::Submission;
@@ -13,7 +14,7 @@ use postrider_http::request::ApiRequest;
 use super::envelope_record::accepted_record;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
-use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard, Timer};
+use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard};
 use crate::stats::Counter;
 use postrider_core::place::ShardId;
 
@@ -22,7 +23,7 @@ impl Shard {
     pub fn handle_api(&mut self, now: Now, ticket: u64, customer: CustomerIx, request: ApiRequest) {
         match request {
             ApiRequest::Submit(submission) => {
-                self.submit_request(now, ticket, customer, Box::new(submission));
+                self.submit_request(now, ReplyTo::Ticket(ticket), customer, Box::new(submission));
             }
             ApiRequest::Get(id) => self.get_request(ticket, customer, id),
             ApiRequest::List(query) => self.list_request(ticket, customer, Box::new(query)),
@@ -30,25 +31,24 @@ impl Shard {
         self.pump(now);
     }
 
-    fn submit_request(
+    /// Takes a message to its owner.
+    pub(super) fn submit_request(
         &mut self,
         now: Now,
-        ticket: u64,
+        to: ReplyTo,
         customer: CustomerIx,
         submission: Box<Submission>,
     ) {
         let owner = self.shared.placement.owner(submission.to);
         if owner == self.id {
-            self.accept(now, customer, submission, ReplyTo::Ticket(ticket));
+            self.accept(now, customer, submission, to);
         } else if self.mesh.has_room(owner) {
-            let call = self.mesh.open(&[owner], Call::Answer { ticket });
+            let call = self.mesh.open(&[owner], Call::Submit { to });
             self.request(owner, call, Request::Submit { customer, submission });
         } else {
             self.stats.inc(Counter::MeshRefused);
-            self.answer(
-                ticket,
-                ApiResponse::Problem(Problem::overloaded(1).because("the owner is busy")),
-            );
+            let problem = Problem::overloaded(1).because("the owner is busy");
+            self.submitted(to, submission, Err(problem));
         }
     }
 
@@ -68,7 +68,7 @@ impl Shard {
             Ok(promise) => promise,
             Err((why, problem)) => {
                 self.stats.inc(why);
-                self.refuse(to, submission, problem);
+                self.submitted(to, submission, Err(problem));
                 return;
             }
         };
@@ -109,11 +109,24 @@ impl Shard {
         self.journal.log.full() || room.bytes_free < reserve
     }
 
-    fn refuse(&mut self, to: ReplyTo, spent: Box<Submission>, problem: Problem) {
+    /// What came of a submission, told to whoever submitted it.
+    fn submitted(
+        &mut self,
+        to: ReplyTo,
+        spent: Box<Submission>,
+        result: Result<Accepted, Problem>,
+    ) {
         match to {
-            ReplyTo::Ticket(ticket) => self.answer(ticket, ApiResponse::Problem(problem)),
+            ReplyTo::Ticket(ticket) => self.answer(
+                ticket,
+                match result {
+                    Ok(accepted) => ApiResponse::Accepted(accepted),
+                    Err(problem) => ApiResponse::Problem(problem),
+                },
+            ),
+            ReplyTo::Customer(request) => self.answer_submit(request, result),
             ReplyTo::Shard(shard, call) => {
-                self.reply(shard, call, Reply::Submitted { spent, result: Err(problem) });
+                self.reply(shard, call, Reply::Submitted { spent, result });
             }
         }
     }
@@ -174,17 +187,14 @@ impl Shard {
         let envelope = &message.envelope;
         let accepted =
             Accepted { id: envelope.id, parts: envelope.part_count, encoding: envelope.encoding };
-        let validity = envelope.valid_until.since(now.wall);
+        self.stats.inc(match envelope.origin {
+            Origin::Http => Counter::AcceptedOverHttp,
+            Origin::Smpp => Counter::AcceptedOverSmpp,
+        });
         self.stats.inc(Counter::Accepted);
         self.stats.add(Counter::AcceptedParts, u64::from(accepted.parts));
-        match to {
-            ReplyTo::Ticket(ticket) => self.answer(ticket, ApiResponse::Accepted(accepted)),
-            ReplyTo::Shard(shard, call) => {
-                self.reply(shard, call, Reply::Submitted { spent, result: Ok(accepted) });
-            }
-        }
-        self.set_deadline(sequence, Some((now.mono + validity, Timer::Validity(sequence))));
-        self.dispatch(now, sequence);
+        self.submitted(to, spent, Ok(accepted));
+        self.begin(now, sequence);
     }
 
     /// A reply from another shard.
@@ -193,12 +203,8 @@ impl Shard {
             panic!("{from} replied to a call that is not open");
         };
         match (call, reply) {
-            (Call::Answer { ticket }, Reply::Submitted { spent: _, result }) => {
-                let response = match result {
-                    Ok(accepted) => ApiResponse::Accepted(accepted),
-                    Err(problem) => ApiResponse::Problem(problem),
-                };
-                self.answer(ticket, response);
+            (Call::Submit { to }, Reply::Submitted { spent, result }) => {
+                self.submitted(to, spent, result);
             }
             (Call::Answer { ticket }, Reply::Found(found)) => {
                 self.answer(ticket, super::query::found(found));

@@ -11,7 +11,7 @@ use postrider_storage::Lsn;
 use postrider_storage::Record;
 
 use super::bind::Link;
-use super::message::{Event, NO_CARRIER};
+use super::message::{Event, Message, NO_CARRIER};
 use super::reclaim::part_record;
 use super::table::PartRef;
 use super::{After, Drain, Op, Shard, Timer};
@@ -98,7 +98,7 @@ impl Shard {
 
     /// Moves a message to history once nothing is owed any more, and keeps history in its bound.
     pub(super) fn close_if_done(&mut self, sequence: u64) {
-        if !self.table.get(sequence).is_some_and(super::message::Message::is_closed) {
+        if !self.table.get(sequence).is_some_and(Message::is_closed) {
             return;
         }
         self.table.close(sequence);
@@ -158,6 +158,40 @@ impl Shard {
         }
     }
 
+    /// A message is on disk: holds it until it is due, or puts its parts into a carrier's queue.
+    pub(super) fn begin(&mut self, now: Now, sequence: u64) {
+        self.arm_message(now, sequence);
+        if self.table.get(sequence).is_some_and(|message| message.held_until().is_none()) {
+            self.dispatch(now, sequence);
+        }
+    }
+
+    /// Puts the message's next deadline into the wheel: it becomes due, or its validity ends.
+    pub(super) fn arm_message(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        let (at, timer) = match message.held_until() {
+            Some(due) => (due, Timer::Due(sequence)),
+            None => (message.envelope.valid_until, Timer::Validity(sequence)),
+        };
+        self.set_deadline(sequence, Some((now.mono + at.since(now.wall), timer)));
+    }
+
+    /// A message that was held may be sent.
+    pub(super) fn due(&mut self, now: Now, sequence: u64) {
+        let Some(due) = self.table.get(sequence).and_then(Message::held_until) else { return };
+        if due > now.wall {
+            // The wall clock stood still while the monotonic one ran: the schedule is wall time.
+            self.arm_message(now, sequence);
+            return;
+        }
+        let parts = self.table.get(sequence).map_or(0, |message| message.envelope.part_count);
+        for part in 0..parts {
+            let event = self.event(now, PartRef { sequence, part }, PartEvent::Released);
+            self.part_event(now, sequence, event, false);
+        }
+        self.begin(now, sequence);
+    }
+
     fn is_open(&self, sequence: u64) -> bool {
         self.table.get(sequence).is_some_and(|message| message.outcome.is_none())
     }
@@ -172,6 +206,7 @@ impl Shard {
                     self.withdraw_attempts(now, CarrierIx(ix));
                 }
             }
+            self.unbind_customers(now);
             self.wheel.insert(now.mono + limits::DRAIN_LIMIT, Timer::DrainLimit);
         }
         self.pump(now);
@@ -186,6 +221,7 @@ impl Shard {
     /// The drain has lasted long enough: what is still unanswered stays unanswered.
     pub(super) fn drain_limit(&mut self, now: Now) {
         if self.drain == Drain::Waiting {
+            self.close_customers(now);
             self.unbind_all(now, true);
         }
     }
@@ -199,7 +235,8 @@ impl Shard {
                 if answered && self.journal.waiting() == 0 {
                     self.unbind_all(now, false);
                 }
-                let down = self.outbound.binds.iter().all(|bind| bind.link == Link::Down);
+                let down = self.outbound.binds.iter().all(|bind| bind.link == Link::Down)
+                    && self.customers.is_empty();
                 if down && self.mesh.in_flight() == 0 && self.journal.waiting() == 0 {
                     self.mark_clean(now);
                     self.drain = Drain::Marked;

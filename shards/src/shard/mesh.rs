@@ -202,6 +202,8 @@ pub(crate) struct Mesh {
 /// What to do when the reply comes.
 #[derive(Debug)]
 pub(crate) enum Call {
+    /// Say what came of a submission.
+    Submit { to: super::ReplyTo },
     /// Answer the HTTP request.
     Answer { ticket: u64 },
     /// Merge pages; answer when none is missing.

@@ -56,9 +56,9 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    fn new() -> Self {
+    fn new(status: PartStatus) -> Self {
         Part {
-            status: PartStatus::Queued,
+            status,
             carrier_message_id: Box::default(),
             carrier: NO_CARRIER,
             error: None,
@@ -241,7 +241,8 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(envelope: Envelope, home: SegmentId) -> Self {
-        let parts = (0..envelope.part_count).map(|_| Part::new()).collect();
+        let first = if envelope.due.is_some() { PartStatus::Held } else { PartStatus::Queued };
+        let parts = (0..envelope.part_count).map(|_| Part::new(first)).collect();
         let webhook = match envelope.webhook_url {
             Some(_) => Webhook::Pending { attempt: 0, due: UnixMs(0) },
             None => Webhook::None,
@@ -367,7 +368,8 @@ impl Message {
     /// A part's status as the customer sees it: what was not sent when the message became final is
     /// not sent any more.
     pub(crate) fn shown(&self, part: &Part) -> PartStatus {
-        if self.outcome.is_some() && part.status == PartStatus::Queued && !part.in_flight {
+        let unsent = matches!(part.status, PartStatus::Queued | PartStatus::Held);
+        if self.outcome.is_some() && unsent && !part.in_flight {
             PartStatus::Canceled
         } else {
             part.status
@@ -382,6 +384,12 @@ impl Message {
                 lifecycle::fold(&statuses)
             }
         }
+    }
+
+    /// When it is due, while it is held for that.
+    pub(crate) fn held_until(&self) -> Option<UnixMs> {
+        let held = self.parts.iter().any(|part| part.status == PartStatus::Held);
+        self.envelope.due.filter(|_| held && self.outcome.is_none())
     }
 
     /// The message's status: the frozen one once final, else the fold of its parts.

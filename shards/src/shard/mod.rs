@@ -7,6 +7,7 @@ mod accept;
 mod answers;
 mod bind;
 mod closing;
+mod customers;
 mod deliveries;
 mod envelope_record;
 mod inbound;
@@ -46,12 +47,13 @@ use postrider_http::webhook::queue::WebhookQueue;
 use postrider_smpp::command::CommandId;
 use postrider_storage::{Chore, LogIoError, Write};
 
-use self::table::PartRef;
-
+pub use self::customers::{Accounts, ConnIx};
+use self::customers::{CustomerRequest, Customers};
 pub use self::inbound::InboundNotice;
 pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
 };
+use self::table::PartRef;
 use crate::stats::{Counter, Gauge, Histogram, Stats};
 use crate::wheel::Wheel;
 
@@ -67,6 +69,8 @@ pub struct Shared {
     pub cipher: IdCipher,
     /// Durable numbers of carriers and customers.
     pub numbers: Numbers,
+    /// Accounts on the SMPP server.
+    pub accounts: Accounts,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -81,7 +85,14 @@ impl Shared {
     /// What follows from a configuration and its data directory.
     #[must_use]
     pub fn new(config: Config, placement: Placement, cipher: IdCipher, numbers: Numbers) -> Self {
-        Shared { routes: RouteTable::new(&config.routes), placement, cipher, numbers, config }
+        Shared {
+            routes: RouteTable::new(&config.routes),
+            placement,
+            cipher,
+            numbers,
+            accounts: Accounts::new(&config),
+            config,
+        }
     }
 
     /// The durable number of a carrier.
@@ -157,6 +168,7 @@ pub(crate) enum After {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ReplyTo {
     Ticket(u64),
+    Customer(CustomerRequest),
     Shard(ShardId, CallId),
 }
 
@@ -201,6 +213,10 @@ pub enum Op {
     Flush(BindIx),
     /// Write what is left and close the connection.
     Close(BindIx),
+    /// Write what `take_customer_output` gives.
+    FlushCustomer(ConnIx),
+    /// Write what is left and close the customer's connection.
+    CloseCustomer(ConnIx),
     /// Post a webhook; the result comes to `handle_webhook_result`.
     Webhook(Box<WebhookPost>),
     /// Everything is on disk and unbound: this shard may stop.
@@ -225,6 +241,12 @@ pub struct WebhookPost {
 pub(crate) enum Timer {
     /// The session of a bind wants its `handle_timeout`.
     Session(BindIx),
+    /// The session of a customer's connection wants its `handle_timeout`.
+    Customer(ConnIx),
+    /// A customer's bind may be looked at, or refused.
+    Login(ConnIx),
+    /// A message is due.
+    Due(u64),
     /// Connect again.
     Reconnect(BindIx),
     /// A pause of the carrier or one of its binds is over, or its rate has room.
@@ -255,6 +277,7 @@ pub struct Shard {
     journal: journal::Journal,
     table: table::Table,
     outbound: outbound::Outbound,
+    customers: Customers,
     mesh: mesh::Mesh,
     orphans: receipts::Orphans,
     webhooks: WebhookQueue,
@@ -338,6 +361,9 @@ impl Shard {
     fn fire(&mut self, now: Now, timer: Timer) {
         match timer {
             Timer::Session(bind) => self.session_timeout(now, bind),
+            Timer::Customer(conn) => self.customer_timeout(now, conn),
+            Timer::Login(conn) => self.login_due(now, conn),
+            Timer::Due(sequence) => self.due(now, sequence),
             Timer::Reconnect(bind) => self.reconnect(now, bind),
             Timer::Resume(carrier) => self.resume(carrier),
             Timer::Down(carrier) => self.leave_dead_carrier(now, carrier),
@@ -409,6 +435,7 @@ impl Shard {
         self.pump_inbound(now);
         self.pump_deliveries(now);
         self.pump_reclaim(now);
+        self.pump_customers(now);
         self.pump_drain(now);
     }
 
@@ -475,5 +502,6 @@ impl Shard {
         self.stats.set(Gauge::LogBytesFree, self.journal.log.room().bytes_free);
         self.publish_deliveries();
         self.publish_binds();
+        self.publish_customers();
     }
 }

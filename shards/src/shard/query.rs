@@ -6,13 +6,14 @@ use postrider_core::content::Content;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
+use postrider_core::text::{Decoded, DefaultAlphabet, decode_short_message};
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::{Cursor, ListQuery};
 use postrider_http::response::{MessageView, PartView, TimelineEntry};
 
 use super::mesh::{Call, CallId, Page, Request};
-use super::message::{Event, Message};
+use super::message::{Envelope, Event, Message};
 use super::{ApiResponse, Shard, Shared};
 use crate::stats::Counter;
 use postrider_core::lifecycle::PartEvent;
@@ -150,6 +151,7 @@ fn merge(pages: Vec<Page>, limit: usize) -> (Vec<MessageView>, Option<Cursor>) {
 pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
     let envelope = &message.envelope;
     let status = message.status();
+    let (body, encoding) = body_of(envelope);
     let name = |number: u32| shared.carrier_name(number).map(str::to_owned);
     let parts: Vec<PartView> = message
         .parts
@@ -169,8 +171,8 @@ pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
         id: envelope.id,
         from: envelope.sender.as_text().as_str().to_owned(),
         to: envelope.to.e164().as_str().to_owned(),
-        body: Private::new(body_of(&envelope.content)),
-        encoding: envelope.encoding,
+        body: Private::new(body),
+        encoding,
         segment_count: envelope.part_count,
         carrier: parts.iter().find_map(|part| part.carrier.clone()),
         status,
@@ -185,18 +187,19 @@ pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
     }
 }
 
-/// The text, or the octets in hexadecimal.
-fn body_of(content: &Content) -> String {
-    use std::fmt::Write;
-    match content {
-        Content::Text(text) => text.expose().to_string(),
-        Content::Octets(octets) => {
-            let mut hex = String::new();
-            for octet in octets.udh.iter().chain(octets.data.expose().iter()) {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{octet:02x}");
-            }
-            hex
+/// The text of a message and the name of its alphabet; of what is no text the octets in hexadecimal.
+fn body_of(envelope: &Envelope) -> (String, &'static str) {
+    let octets = match &envelope.content {
+        Content::Text(text) => return (text.expose().to_string(), envelope.encoding.name()),
+        Content::Octets(octets) => octets,
+    };
+    let gsm = DefaultAlphabet::Gsm;
+    match decode_short_message(octets.data_coding, gsm, &octets.udh, octets.data.expose()) {
+        Decoded::Text(text) => (text, envelope.encoding.name()),
+        Decoded::Binary(data) => {
+            let digits = data.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
+            let hex = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
+            (hex.collect(), "binary")
         }
     }
 }

@@ -200,7 +200,8 @@ impl Shard {
                     self.all_asked(now, origin, applied, notice);
                 }
             }
-            Call::Answer { .. }
+            Call::Submit { .. }
+            | Call::Answer { .. }
             | Call::List { .. }
             | Call::Deliver { .. }
             | Call::Inbound { .. }

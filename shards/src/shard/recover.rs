@@ -10,6 +10,7 @@ use postrider_storage::Disk;
 use postrider_storage::{Frames, Record};
 use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 
+use super::customers::Customers;
 use super::deliveries::Deliveries;
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
 use super::envelope_record::envelope;
@@ -20,7 +21,7 @@ use super::outbound::Outbound;
 use super::receipts::{Orphans, state_from_u8};
 use super::submit::References;
 use super::table::{PartRef, Table};
-use super::{Drain, Shard, ShardParts, Shared, Timer};
+use super::{Drain, Shard, ShardParts, Shared};
 use crate::stats::Counter;
 use crate::wheel::Wheel;
 use postrider_http::webhook::queue::WebhookQueue;
@@ -73,6 +74,7 @@ impl Shard {
             journal: super::journal::Journal::new(log),
             table,
             outbound: Outbound::new(&parts, now.mono),
+            customers: Customers::new(parts.shared.config.customers.len(), parts.seed),
             mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
             orphans,
             // One for each open message at most, and those are bounded.
@@ -109,8 +111,7 @@ impl Shard {
             } else if message.outcome.is_some() {
                 self.rearm_webhook(now, sequence);
             } else {
-                let left = message.envelope.valid_until.since(now.wall);
-                self.set_deadline(sequence, Some((now.mono + left, Timer::Validity(sequence))));
+                self.arm_message(now, sequence);
                 self.resume_parts(now, sequence);
             }
         }

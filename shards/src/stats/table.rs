@@ -71,6 +71,11 @@ series! {
         /// Messages accepted: durable, and acknowledged with 202.
         Accepted = "messages_accepted",
             "Messages accepted: durable, and acknowledged with 202.";
+        /// Messages accepted over HTTP.
+        AcceptedOverHttp = "messages_accepted_by_origin" ["origin" = "http"],
+            "Messages accepted, by how they came in.";
+        /// Messages accepted over SMPP.
+        AcceptedOverSmpp = "messages_accepted_by_origin" ["origin" = "smpp"];
         /// Parts of the messages accepted.
         AcceptedParts = "parts_accepted",
             "Parts of the messages accepted.";
@@ -217,6 +222,45 @@ series! {
         /// Connections of customers closed at once because the limit was reached.
         HttpConnectionsRefused = "http_connections_refused",
             "Connections of customers closed at once because the limit was reached.";
+        /// Connections of customers to the SMPP server.
+        CustomerConnections = "customer_connections",
+            "Connections of customers to the SMPP server.";
+        /// Those closed at once because a limit was reached or the gateway is stopping.
+        CustomerConnectionsRefused = "customer_connections_refused",
+            "Connections to the SMPP server closed at once: a limit, or a stop.";
+        /// Those closed because the customer sent and did not read.
+        CustomerConnectionsOverrun = "customer_connections_overrun",
+            "Connections closed because the customer sent and did not read.";
+        /// Binds of customers opened.
+        CustomerBindsOpened = "customer_bind_events" ["event" = "opened"],
+            "Binds of customers: opened, refused for their credentials, refused as too many.";
+        /// Binds refused for their credentials.
+        CustomerLoginsFailed = "customer_bind_events" ["event" = "login_failed"];
+        /// Binds refused because the customer has as many as it may.
+        CustomerBindsRefused = "customer_bind_events" ["event" = "too_many"];
+        /// Submissions over SMPP answered ESME_ROK: durable.
+        CustomerSubmitsAccepted = "customer_submits" ["status" = "accepted"],
+            "Submissions over SMPP by the answer that customers got.";
+        /// Submissions beyond the rate, or to a shard that is too busy.
+        CustomerSubmitsThrottled = "customer_submits" ["status" = "throttled"];
+        /// Submissions refused for want of room to store them.
+        CustomerSubmitsQueueFull = "customer_submits" ["status" = "queue_full"];
+        /// Submissions refused by a gateway that stops, or for a fault of its own.
+        CustomerSubmitsFailed = "customer_submits" ["status" = "failed"];
+        /// Submissions with a sender that is none.
+        CustomerSubmitsBadSource = "customer_submits" ["status" = "bad_source"];
+        /// Submissions to a number that is none, or that no carrier serves.
+        CustomerSubmitsBadDestination = "customer_submits" ["status" = "bad_destination"];
+        /// Submissions with another fault.
+        CustomerSubmitsInvalid = "customer_submits" ["status" = "invalid"];
+        /// query_sm, cancel_sm and replace_sm answered ESME_ROK.
+        CustomerOperationsDone = "customer_operations" ["status" = "done"],
+            "query_sm, cancel_sm and replace_sm by the answer that customers got.";
+        /// query_sm, cancel_sm and replace_sm refused.
+        CustomerOperationsRefused = "customer_operations" ["status" = "refused"];
+        /// PDUs from customers that broke the protocol in a way that is tolerated.
+        CustomerPduOddities = "customer_pdu_oddities",
+            "PDUs from customers that broke the protocol in a way that is tolerated.";
     }
 }
 
@@ -248,6 +292,10 @@ series! {
         LogSegments = "log_segments", "Segments of the log in use.";
         /// Octets of the log that may still be written.
         LogBytesFree = "log_free_bytes", "Octets of the log that may still be written.";
+        /// Connections to the SMPP server.
+        CustomerConnectionsOpen = "customer_connections_open", "Connections to the SMPP server.";
+        /// Binds of customers.
+        CustomerBinds = "customer_binds", "Binds of customers.";
         /// 1 when the shard takes requests.
         Ready = "shard_ready", "1 when the shard takes requests.";
     }

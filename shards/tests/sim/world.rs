@@ -438,6 +438,7 @@ impl World {
                 }
             }
             Op::Webhook(post) => self.webhook(shard, &post),
+            Op::FlushCustomer(_) | Op::CloseCustomer(_) => panic!("no customer binds here"),
             Op::Drained => {}
         }
     }

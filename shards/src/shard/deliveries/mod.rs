@@ -6,7 +6,6 @@
 pub(crate) mod pdu;
 pub(crate) mod queue;
 pub(crate) mod receipt;
-mod receivers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -21,9 +20,8 @@ use postrider_storage::Record;
 use self::pdu::CustomerDelivery;
 use self::queue::{DeliveryAnswer, Item, Place, Queue, Settled};
 use self::receipt::{DeliveryEnd, ReceiptEnd, owed_since, receipt_pdu};
-use self::receivers::ConnIx;
 use super::mesh::{Call, CallId, Reply, Request};
-use super::{Drain, Shard};
+use super::{ConnIx, Drain, Shard};
 use crate::stats::{Counter, Gauge};
 
 /// Everything that this shard brings to customers' binds.

@@ -1,0 +1,151 @@
+//! What the sessions of customers report: binds, submissions, other requests, answers to what we
+//! delivered. Part of the shard's machine.
+
+use postrider_core::clock::Now;
+use postrider_core::submission::Submission;
+use postrider_http::auth::CustomerIx;
+use postrider_http::problem::{Code, Problem};
+use postrider_smpp::command::CommandId;
+use postrider_smpp::session::{BindKind, CloseReason, Event};
+use postrider_smpp::status::CommandStatus;
+
+use super::accounts::{PasswordHash, hash_password};
+use super::submission::submission;
+use super::{ConnIx, CustomerRequest, account};
+use crate::shard::{Accepted, ReplyTo, Shard, Shared};
+use crate::stats::Counter;
+
+impl Shard {
+    /// Drains what a session has to report.
+    pub(super) fn customer_events(&mut self, now: Now, conn: ConnIx) {
+        loop {
+            let Shard { customers, shared, .. } = self;
+            let Some(held) = customers.get_mut(conn) else { return };
+            let Some(event) = held.session.poll_event() else { break };
+            let happened = Happened::read(shared, held.account, now, event);
+            self.customer_happened(now, conn, happened);
+        }
+        self.settle_customer(now, conn);
+    }
+
+    fn customer_happened(&mut self, now: Now, conn: ConnIx, what: Happened) {
+        match what {
+            Happened::BindRequested { sequence, system_id, password } => {
+                self.bind_requested(now, conn, sequence, system_id, password);
+            }
+            Happened::Bound { kind } => self.customer_bound(now, conn, kind),
+            Happened::Submit { command, sequence, submission } => {
+                let request = self.customer_request(conn, command, sequence);
+                self.submit_of_customer(now, request, submission);
+            }
+            Happened::Answered { token, status } => {
+                self.customer_answered(now, conn, token, status);
+            }
+            Happened::Close { reason } => self.close_customer(now, conn, Some(reason)),
+            Happened::Oddity => self.stats.inc(Counter::CustomerPduOddities),
+            Happened::Nothing => {}
+        }
+    }
+
+    fn customer_request(
+        &self,
+        conn: ConnIx,
+        command: CommandId,
+        sequence: u32,
+    ) -> Option<(CustomerIx, CustomerRequest)> {
+        let held = self.customers.get(conn)?;
+        let request = CustomerRequest { conn, epoch: held.epoch, command, sequence };
+        Some((held.account?, request))
+    }
+
+    fn submit_of_customer(
+        &mut self,
+        now: Now,
+        request: Option<(CustomerIx, CustomerRequest)>,
+        submission: Result<Box<Submission>, CommandStatus>,
+    ) {
+        let Some((customer, request)) = request else { return };
+        if !self.shared.accounts.admit(customer, now.mono, 1) {
+            self.answer_customer(request, CommandStatus::ESME_RTHROTTLED, b"");
+            return;
+        }
+        match submission {
+            Ok(submission) => {
+                self.submit_request(now, ReplyTo::Customer(request), customer, submission);
+            }
+            Err(status) => self.answer_customer(request, status, b""),
+        }
+    }
+}
+
+impl Shard {
+    /// What came of a submission: its id, or the status that says why not.
+    pub(in crate::shard) fn answer_submit(
+        &mut self,
+        request: CustomerRequest,
+        result: Result<Accepted, Problem>,
+    ) {
+        match result {
+            Ok(accepted) => {
+                let id = accepted.id.to_string();
+                self.answer_customer(request, CommandStatus::ESME_ROK, id.as_bytes());
+            }
+            Err(problem) => self.answer_customer(request, status_of(problem.code), b""),
+        }
+    }
+}
+
+/// The status for an owner's refusal.
+fn status_of(code: Code) -> CommandStatus {
+    if code == Code::NoRoute {
+        CommandStatus::ESME_RINVDSTADR
+    } else if code == Code::StorageFull {
+        CommandStatus::ESME_RMSGQFUL
+    } else if code == Code::Overloaded {
+        CommandStatus::ESME_RTHROTTLED
+    } else {
+        CommandStatus::ESME_RSYSERR
+    }
+}
+
+/// An event of a session with what is needed of it, in octets of our own.
+enum Happened {
+    BindRequested { sequence: u32, system_id: Box<[u8]>, password: PasswordHash },
+    Bound { kind: BindKind },
+    Submit { command: CommandId, sequence: u32, submission: Result<Box<Submission>, CommandStatus> },
+    Answered { token: u64, status: Option<u32> },
+    Close { reason: CloseReason },
+    Oddity,
+    Nothing,
+}
+
+impl Happened {
+    fn read(shared: &Shared, customer: Option<CustomerIx>, now: Now, event: Event<'_>) -> Happened {
+        match event {
+            Event::Bound { kind, .. } => Happened::Bound { kind },
+            Event::BindRequested { sequence, bind, .. } => Happened::BindRequested {
+                sequence,
+                system_id: bind.system_id.into(),
+                password: hash_password(bind.password),
+            },
+            Event::Message { sequence, command, message } => {
+                let account = customer.and_then(|customer| account(shared, customer));
+                let submission = account
+                    .ok_or(CommandStatus::ESME_RINVBNDSTS)
+                    .and_then(|account| submission(account, now.wall, &message));
+                Happened::Submit { command, sequence, submission }
+            }
+            Event::Close { reason } => Happened::Close { reason },
+            Event::Counted(_) => Happened::Oddity,
+            Event::Response { token, status, .. } => {
+                Happened::Answered { token, status: Some(status) }
+            }
+            Event::OutcomeUnknown { token, .. } => Happened::Answered { token, status: None },
+            Event::Request { .. }
+            | Event::BindRefused { .. }
+            | Event::OutbindRequested { .. }
+            | Event::Alert { .. }
+            | Event::PeerUnbound => Happened::Nothing,
+        }
+    }
+}

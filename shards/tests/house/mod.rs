@@ -1,0 +1,650 @@
+//! Whole shards in memory under a virtual clock with customers bound to them over SMPP, played octet
+//! by octet, and carriers that take what they get. Disks and rings can be held back one by one.
+//! Test code, pure.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+#[path = "../harness/pdu.rs"]
+pub(crate) mod pdu;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pdu::Pdu;
+use postrider_core::clock::{Now, UnixMs};
+use postrider_core::config::{Config, Plan};
+use postrider_core::id::IdCipher;
+use postrider_core::number::Msisdn;
+use postrider_core::place::{Placement, ShardId};
+use postrider_http::auth::CustomerIx;
+use postrider_http::request::ApiRequest;
+use postrider_http::response::MessageView;
+use postrider_shards::shard::{
+    ApiResponse, BindIx, ConnIx, MeshMessage, Numbers, Op, Shard, ShardParts, Shared,
+};
+use postrider_shards::stats::{Counter, Gauge, Stats};
+use postrider_storage::{LogConfig, MemDisk};
+
+/// The wall clock when the monotonic one stood at zero: 2026-09-21T14:13:20Z.
+pub(crate) const WALL: u64 = 1_790_000_000_000;
+
+/// Two accounts, a carrier that serves numbers that begin with 44, binds on every shard.
+pub(crate) fn config(shards: u16, account: &str) -> String {
+    format!(
+        r#"
+[server]
+shards = {shards}
+[smpp]
+listen = "127.0.0.1:2775"
+system_id = "gateway"
+[[customers]]
+name = "acme"
+[customers.smpp]
+system_id = "acme"
+password = "secret"
+{account}
+[[customers]]
+name = "other"
+[customers.smpp]
+system_id = "other"
+password = "hidden"
+[[carriers]]
+name = "alpha"
+address = "127.0.0.1:1"
+system_id = "a"
+password = "p"
+binds = {shards}
+window = 100
+[[routes]]
+prefix = "44"
+carriers = ["alpha"]
+"#
+    )
+}
+
+/// A customer's connection: where it is, and what came on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Line {
+    pub(crate) shard: usize,
+    pub(crate) conn: ConnIx,
+}
+
+struct Wire {
+    octets: Vec<u8>,
+    open: bool,
+}
+
+/// One shard with what is around it.
+struct Room {
+    shard: Shard,
+    stats: Arc<Stats>,
+    disk: MemDisk,
+    /// No batch becomes durable.
+    held: bool,
+    /// A carrier's bind takes nothing: its connections fail.
+    unreached: bool,
+    answers: BTreeMap<u64, ApiResponse>,
+    /// Text of every submit_sm that a carrier got: destination and PDU.
+    submits: Vec<(String, Pdu)>,
+    drained: bool,
+}
+
+/// See the module.
+pub(crate) struct House {
+    rooms: Vec<Room>,
+    pub(crate) now: Duration,
+    pub(crate) shared: Arc<Shared>,
+    lines: BTreeMap<Line, Wire>,
+    ring: VecDeque<(usize, ShardId, MeshMessage)>,
+    /// Nothing passes between shards.
+    pub(crate) ring_held: bool,
+    log: LogConfig,
+    tickets: u64,
+    /// Its text, and segments of each log.
+    config: (String, u32),
+}
+
+fn at(now: Duration) -> Now {
+    Now { mono: now, wall: UnixMs(WALL).after(now) }
+}
+
+fn shared_of(config: &str) -> Arc<Shared> {
+    let config = Config::parse(config).unwrap_or_else(|errors| panic!("{errors}"));
+    let shards = config.server.shards;
+    let numbers = Numbers {
+        carriers: (1..).take(config.carriers.len()).collect(),
+        customers: (1..).take(config.customers.len()).collect(),
+    };
+    let (placement, cipher) = (Placement::new([7; 16], shards), IdCipher::new([9; 16], None));
+    Arc::new(Shared::new(config, placement, cipher, numbers))
+}
+
+fn log_config(shard: u16, max_segments: u32) -> LogConfig {
+    LogConfig {
+        shard,
+        segment_bytes: 256 << 10,
+        max_segments,
+        spare_segments: 2,
+        preferred_batch: 64 << 10,
+        max_batch: 256 << 10,
+        lazy: Duration::from_millis(2),
+    }
+}
+
+impl House {
+    pub(crate) fn new(config: &str) -> Self {
+        Self::with_segments(config, 64)
+    }
+
+    /// With logs of so many segments of a quarter of a mebioctet.
+    pub(crate) fn with_segments(config: &str, segments: u32) -> Self {
+        let shared = shared_of(config);
+        let disks = (0..shared.config.server.shards).map(|_| MemDisk::new()).collect();
+        Self::open((config.to_owned(), segments), shared, disks, Duration::from_secs(1))
+    }
+
+    fn open(
+        config: (String, u32),
+        shared: Arc<Shared>,
+        disks: Vec<MemDisk>,
+        now: Duration,
+    ) -> Self {
+        let plan = Plan::new(&shared.config, shared.config.server.shards).unwrap();
+        let mut rooms = Vec::new();
+        for (mut disk, id) in disks.into_iter().zip(0u16..) {
+            let stats = Arc::new(Stats::new(4));
+            let parts = ShardParts {
+                id: ShardId(id),
+                shared: Arc::clone(&shared),
+                stats: Arc::clone(&stats),
+                binds: plan.binds_on(ShardId(id)),
+                seed: 1,
+                reconnect_first: Duration::from_secs(1),
+            };
+            let (shard, _) =
+                Shard::open(parts, &mut disk, log_config(id, config.1), at(now)).unwrap();
+            rooms.push(Room {
+                shard,
+                stats,
+                disk,
+                held: false,
+                unreached: false,
+                answers: BTreeMap::new(),
+                submits: Vec::new(),
+                drained: false,
+            });
+        }
+        let mut house = House {
+            rooms,
+            now,
+            shared,
+            lines: BTreeMap::new(),
+            ring: VecDeque::new(),
+            ring_held: false,
+            log: log_config(0, config.1),
+            tickets: 0,
+            config,
+        };
+        for room in &mut house.rooms {
+            room.shard.start(at(now));
+        }
+        house.settle();
+        house
+    }
+
+    /// The process is killed and started again: what is on the disks is all there is.
+    pub(crate) fn crash(self, pause: Duration) -> Self {
+        let shared = shared_of(&self.config.0);
+        let disks = self.rooms.into_iter().map(|room| {
+            let mut disk = room.disk;
+            disk.crash(&mut |_| 0);
+            disk
+        });
+        Self::open(self.config, shared, disks.collect(), self.now + pause)
+    }
+
+    // --- disks, rings, time ---
+
+    /// Holds a shard's disk: nothing becomes durable until it is released.
+    pub(crate) fn hold_disk(&mut self, shard: usize, held: bool) {
+        self.rooms[shard].held = held;
+        self.settle();
+    }
+
+    /// Holds the rings, or lets them pass.
+    pub(crate) fn hold_ring(&mut self, held: bool) {
+        self.ring_held = held;
+        self.settle();
+    }
+
+    /// Cuts every shard off from its carriers, so that messages stay in the queue.
+    pub(crate) fn cut_carriers(&mut self) {
+        for room in &mut self.rooms {
+            room.unreached = true;
+            room.shard.handle_bind_closed(at(self.now), 0);
+        }
+        self.settle();
+    }
+
+    /// Lets the carriers be reached again.
+    pub(crate) fn mend_carriers(&mut self) {
+        for room in &mut self.rooms {
+            room.unreached = false;
+        }
+        self.pass(Duration::from_secs(90));
+    }
+
+    /// Does what the shards ask until nothing more happens at this moment.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            let mut idle = true;
+            for index in 0..self.rooms.len() {
+                idle &= !self.turn(index);
+            }
+            while !self.ring_held
+                && let Some((to, from, message)) = self.ring.pop_front()
+            {
+                idle = false;
+                self.rooms[to].shard.handle_mesh(at(self.now), from, message);
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn turn(&mut self, index: usize) -> bool {
+        let mut busy = false;
+        while let Some(op) = self.rooms[index].shard.poll_op() {
+            busy = true;
+            self.act(index, op);
+        }
+        let now = at(self.now);
+        let room = &mut self.rooms[index];
+        while let Some(chore) = room.shard.poll_chore() {
+            busy = true;
+            let result = chore.run(&mut room.disk, self.log.segment_bytes);
+            room.shard.handle_chore(now, chore, result);
+        }
+        if !room.held
+            && let Some(write) = room.shard.poll_write(now)
+        {
+            busy = true;
+            room.disk.begin_write(&write);
+            room.disk.complete_write().unwrap();
+            room.shard.handle_written(now, write, Ok(()));
+        }
+        busy
+    }
+
+    fn act(&mut self, index: usize, op: Op) {
+        let now = at(self.now);
+        let room = &mut self.rooms[index];
+        match op {
+            Op::Answer { ticket, response } => {
+                room.answers.insert(ticket, response);
+            }
+            Op::Mesh { to, message } => {
+                let from = ShardId(u16::try_from(index).unwrap());
+                self.ring.push_back((usize::from(to.0), from, message));
+            }
+            Op::Connect(bind) if room.unreached => room.shard.handle_bind_closed(now, bind),
+            Op::Connect(bind) => room.shard.handle_bind_connected(now, bind),
+            Op::Flush(bind) => room.carrier(now, bind),
+            Op::Close(bind) => {
+                room.carrier(now, bind);
+                room.shard.handle_bind_closed(now, bind);
+            }
+            Op::FlushCustomer(conn) => self.flush(index, conn),
+            Op::CloseCustomer(conn) => {
+                self.flush(index, conn);
+                self.hang_up(Line { shard: index, conn });
+            }
+            Op::Webhook(post) => {
+                room.shard.handle_webhook_result(now, post.sequence, Ok(200), None);
+            }
+            Op::Drained => room.drained = true,
+        }
+    }
+
+    fn flush(&mut self, shard: usize, conn: ConnIx) {
+        let mut octets = Vec::new();
+        self.rooms[shard].shard.take_customer_output(conn, &mut octets);
+        if let Some(wire) = self.lines.get_mut(&Line { shard, conn }) {
+            wire.octets.extend_from_slice(&octets);
+        }
+    }
+
+    /// Lets time pass: every timer at its moment.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            let tick = self.now + Duration::from_millis(1);
+            let next = self.rooms.iter().filter_map(|room| room.shard.poll_timeout()).min();
+            self.now = next.unwrap_or(until).clamp(tick, until.max(tick)).min(until);
+            for room in &mut self.rooms {
+                room.shard.handle_timeout(at(self.now));
+            }
+            self.settle();
+        }
+    }
+
+    /// This moment on the wall clock.
+    pub(crate) fn wall(&self) -> UnixMs {
+        at(self.now).wall
+    }
+
+    /// Begins a graceful stop of every shard.
+    pub(crate) fn drain(&mut self) {
+        for room in &mut self.rooms {
+            room.shard.handle_drain(at(self.now));
+        }
+        self.settle();
+    }
+
+    /// Whether every shard says that it may stop.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.rooms.iter().all(|room| room.drained)
+    }
+
+    // --- customers ---
+
+    /// A customer connects to a shard.
+    pub(crate) fn dial_from(&mut self, shard: usize, peer: &str) -> Option<Line> {
+        let peer: IpAddr = peer.parse().unwrap();
+        let conn = self.rooms[shard].shard.handle_customer_connected(at(self.now), peer)?;
+        let line = Line { shard, conn };
+        let before = self.lines.insert(line, Wire { octets: Vec::new(), open: true });
+        assert!(before.is_none_or(|wire| !wire.open), "the place of an open connection");
+        self.settle();
+        Some(line)
+    }
+
+    pub(crate) fn dial(&mut self, shard: usize) -> Line {
+        self.dial_from(shard, "192.0.2.7").unwrap()
+    }
+
+    /// A connection bound with this command as a customer.
+    pub(crate) fn bound_as(
+        &mut self,
+        shard: usize,
+        command: u32,
+        id: &str,
+        password: &str,
+    ) -> Line {
+        let line = self.dial(shard);
+        self.send(line, &[bind(command, 1, id, password)]);
+        let answer = self.received(line);
+        assert_eq!(answer.len(), 1, "{answer:?}");
+        assert_eq!(answer[0].head(), (command | pdu::NACK, 0, 1));
+        line
+    }
+
+    /// A transceiver of the customer acme.
+    pub(crate) fn bound(&mut self, shard: usize) -> Line {
+        self.bound_as(shard, pdu::BIND_TRX, "acme", "secret")
+    }
+
+    pub(crate) fn send_octets(&mut self, line: Line, octets: &[u8]) {
+        assert!(self.is_open(line), "the connection is closed");
+        let room = &mut self.rooms[line.shard];
+        room.shard.handle_customer_bytes(at(self.now), line.conn, octets);
+        self.settle();
+    }
+
+    /// PDUs of a customer arrive in one read.
+    pub(crate) fn send(&mut self, line: Line, pdus: &[Pdu]) {
+        let octets: Vec<u8> = pdus.iter().flat_map(Pdu::octets).collect();
+        self.send_octets(line, &octets);
+    }
+
+    /// What came on a connection since the last look.
+    pub(crate) fn received(&mut self, line: Line) -> Vec<Pdu> {
+        let octets = std::mem::take(&mut self.lines.get_mut(&line).unwrap().octets);
+        let mut rest = octets.as_slice();
+        let mut pdus = Vec::new();
+        while let Some((pdu, after)) = Pdu::read(rest) {
+            pdus.push(pdu);
+            rest = after;
+        }
+        assert!(rest.is_empty(), "half a PDU was written");
+        pdus
+    }
+
+    /// Sends one request and gives the one answer to it.
+    pub(crate) fn ask(&mut self, line: Line, request: Pdu) -> Pdu {
+        let sequence = request.sequence;
+        let command = request.command;
+        self.send(line, &[request]);
+        let mut answers = self.received(line);
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        let answer = answers.remove(0);
+        assert_eq!((answer.command, answer.sequence), (command | pdu::NACK, sequence));
+        answer
+    }
+
+    /// Submits and gives the id.
+    pub(crate) fn submit(&mut self, line: Line, submit: &Submit<'_>) -> String {
+        let answer = self.ask(line, submit.pdu());
+        assert_eq!(answer.status, 0, "{answer:?}");
+        id_of(&answer)
+    }
+
+    pub(crate) fn is_open(&self, line: Line) -> bool {
+        self.lines.get(&line).is_some_and(|wire| wire.open)
+    }
+
+    /// The customer's connection ends.
+    pub(crate) fn hang_up(&mut self, line: Line) {
+        let Some(wire) = self.lines.get_mut(&line).filter(|wire| wire.open) else { return };
+        wire.open = false;
+        self.rooms[line.shard].shard.handle_customer_closed(at(self.now), line.conn);
+        self.settle();
+    }
+
+    // --- what can be seen from elsewhere ---
+
+    /// What GET shows to a customer of the configuration.
+    pub(crate) fn view(&mut self, customer: u16, id: &str) -> Option<MessageView> {
+        self.tickets += 1;
+        let request = ApiRequest::Get(id.parse().unwrap());
+        let ticket = self.tickets;
+        let room = &mut self.rooms[0];
+        room.shard.handle_api(at(self.now), ticket, CustomerIx(customer), request);
+        self.settle();
+        match self.rooms[0].answers.remove(&ticket) {
+            Some(ApiResponse::Message(view)) => Some(*view),
+            Some(ApiResponse::Problem(_)) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The status of a message of acme by its API word.
+    pub(crate) fn status(&mut self, id: &str) -> &'static str {
+        self.view(0, id).unwrap().status.name()
+    }
+
+    /// The submit_sm that carriers got since the last look, with their destinations.
+    pub(crate) fn submits(&mut self) -> Vec<(String, Pdu)> {
+        self.rooms.iter_mut().flat_map(|room| std::mem::take(&mut room.submits)).collect()
+    }
+
+    /// A counter over all shards.
+    pub(crate) fn count(&self, counter: Counter) -> u64 {
+        self.rooms.iter().map(|room| room.stats.get(counter)).sum()
+    }
+
+    /// A gauge over all shards.
+    pub(crate) fn gauge(&self, gauge: Gauge) -> u64 {
+        self.rooms.iter().for_each(|room| room.shard.publish());
+        self.rooms.iter().map(|room| room.stats.gauge_value(gauge)).sum()
+    }
+
+    /// The `n`th number (from 0) that a shard owns.
+    pub(crate) fn number_of(&self, shard: usize, n: usize) -> String {
+        let numbers = (447_700_900_000..).filter_map(Msisdn::from_u64);
+        let own = |number: &Msisdn| usize::from(self.shared.placement.owner(*number).0) == shard;
+        numbers.filter(own).nth(n).unwrap().digits().to_string()
+    }
+}
+
+impl Room {
+    /// Plays the carrier's side of a bind: takes the bind, keeps what is submitted, answers nothing
+    /// else.
+    fn carrier(&mut self, now: Now, bind: BindIx) {
+        let mut octets = Vec::new();
+        self.shard.take_bind_output(bind, &mut octets);
+        let mut rest = octets.as_slice();
+        let mut answers = Vec::new();
+        while let Some((pdu, after)) = Pdu::read(rest) {
+            rest = after;
+            match pdu.command {
+                pdu::BIND_TRX => {
+                    answers.push(Pdu::new(pdu::BIND_TRX_RESP, 0, pdu.sequence, b"carrier\0"));
+                }
+                pdu::SUBMIT => {
+                    let id = format!("c{}", self.submits.len() + 1);
+                    answers.push(pdu::taken(pdu.sequence, &id));
+                    self.submits.push((pdu.destination(), pdu));
+                }
+                pdu::ENQUIRE => answers.push(Pdu::new(pdu::ENQUIRE_RESP, 0, pdu.sequence, b"")),
+                pdu::UNBIND => answers.push(Pdu::new(pdu::UNBIND_RESP, 0, pdu.sequence, b"")),
+                _ => {}
+            }
+        }
+        for answer in answers {
+            self.shard.handle_bind_bytes(now, bind, &answer.octets());
+        }
+    }
+}
+
+/// A bind request; the command says which.
+pub(crate) fn bind(command: u32, sequence: u32, id: &str, password: &str) -> Pdu {
+    let body = format!("{id}\0{password}\0\0\x34\0\0\0");
+    Pdu::new(command, 0, sequence, body.as_bytes())
+}
+
+/// What a submit_sm is made from.
+#[derive(Clone)]
+pub(crate) struct Submit<'a> {
+    pub(crate) sequence: u32,
+    pub(crate) service_type: &'a str,
+    pub(crate) source: (u8, u8, &'a str),
+    pub(crate) dest: (u8, u8, &'a str),
+    pub(crate) esm_class: u8,
+    pub(crate) protocol_id: u8,
+    pub(crate) priority: u8,
+    pub(crate) schedule: &'a str,
+    pub(crate) validity: &'a str,
+    pub(crate) registered: u8,
+    pub(crate) replace: u8,
+    pub(crate) data_coding: u8,
+    pub(crate) default_message: u8,
+    pub(crate) text: &'a [u8],
+    pub(crate) tlvs: Vec<u8>,
+}
+
+impl Default for Submit<'_> {
+    fn default() -> Self {
+        Submit {
+            sequence: 7,
+            service_type: "",
+            source: (5, 0, "Acme"),
+            dest: (1, 1, "447700900123"),
+            esm_class: 0,
+            protocol_id: 0,
+            priority: 0,
+            schedule: "",
+            validity: "",
+            registered: 0,
+            replace: 0,
+            data_coding: 0,
+            default_message: 0,
+            text: b"hello",
+            tlvs: Vec::new(),
+        }
+    }
+}
+
+fn put(body: &mut Vec<u8>, text: &str) {
+    body.extend_from_slice(text.as_bytes());
+    body.push(0);
+}
+
+pub(crate) fn put_address(body: &mut Vec<u8>, (ton, npi, address): (u8, u8, &str)) {
+    body.extend_from_slice(&[ton, npi]);
+    put(body, address);
+}
+
+impl Submit<'_> {
+    /// As submit_sm.
+    pub(crate) fn pdu(&self) -> Pdu {
+        let mut body = Vec::new();
+        put(&mut body, self.service_type);
+        put_address(&mut body, self.source);
+        put_address(&mut body, self.dest);
+        self.rest(&mut body);
+        Pdu::new(pdu::SUBMIT, 0, self.sequence, &body)
+    }
+
+    fn rest(&self, body: &mut Vec<u8>) {
+        body.extend_from_slice(&[self.esm_class, self.protocol_id, self.priority]);
+        put(body, self.schedule);
+        put(body, self.validity);
+        body.extend_from_slice(&[self.registered, self.replace, self.data_coding]);
+        body.extend_from_slice(&[self.default_message, self.text.len().try_into().unwrap()]);
+        body.extend_from_slice(self.text);
+        body.extend_from_slice(&self.tlvs);
+    }
+
+    /// As submit_multi to these destinations, each with its flag.
+    pub(crate) fn multi(&self, destinations: &[(u8, u8, &str)]) -> Pdu {
+        let mut body = Vec::new();
+        put(&mut body, self.service_type);
+        put_address(&mut body, self.source);
+        body.push(destinations.len().try_into().unwrap());
+        for destination in destinations {
+            body.push(1);
+            put_address(&mut body, *destination);
+        }
+        self.rest(&mut body);
+        Pdu::new(0x21, 0, self.sequence, &body)
+    }
+
+    /// As data_sm, the text in message_payload.
+    pub(crate) fn data(&self) -> Pdu {
+        let mut body = Vec::new();
+        put(&mut body, self.service_type);
+        put_address(&mut body, self.source);
+        put_address(&mut body, self.dest);
+        body.extend_from_slice(&[self.esm_class, self.registered, self.data_coding]);
+        body.extend_from_slice(&pdu::tlv(0x0424, self.text));
+        body.extend_from_slice(&self.tlvs);
+        Pdu::new(0x103, 0, self.sequence, &body)
+    }
+}
+
+/// The message_id of an answer.
+pub(crate) fn id_of(answer: &Pdu) -> String {
+    let end = answer.body.iter().position(|octet| *octet == 0).expect("a message_id");
+    String::from_utf8(answer.body[..end].to_vec()).unwrap()
+}
+
+/// The short_message of a submit_sm.
+pub(crate) fn short_message(pdu: &Pdu) -> Vec<u8> {
+    let mut rest = pdu.body.as_slice();
+    let mut skip = |octets: usize, text: bool| {
+        rest = &rest[octets..];
+        if text {
+            let end = rest.iter().position(|octet| *octet == 0).unwrap();
+            rest = &rest[end + 1..];
+        }
+    };
+    // service_type, both addresses, esm_class to priority_flag, both times, the last four flags.
+    for (octets, text) in [(0, true), (2, true), (2, true), (3, true), (0, true), (4, false)] {
+        skip(octets, text);
+    }
+    rest[1..1 + usize::from(rest[0])].to_vec()
+}
