@@ -36,10 +36,10 @@ fn problem(carrier: &CarrierConfig, tlv: &CarrierTlv) -> Option<(String, &'stati
     // The companion of one may be another entry.
     let fault =
         faults.find(|fault| !matches!(fault, TlvFault::Misplaced(_) | TlvFault::Alone(..)))?;
-    let mend = match fault {
-        TlvFault::Version(_) => "set version = \"5.0\", or remove it",
-        TlvFault::Value(_) => "correct it; a C-octet string ends with 00 and so is given as hex",
-        _ => "correct it",
+    let mend = if matches!(fault, TlvFault::Version(_)) {
+        "set version = \"5.0\", or remove it"
+    } else {
+        "correct it; a C-octet string ends with 00 and so is given as hex"
     };
     Some((fault.to_string(), mend))
 }

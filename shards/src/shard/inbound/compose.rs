@@ -113,11 +113,31 @@ pub(crate) fn alone(
 /// A fragment with the header, the parameters and the octets with which it came.
 pub(crate) fn as_it_came(fragment: &Fragment) -> CustomerDelivery {
     let mut delivery = addressed(fragment, fragment.data_coding);
-    put(&mut delivery, &fragment.udh, fragment.body.expose(), false);
-    if let Some(place) = fragment.concat.filter(|_| !fragment.has_concat_header()) {
-        put_sar(&mut delivery, place);
+    let (udh, octets) = (&fragment.udh, fragment.body.expose());
+    match fragment.concat.filter(|_| !fragment.has_concat_header()) {
+        Some(place) if udh.is_empty() => {
+            put(&mut delivery, udh, octets, false);
+            put_sar(&mut delivery, place);
+        }
+        // Such parameters must not stand beside a header [3.4 section 5.2.12]: it takes the place up.
+        Some(place) => put(&mut delivery, &with_place(udh, place), octets, false),
+        None => put(&mut delivery, udh, octets, false),
     }
     delivery
+}
+
+/// A header that tells a place too; as it is when there is no room.
+fn with_place(udh: &[u8], place: Concat) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(udh.len() + 6);
+    place.write(&mut whole);
+    whole.extend_from_slice(udh.get(1..).unwrap_or_default());
+    match (u8::try_from(whole.len().saturating_sub(1)), whole.first_mut()) {
+        (Ok(length), Some(first)) => {
+            *first = length;
+            whole
+        }
+        _ => udh.to_vec(),
+    }
 }
 
 fn addressed(fragment: &Fragment, data_coding: u8) -> CustomerDelivery {

@@ -3,7 +3,8 @@
 
 use postrider_core::redact::Private;
 use postrider_core::text::{self, DefaultAlphabet, ReferenceWidth, split_udh};
-use postrider_smpp::pdu::ShortMessage;
+use postrider_smpp::command::CommandId;
+use postrider_smpp::pdu::{ShortMessage, encode_message};
 use postrider_smpp::tlv::Tlvs;
 use proptest::prelude::*;
 
@@ -178,6 +179,18 @@ fn octets_and_messages_for_a_port_go_as_they_came() {
     let sar = [0x02, 0x0C, 0, 2, 1, 44, 0x02, 0x0E, 0, 1, 2, 0x02, 0x0F, 0, 1, 2];
     let pdu = as_it_came(&came(0, 4, b"\xff\x00", &sar));
     assert_eq!((pdu.short_message, pdu.tlvs), (b"\xff\x00".to_vec(), sar.to_vec()));
+}
+
+#[test]
+fn a_place_told_beside_a_header_goes_into_it() {
+    let sar = [0x02, 0x0C, 0, 2, 1, 44, 0x02, 0x0E, 0, 1, 2, 0x02, 0x0F, 0, 1, 2];
+    let ports = [6, 5, 4, 0x0B, 0x84, 0x23, 0xF0];
+    let pdu = as_it_came(&came(UDHI, 4, &[&ports[..], b"\xff\x00"].concat(), &sar));
+    let header = [12, 8, 4, 1, 44, 2, 2, 5, 4, 0x0B, 0x84, 0x23, 0xF0];
+    assert_eq!(pdu.short_message, [&header[..], b"\xff\x00"].concat());
+    assert_eq!((pdu.esm_class, pdu.tlvs.as_slice()), (UDHI, &[][..]));
+    let mut out = Vec::new();
+    encode_message(&mut out, CommandId::DELIVER_SM, 1, &pdu.message()).unwrap();
 }
 
 #[test]
