@@ -14,16 +14,18 @@ use postrider_smpp::tlv::tag;
 use super::SmscOptions;
 use super::assembly::{Assembly, Part};
 use super::dialect::Dialect;
+use super::inbound::{Generator, InboundPart};
 use super::limiter::Limiter;
+use super::mail::Mail;
 use super::receipt::{Addresses, Receipt};
 use super::stats::CarrierStats;
 use crate::hash;
 use crate::ndjson::Ledger;
 
-/// Receipts that one carrier may have pending; further submits get ESME_RMSGQFUL.
-const RECEIPTS_MAX: usize = 1_000_000;
+/// Mail that one carrier may have pending; further submits get ESME_RMSGQFUL.
+const MAIL_MAX: usize = 1_000_000;
 
-/// After how long a receipt answered with an error is sent again.
+/// After how long mail answered with an error is sent again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Ids run to here and start again.
@@ -113,13 +115,18 @@ pub(super) struct Carrier {
     assembly: Assembly,
     /// Receipts in the order in which they are due: the delay is constant.
     scheduled: VecDeque<Receipt>,
-    /// Receipts to be sent again, in the order in which they are due.
-    retries: VecDeque<Receipt>,
-    /// Receipts that found no bind.
-    pub(super) homeless: VecDeque<Receipt>,
+    /// Messages from handsets that are still to come, and the parts of those that came.
+    generator: Generator,
+    inbound: VecDeque<InboundPart>,
+    /// Parts of messages from handsets that are not acknowledged.
+    pub(super) inbound_pending: usize,
+    /// Mail to be sent again, in the order in which it is due.
+    retries: VecDeque<Mail>,
+    /// Mail that found no bind.
+    pub(super) homeless: VecDeque<Mail>,
     /// Answers in the order in which they are due.
     pub(super) answers: VecDeque<Answer>,
-    /// Receipts handed to binds and not yet acknowledged.
+    /// Mail handed to binds and not yet acknowledged.
     pub(super) handed_out: usize,
     pub(super) stats: CarrierStats,
 }
@@ -142,6 +149,14 @@ impl Carrier {
             ids: Ids::new(number, count, now_s),
             assembly: Assembly::default(),
             scheduled: VecDeque::new(),
+            generator: Generator::new(
+                &options.inbound,
+                number,
+                options.dialect.alphabet(),
+                Duration::ZERO,
+            ),
+            inbound: VecDeque::new(),
+            inbound_pending: 0,
             retries: VecDeque::new(),
             homeless: VecDeque::new(),
             answers: VecDeque::new(),
@@ -179,7 +194,7 @@ impl Carrier {
     }
 
     fn judge(&mut self, dest: &[u8], now: Duration) -> CommandStatus {
-        if self.pending() >= RECEIPTS_MAX {
+        if self.pending() >= MAIL_MAX {
             self.stats.queue_full += 1;
             return CommandStatus::ESME_RMSGQFUL;
         }
@@ -250,15 +265,62 @@ impl Carrier {
         });
     }
 
-    /// Puts back a receipt that was answered with an error.
-    pub(super) fn retry(&mut self, receipt: Receipt, now: Duration) {
-        self.retries.push_back(Receipt { due: now + RETRY_DELAY, ..receipt });
+    /// Lets handsets write what is due.
+    pub(super) fn write_inbound(&mut self, now: Duration) {
+        while let Some(parts) = self.generator.due(now) {
+            self.inbound_pending += parts.len();
+            self.inbound.extend(parts);
+        }
     }
 
-    /// The next receipt that is due.
-    pub(super) fn due_receipt(&mut self, now: Duration) -> Option<Receipt> {
-        let queues = [&mut self.scheduled, &mut self.retries];
-        queues.into_iter().find_map(|queue| queue.pop_front_if(|receipt| receipt.due <= now))
+    /// Mail left on a bind.
+    pub(super) fn sent(&mut self, mail: &Mail) {
+        match mail {
+            Mail::Receipt(_) => self.stats.receipts_sent += 1,
+            Mail::Inbound(_) => self.stats.inbound_sent += 1,
+        }
+    }
+
+    /// Mail was answered with status 0; a message from a handset is written down with its last part.
+    pub(super) fn acknowledged(&mut self, mail: &Mail, wall_us: u64, ledger: &mut Ledger) {
+        let part = match mail {
+            Mail::Receipt(_) => {
+                self.stats.receipts_acknowledged += 1;
+                return;
+            }
+            Mail::Inbound(part) => part,
+        };
+        self.inbound_pending -= 1;
+        let written = &part.written;
+        written.left.set(written.left.get() - 1);
+        if written.left.get() == 0 {
+            self.stats.inbound_acknowledged += 1;
+            let line = ledger.line("inbound").number("t", wall_us).number("c", self.index);
+            line.text("from", &written.from)
+                .text("to", &written.to)
+                .text("text", &written.text)
+                .end();
+        }
+    }
+
+    /// Mail was answered with an error: it is put back.
+    pub(super) fn refused(&mut self, mail: Mail, now: Duration) {
+        match mail {
+            Mail::Receipt(_) => self.stats.receipts_refused += 1,
+            Mail::Inbound(_) => self.stats.inbound_refused += 1,
+        }
+        self.retries.push_back(mail.later(now + RETRY_DELAY));
+    }
+
+    /// The next mail that is due.
+    pub(super) fn due_mail(&mut self, now: Duration) -> Option<Mail> {
+        if let Some(receipt) = self.scheduled.pop_front_if(|receipt| receipt.due <= now) {
+            return Some(Mail::Receipt(receipt));
+        }
+        if let Some(part) = self.inbound.pop_front_if(|part| part.due <= now) {
+            return Some(Mail::Inbound(part));
+        }
+        self.retries.pop_front_if(|mail| mail.due() <= now)
     }
 
     /// The next answer that is due.
@@ -268,14 +330,18 @@ impl Carrier {
 
     /// When something is due next.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        let receipts = [self.scheduled.front(), self.retries.front()];
-        let receipts = receipts.into_iter().flatten().map(|receipt| receipt.due);
-        receipts.chain(self.answers.front().map(|answer| answer.due)).min()
+        let receipt = self.scheduled.front().map(|receipt| receipt.due);
+        let retry = self.retries.front().map(Mail::due);
+        let inbound = self.inbound.front().map(|part| part.due);
+        let answer = self.answers.front().map(|answer| answer.due);
+        let written = self.generator.next_due();
+        [receipt, retry, inbound, answer, written].into_iter().flatten().min()
     }
 
-    /// Receipts not yet acknowledged.
+    /// Mail not yet acknowledged.
     pub(super) fn pending(&self) -> usize {
-        self.scheduled.len() + self.retries.len() + self.homeless.len() + self.handed_out
+        let waiting = self.scheduled.len() + self.inbound.len() + self.retries.len();
+        waiting + self.homeless.len() + self.handed_out
     }
 }
 

@@ -12,7 +12,7 @@ use monoio::net::TcpStream;
 use postrider_smpp::session::{BindKind, Role, Session, SessionConfig};
 use postrider_smpp::status::CommandStatus;
 
-use super::receipt::Receipt;
+use super::mail::Mail;
 use super::server::Server;
 use super::{SmppVersion, SmscOptions};
 use crate::notify::{Either, Notify, race};
@@ -35,10 +35,10 @@ pub(super) struct Connection {
     pub(super) carrier: usize,
     pub(super) session: RefCell<Session>,
     pub(super) bound: RefCell<Option<Bound>>,
-    /// Receipts to be sent on this bind.
-    pub(super) outbox: RefCell<VecDeque<Receipt>>,
-    /// Receipts sent and not answered, by token.
-    pub(super) unanswered: RefCell<HashMap<u64, Receipt>>,
+    /// Mail to be sent on this bind.
+    pub(super) outbox: RefCell<VecDeque<Mail>>,
+    /// Mail sent and not answered, by token.
+    pub(super) unanswered: RefCell<HashMap<u64, Mail>>,
     /// Submits that we have not answered.
     pub(super) open_submits: Cell<u64>,
     /// There may be something to write, or the end was decided.
@@ -79,12 +79,14 @@ impl Connection {
         }
     }
 
-    /// Whether a receipt for `system_id` may go here.
-    pub(super) fn takes_receipts_of(&self, system_id: &str) -> bool {
+    /// Whether mail for `system_id`, or for any, may go here.
+    pub(super) fn takes_mail_of(&self, system_id: Option<&str>) -> bool {
         let bound = self.bound.borrow();
         let ending = self.closing.get() || self.dropped.get();
         !ending
-            && bound.as_ref().is_some_and(|bound| bound.receives && *bound.system_id == *system_id)
+            && bound.as_ref().is_some_and(|bound| {
+                bound.receives && system_id.is_none_or(|system_id| *bound.system_id == *system_id)
+            })
     }
 }
 
@@ -96,7 +98,7 @@ pub(super) fn receives(kind: BindKind) -> bool {
     }
 }
 
-/// Serves the connection to its end, then gives its receipts back.
+/// Serves the connection to its end, then gives its mail back.
 pub(super) async fn run(server: Rc<Server>, connection: Rc<Connection>, stream: TcpStream) {
     if stream.set_nodelay(true).is_ok() {
         let now = server.clock.mono();

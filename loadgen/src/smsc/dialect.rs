@@ -148,15 +148,19 @@ impl Dialect {
         self.receipt_id.spell(id)
     }
 
-    /// The text of one part; octets that are none in hexadecimal. Every part is read by itself, so
-    /// that a character cut in two by a careless split shows.
-    pub(super) fn read(&self, data_coding: u8, part: &Part<'_>) -> String {
-        let config = AlphabetConfig {
+    /// Its alphabets.
+    pub(super) fn alphabet(&self) -> AlphabetConfig {
+        AlphabetConfig {
             default: self.default_alphabet,
             packed: self.packed,
             ..AlphabetConfig::default()
-        };
-        match decode_from_carrier(data_coding, &config, part.header, part.octets) {
+        }
+    }
+
+    /// The text of one part; octets that are none in hexadecimal. Every part is read by itself, so
+    /// that a character cut in two by a careless split shows.
+    pub(super) fn read(&self, data_coding: u8, part: &Part<'_>) -> String {
+        match decode_from_carrier(data_coding, &self.alphabet(), part.header, part.octets) {
             Decoded::Text(text) => text,
             Decoded::Binary(octets) => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
         }

@@ -8,7 +8,9 @@ mod assembly;
 mod carrier;
 mod connection;
 mod dialect;
+mod inbound;
 mod limiter;
+mod mail;
 mod receipt;
 mod server;
 mod stats;
@@ -23,6 +25,7 @@ use crate::secret::Secret;
 use crate::stop::Stop;
 
 pub use dialect::{Dialect, IdSpelling, ReceiptForm, ReceiptPdu, SmppVersion};
+pub use inbound::InboundOptions;
 pub use stats::CarrierStats;
 
 /// Which bind a receipt goes to.
@@ -76,13 +79,16 @@ pub struct SmscOptions {
     /// Which bind a receipt goes to
     #[arg(long, value_enum, default_value_t = ReceiptBind::Same)]
     pub receipt_bind: ReceiptBind,
-    /// Unanswered receipts at most on a bind
+    /// Unanswered receipts and messages from handsets at most on a bind
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub receipt_window: u16,
     /// How it speaks
     #[command(flatten)]
     pub dialect: Dialect,
-    /// Write down every part and every text
+    /// What handsets send
+    #[command(flatten)]
+    pub inbound: InboundOptions,
+    /// Write down every part, every text, and every acknowledged message from a handset
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
     /// Also write the ready line to this file
@@ -107,6 +113,7 @@ impl Default for SmscOptions {
             receipt_bind: ReceiptBind::Same,
             receipt_window: 100,
             dialect: Dialect::default(),
+            inbound: InboundOptions::default(),
             ledger: None,
             ready_file: None,
         }

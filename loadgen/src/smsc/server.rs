@@ -17,7 +17,7 @@ use postrider_smpp::status::CommandStatus;
 
 use super::carrier::{Answer, Carrier, Judged, Origin};
 use super::connection::{self, Bound, Connection};
-use super::receipt::Receipt;
+use super::mail::Mail;
 use super::{CarrierStats, ReceiptBind, SmscOptions};
 use crate::clock::{Clock, unix_us};
 use crate::ndjson::Ledger;
@@ -61,7 +61,7 @@ enum Act {
     Answer(CommandId, u32, Judged),
     /// Not simulated: refused.
     Refuse(CommandId, u32),
-    Deliver(Receipt),
+    Deliver(Mail),
     Pump,
 }
 
@@ -75,6 +75,7 @@ pub(super) fn serve(
     ensure!((1..=CARRIERS_MAX).contains(&count), "--listen: 1 to {CARRIERS_MAX} addresses");
     ensure!(options.name.len() <= count, "more --name than --listen");
     options.dialect.check()?;
+    options.inbound.check()?;
     let now_s = unix_us() / 1_000_000;
     let carriers = (0..count).map(|index| RefCell::new(Carrier::new(options, index, now_s)));
     let server = Rc::new(Server {
@@ -115,8 +116,12 @@ pub(super) fn serve(
 }
 
 fn final_stats(carrier: &Carrier) -> CarrierStats {
-    let receipts_pending = u64::try_from(carrier.pending()).unwrap_or(u64::MAX);
-    CarrierStats { receipts_pending, ..carrier.stats.clone() }
+    let count = |pending| u64::try_from(pending).unwrap_or(u64::MAX);
+    CarrierStats {
+        receipts_pending: count(carrier.pending() - carrier.inbound_pending),
+        inbound_pending: count(carrier.inbound_pending),
+        ..carrier.stats.clone()
+    }
 }
 
 async fn accept(server: Rc<Server>, listener: TcpListener, carrier: usize) {
@@ -216,16 +221,16 @@ impl Server {
 
     fn answered(&self, connection: &Connection, now: Duration, token: u64, status: u32) -> Act {
         // Not there: it timed out before and has been put back.
-        let Some(receipt) = connection.unanswered.borrow_mut().remove(&token) else {
+        let Some(mail) = connection.unanswered.borrow_mut().remove(&token) else {
             return Act::Pump;
         };
+        let mut ledger = self.ledger.borrow_mut();
         self.with(connection.carrier, |carrier| {
             carrier.handed_out -= 1;
             if status == CommandStatus::ESME_ROK.0 {
-                carrier.stats.receipts_acknowledged += 1;
+                carrier.acknowledged(&mail, unix_us(), &mut ledger);
             } else {
-                carrier.stats.receipts_refused += 1;
-                carrier.retry(receipt, now);
+                carrier.refused(mail, now);
                 self.rearm(carrier);
             }
         });
@@ -233,14 +238,15 @@ impl Server {
     }
 
     fn unanswered(&self, connection: &Connection, token: u64, reason: UnknownReason) -> Act {
-        let Some(receipt) = connection.unanswered.borrow_mut().remove(&token) else {
+        let Some(mail) = connection.unanswered.borrow_mut().remove(&token) else {
             return Act::Pump;
         };
+        let timed_out = reason == UnknownReason::TimedOut && matches!(mail, Mail::Receipt(_));
         self.with(connection.carrier, |carrier| {
             carrier.handed_out -= 1;
-            carrier.stats.receipts_timed_out += u64::from(reason == UnknownReason::TimedOut);
+            carrier.stats.receipts_timed_out += u64::from(timed_out);
         });
-        Act::Deliver(receipt)
+        Act::Deliver(mail)
     }
 
     fn perform(&self, connection: &Rc<Connection>, now: Duration, act: Act) {
@@ -266,7 +272,7 @@ impl Server {
                 let status = CommandStatus::ESME_RINVCMDID.0;
                 connection.session.borrow_mut().respond(command, sequence, status, b"");
             }
-            Act::Deliver(receipt) => self.deliver(connection.carrier, receipt),
+            Act::Deliver(mail) => self.deliver(connection.carrier, mail),
             Act::Pump => self.pump(connection),
         }
     }
@@ -287,8 +293,8 @@ impl Server {
             carrier.stats.binds_refused += no;
             std::mem::take(&mut carrier.homeless)
         });
-        for receipt in homeless.into_iter().flatten() {
-            self.deliver(connection.carrier, receipt);
+        for mail in homeless.into_iter().flatten() {
+            self.deliver(connection.carrier, mail);
         }
     }
 
@@ -299,24 +305,26 @@ impl Server {
         session.respond(command, sequence, judged.status, id.as_bytes());
     }
 
-    /// Hands a receipt to a bind that may have it, or keeps it for the next one.
-    fn deliver(&self, carrier: usize, receipt: Receipt) {
-        let Some(target) = self.bind_for(carrier, &receipt) else {
-            self.with(carrier, |carrier| carrier.homeless.push_back(receipt));
+    /// Hands mail to a bind that may have it, or keeps it for the next one.
+    fn deliver(&self, carrier: usize, mail: Mail) {
+        let Some(target) = self.bind_for(carrier, &mail) else {
+            self.with(carrier, |carrier| carrier.homeless.push_back(mail));
             return;
         };
         self.with(carrier, |carrier| carrier.handed_out += 1);
-        target.outbox.borrow_mut().push_back(receipt);
+        target.outbox.borrow_mut().push_back(mail);
         self.pump(&target);
     }
 
-    fn bind_for(&self, carrier: usize, receipt: &Receipt) -> Option<Rc<Connection>> {
+    fn bind_for(&self, carrier: usize, mail: &Mail) -> Option<Rc<Connection>> {
         let connections = self.connections.borrow();
+        let addressee = mail.addressee();
         let fits = |connection: &&Rc<Connection>| {
-            connection.carrier == carrier && connection.takes_receipts_of(&receipt.system_id)
+            connection.carrier == carrier && connection.takes_mail_of(addressee.map(|a| a.1))
         };
         if self.options.receipt_bind == ReceiptBind::Same
-            && let Some(home) = connections.get(&receipt.home).filter(fits)
+            && let Some((home, _)) = addressee
+            && let Some(home) = connections.get(&home).filter(fits)
         {
             return Some(Rc::clone(home));
         }
@@ -332,18 +340,18 @@ impl Server {
         let mut session = connection.session.borrow_mut();
         let mut outbox = connection.outbox.borrow_mut();
         while session.window_free() > 0 {
-            let Some(receipt) = outbox.pop_front() else { break };
+            let Some(mail) = outbox.pop_front() else { break };
             let token = self.next_token.replace(self.next_token.get() + 1);
-            let sent = receipt.with_message(&self.options.dialect, now_s, |command, message| {
+            let sent = mail.with_message(&self.options.dialect, now_s, |command, message| {
                 session.submit_as(command, now, token, message)
             });
             match sent {
                 Ok(_) => {
-                    self.with(connection.carrier, |carrier| carrier.stats.receipts_sent += 1);
-                    connection.unanswered.borrow_mut().insert(token, receipt);
+                    self.with(connection.carrier, |carrier| carrier.sent(&mail));
+                    connection.unanswered.borrow_mut().insert(token, mail);
                 }
                 Err(SubmitRefused::NotBound | SubmitRefused::WindowFull) => {
-                    outbox.push_front(receipt);
+                    outbox.push_front(mail);
                     break;
                 }
                 Err(SubmitRefused::Encode(_) | SubmitRefused::NotInVersion) => {
@@ -358,22 +366,22 @@ impl Server {
         connection.wake.notify();
     }
 
-    /// Takes a connection that has ended out of the table and finds its receipts another bind.
+    /// Takes a connection that has ended out of the table and finds its mail another bind.
     pub(super) fn closed(&self, connection: &Rc<Connection>) {
         connection.dropped.set(true);
         connection.bound.replace(None);
         self.connections.borrow_mut().remove(&connection.id);
         connection.session.borrow_mut().handle_closed(self.clock.mono());
-        let mut left: Vec<Receipt> = connection.outbox.borrow_mut().drain(..).collect();
-        let mut sent: Vec<(u64, Receipt)> = connection.unanswered.borrow_mut().drain().collect();
+        let mut left: Vec<Mail> = connection.outbox.borrow_mut().drain(..).collect();
+        let mut sent: Vec<(u64, Mail)> = connection.unanswered.borrow_mut().drain().collect();
         sent.sort_unstable_by_key(|(token, _)| *token);
-        left.extend(sent.into_iter().map(|(_, receipt)| receipt));
+        left.extend(sent.into_iter().map(|(_, mail)| mail));
         self.with(connection.carrier, |carrier| {
             carrier.handed_out -= left.len();
             carrier.answers.retain(|answer| answer.connection != connection.id);
         });
-        for receipt in left {
-            self.deliver(connection.carrier, receipt);
+        for mail in left {
+            self.deliver(connection.carrier, mail);
         }
     }
 
@@ -428,8 +436,9 @@ impl Server {
                 connection.wake.notify();
             }
         }
-        while let Some(Some(receipt)) = self.with(carrier, |carrier| carrier.due_receipt(now)) {
-            self.deliver(carrier, receipt);
+        self.with(carrier, |carrier| carrier.write_inbound(now));
+        while let Some(Some(mail)) = self.with(carrier, |carrier| carrier.due_mail(now)) {
+            self.deliver(carrier, mail);
         }
     }
 }

@@ -39,6 +39,14 @@ pub struct CarrierStats {
     pub receipts_timed_out: u64,
     /// Receipts that were neither sent nor acknowledged when the carrier ended.
     pub receipts_pending: u64,
+    /// Parts of messages from handsets sent, each time they were.
+    pub inbound_sent: u64,
+    /// Messages from handsets all parts of which were answered with status 0.
+    pub inbound_acknowledged: u64,
+    /// Parts of messages from handsets answered with an error.
+    pub inbound_refused: u64,
+    /// Parts of messages from handsets that were not acknowledged when the carrier ended.
+    pub inbound_pending: u64,
     /// Oddities of the peers, and messages that could not be understood.
     pub oddities: u64,
 }
