@@ -144,7 +144,7 @@ kannel() {
     local path=(/usr/sbin/bearerbox /usr/sbin/smsbox /usr/lib/kannel/test/drive_smpp) program
     for program in "${path[@]}"; do
         debian_program "$(basename "$program")" "$program" && continue
-        unpack kannel kannel-extras && debian_program "$(basename "$program")" "$program" ||
+        { unpack kannel kannel-extras && debian_program "$(basename "$program")" "$program"; } ||
             { lacks kannel "no package kannel or kannel-extras" && return; }
     done
     have kannel "$("$peers/bin/bearerbox" --version 2>/dev/null | sed -n '1s/[^0-9]*\([0-9.]*\).*/\1/p' | head -n 1)"

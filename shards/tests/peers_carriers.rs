@@ -13,13 +13,15 @@
 mod common;
 mod peers;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
 use std::time::Duration;
 
-use peers::are_here;
+use common::{Process, free_port, local, until};
 use peers::carrier::{NODE, node_carrier};
 use peers::gateway::Gateway;
 use peers::relay::{Pdu, Relay};
+use peers::{STEP, are_here, program};
 use postrider_smpp::json::pdu_to_json;
 use serde_json::{Value, json};
 
@@ -102,10 +104,14 @@ fn a_life_with_node(keys: &str, version: u64, kinds: &[&str]) {
     let settings = json!({ "password": "secret08", "interface_version": version });
     let (mut carrier, address) = node_carrier(folder.path(), &settings);
     let relay = Relay::before(address);
-    let mut gateway = Gateway::start(
-        folder.path(),
-        &tables(relay.address, &format!("enquire_link_seconds = 1\n{keys}")),
+    // It knows no transceivers: a carrier of transmitters, and its ears.
+    let ears = format!(
+        "bind = \"transmitter\"\nenquire_link_seconds = 1\n[[carriers]]\nname = \"ears\"\n\
+         address = \"{}\"\nsystem_id = \"postrider\"\npassword = \"secret08\"\nbinds = 2\n\
+         bind = \"receiver\"",
+        relay.address
     );
+    let mut gateway = Gateway::start(folder.path(), &tables(relay.address, &ears));
     gateway.await_ready();
     for kind in kinds.iter().flat_map(|kind| [kind, kind]) {
         let bind = carrier.await_event("bind", |bind| bind["command"] == *kind);
@@ -175,4 +181,67 @@ fn node_smpp_refuses_a_password_and_is_not_asked_again_at_once() {
     assert!(!log.contains("secret08"), "but not the password");
     gateway.stop();
     carrier.finish();
+}
+
+/// drive_smpp takes itself for half of a test of Kannel's bearerbox, and ends a second after the first
+/// bind when no bearerbox listens on its port: something must.
+fn bearerbox_stands_in() {
+    let Ok(listener) = TcpListener::bind(local(13_001)) else { return };
+    std::thread::spawn(move || {
+        let held: Vec<_> = listener.incoming().collect();
+        drop(held);
+    });
+}
+
+#[test]
+fn kannels_drive_smpp_takes_messages_and_hears_its_answers() {
+    if !are_here(&["drive_smpp"]) {
+        return;
+    }
+    bearerbox_stands_in();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, port) = (folder.path().join("drive.log"), free_port());
+    let mut command = program("drive_smpp");
+    command.args(["-v", "4", "-m", "3", "-p", &port.to_string(), "-l"]).arg(&log);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut drive = Process::spawn("drive_smpp", command, Some(log.clone()));
+    let said =
+        |words: &str| std::fs::read_to_string(&log).unwrap_or_default().matches(words).count();
+    until("drive_smpp listens", STEP, || said("accept_thread") > 0);
+    let relay = Relay::before(local(port));
+    let mut gateway = Gateway::start(
+        folder.path(),
+        &tables(
+            relay.address,
+            &format!(
+                "bind = \"transmitter\"\nenquire_link_seconds = 1\n[[carriers]]\nname = \"ears\"\naddress = \"{}\"\nsystem_id = \"postrider\"\npassword = \"secret08\"\nbinds = 2\nbind = \"receiver\"\n",
+                relay.address
+            ),
+        ),
+    );
+    gateway.await_ready();
+    let ids: Vec<String> = ["447700900120", "447700900121"]
+        .iter()
+        .map(|to| gateway.send("Acme", to, &format!("Hello {to}")))
+        .collect();
+    for (id, to) in ids.iter().zip(["447700900120", "447700900121"]) {
+        until("drive_smpp has the text", STEP, || said(&format!("<Hello {to}>")) == 1);
+        // It answers with an empty id and sends no receipts.
+        gateway.await_status(id, "submitted");
+    }
+    assert!(said("of type bind_transmitter") > 0 && said("of type bind_receiver") > 0);
+    // It delivers three texts for a number of nobody and asks after the link behind each.
+    let answers = |command: &str| {
+        let crossed = relay.pdus().into_iter().map(|pdu| pdu_to_json(&pdu.octets));
+        crossed.filter(|pdu| pdu["command"] == command).collect::<Vec<Value>>()
+    };
+    until("all is answered", STEP, || {
+        answers("deliver_sm_resp").len() == 3 && answers("enquire_link_resp").len() >= 3
+    });
+    // ESME_RX_R_APPN: not to be sent again.
+    assert!(answers("deliver_sm_resp").iter().all(|answer| answer["command_status"] == 0x66));
+    until("the gateway asks too", STEP, || said("of type enquire_link\n") > 0);
+    gateway.stop();
+    until("drive_smpp hears the goodbye", STEP, || said("of type unbind") > 0);
+    drive.wait(STEP);
 }

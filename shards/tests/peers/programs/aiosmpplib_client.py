@@ -9,12 +9,12 @@ import logging
 import sys
 
 from aiosmpplib import ESME, AbstractHook, BindMode, PhoneNumber, SubmitSm
-from aiosmpplib.protocol import BindTransceiverResp, DeliverSm, EnquireLink, EnquireLinkResp
-from aiosmpplib.protocol import SubmitSmResp, Unbind, UnbindResp
+from aiosmpplib.protocol import DeliverSm, EnquireLink, EnquireLinkResp, Unbind, UnbindResp
 from aiosmpplib.state import NPI, TON
 
 MODES = {"trx": BindMode.TRANSCEIVER, "tx": BindMode.TRANSMITTER, "rx": BindMode.RECEIVER}
 UDHI = 0x40
+BIND_RESPONSES = [b"\x80\0\0" + last for last in (b"\x01", b"\x02", b"\x09")]
 
 
 def say(event, **facts):
@@ -42,8 +42,9 @@ class Told(AbstractHook):
             tag, part = self.parts.pop(sequence)
             message_id = pdu[16:-1].decode() or None
             say("answered", tag=tag, part=part, parts=None, status=status, id=message_id)
-        elif isinstance(smpp_message, BindTransceiverResp):
-            say("bound", status=status, system_id=smpp_message.system_id or None)
+        elif pdu[4:8] in BIND_RESPONSES:
+            # A refusal without a body is nothing to the library.
+            say("bound", status=status, system_id=getattr(smpp_message, "system_id", None))
         elif isinstance(smpp_message, DeliverSm):
             self.deliver(smpp_message)
         elif isinstance(smpp_message, EnquireLink):

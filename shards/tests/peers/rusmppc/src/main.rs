@@ -39,7 +39,8 @@ async fn main() -> Outcome<()> {
             }
             (Some("unbind"), Some(client)) => {
                 say("unbound", json!({ "status": status_of(client.unbind().await) }));
-                client.close_and_wait().await?;
+                // The server may have closed the connection already.
+                client.close_and_wait().await.ok();
             }
             _ => say("error", json!({ "text": line })),
         }
@@ -103,6 +104,7 @@ async fn listen(client: Client, mut events: impl futures_util::Stream<Item = Eve
     while let Some(event) = events.next().await {
         let command = match event {
             Event::Incoming(command) => command,
+            Event::Error(rusmppc::error::Error::ConnectionClosedByPeer) => continue,
             Event::Error(error) => {
                 say("error", json!({ "text": error.to_string() }));
                 continue;
