@@ -41,6 +41,10 @@ pub const LIST_SCAN_MAX: usize = 10_000;
 
 /// Longest X-Request-Id that is taken over, in octets.
 pub const MAX_REQUEST_ID: usize = 128;
+/// TLS handshakes of a shard under way; more connections are refused.
+pub const TLS_HANDSHAKES_PER_SHARD: usize = 256;
+/// Time for a TLS handshake of one who connects.
+pub const TLS_HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 /// Open HTTP connections of a shard; more are refused.
 pub const HTTP_CONNECTIONS_PER_SHARD: usize = 10_000;
 /// Requests of a shard that wait for an answer; more are refused with 503.
@@ -377,6 +381,8 @@ const ALL: &[Limit] = table! {
     LIST_LIMIT_MAX LIST_LIMIT_MAX, "messages";
     LIST_SCAN_MAX LIST_SCAN_MAX, "messages";
     MAX_REQUEST_ID MAX_REQUEST_ID, "bytes";
+    TLS_HANDSHAKES_PER_SHARD TLS_HANDSHAKES_PER_SHARD, "handshakes";
+    TLS_HANDSHAKE_LIMIT TLS_HANDSHAKE_LIMIT.as_secs(), "s";
     HTTP_CONNECTIONS_PER_SHARD HTTP_CONNECTIONS_PER_SHARD, "connections";
     HTTP_REQUESTS_PER_SHARD HTTP_REQUESTS_PER_SHARD, "requests";
     HTTP_HEAD_TIMEOUT HTTP_HEAD_TIMEOUT.as_secs(), "s";

@@ -9,6 +9,7 @@ pub mod exit;
 pub mod logging;
 pub mod mesh_rings;
 pub mod node;
+mod ports;
 pub mod ring;
 mod ring_sync;
 pub mod rt;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::select;
 use postrider_core::clock::Now;
 use postrider_core::limits;
+use postrider_core::route::CarrierIx;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
@@ -185,11 +186,10 @@ impl Node {
 
     async fn connect(self: Rc<Self>, bind: BindIx) {
         match self.open_link(bind).await {
-            Ok(stream) => self.carry(bind, stream).await,
+            Ok(stream) => self.carry(bind, stream, Shard::handle_bind_connected).await,
             Err(error) => tracing::debug!(bind, %error, "connect failed"),
         }
-        self.binds.set(bind, None);
-        self.with(|shard, now| shard.handle_bind_closed(now, bind));
+        self.bind_closed(bind);
     }
 
     /// Connects a bind, and shakes hands where its carrier speaks TLS.
@@ -212,8 +212,32 @@ impl Node {
         }
     }
 
-    /// Carries a bind's octets until the connection ends.
-    async fn carry(self: &Rc<Self>, bind: BindIx, stream: rt::Stream) {
+    /// A carrier connected to have us bind on its connection.
+    pub async fn serve_outbind(self: Rc<Self>, carrier: CarrierIx, stream: rt::TcpStream) {
+        let slot = self.shard.borrow_mut().take_outbind_slot(carrier);
+        let Some(bind) = slot else { return };
+        self.carry(bind, stream.into(), Shard::handle_bind_accepted).await;
+        self.bind_closed(bind);
+    }
+
+    fn bind_closed(self: &Rc<Self>, bind: BindIx) {
+        self.binds.set(bind, None);
+        self.with(|shard, now| shard.handle_bind_closed(now, bind));
+    }
+
+    /// Where carriers that connect to us are to be listened for.
+    #[must_use]
+    pub fn outbind_listeners(&self) -> Vec<(CarrierIx, std::net::SocketAddr)> {
+        self.shard.borrow().outbind_listeners().collect()
+    }
+
+    /// Carries a bind's octets until the connection ends; `ready` tells the machine that it can.
+    async fn carry(
+        self: &Rc<Self>,
+        bind: BindIx,
+        stream: rt::Stream,
+        ready: fn(&mut Shard, Now, BindIx),
+    ) {
         let outbox = Outbox::new();
         self.binds.set(bind, Some(Rc::clone(&outbox)));
         let node = Rc::clone(self);
@@ -221,7 +245,7 @@ impl Node {
             node.with(|shard, now| shard.handle_bind_bytes(now, bind, octets));
             true
         };
-        self.with(|shard, now| shard.handle_bind_connected(now, bind));
+        self.with(|shard, now| ready(shard, now, bind));
         let end = Link::run(stream, on_bytes, outbox).await;
         let reason = self.shard.borrow_mut().take_close_reason(bind);
         let shard = self.shard.borrow();

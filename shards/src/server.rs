@@ -23,10 +23,11 @@ use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState
 use crate::edge::Edge;
 use crate::mesh_rings::Rings;
 use crate::node::{LogPlace, Node, NodeParts};
-use crate::rt::http::{ClientLimits, HttpLimits, WebhookClient, serve_connection};
+use crate::ports::Ports;
+use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
 use crate::shard::{Numbers, Shard, ShardParts, Shared};
-use crate::stats::{BindLabel, Counter, Stats};
+use crate::stats::{BindLabel, Stats};
 
 /// What differs between a service and a demonstration.
 pub struct ServerOptions {
@@ -46,6 +47,8 @@ pub struct Server {
     pub http: SocketAddr,
     /// Where customers bind over SMPP.
     pub smpp: Option<SocketAddr>,
+    /// Where customers bind over SMPP through TLS.
+    pub smpp_tls: Option<SocketAddr>,
     /// Where it serves metrics and health.
     pub admin: SocketAddr,
     /// How many shards run.
@@ -74,8 +77,7 @@ struct Process {
     at_work: Arc<AtomicUsize>,
     clock: Clock,
     cpus: Vec<usize>,
-    http: SocketAddr,
-    smpp: Option<SocketAddr>,
+    ports: Ports,
     reconnect_first: Duration,
     carrier_tls: Vec<Option<rt::CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
@@ -95,8 +97,7 @@ struct ShardSetup {
     clock: Clock,
     cpu: Option<usize>,
     dir: PathBuf,
-    http: SocketAddr,
-    smpp: Option<SocketAddr>,
+    ports: Ports,
     reconnect_first: Duration,
     carrier_tls: Vec<Option<rt::CarrierLink>>,
     ready: mpsc::Sender<Result<Started>>,
@@ -127,8 +128,7 @@ impl Process {
                 clock: self.clock,
                 cpu: pinned_cpu(server.pin, &self.cpus, id),
                 dir: dir.shard_dir(id),
-                http: self.http,
-                smpp: self.smpp,
+                ports: self.ports.clone(),
                 reconnect_first: self.reconnect_first,
                 carrier_tls: self.carrier_tls.clone(),
                 ready: self.ready.clone(),
@@ -163,9 +163,7 @@ impl Server {
             .collect();
         let readiness = Arc::new(Readiness::new(usize::from(shards)));
         let control = start_control(&shared, &stats, &readiness, &facts, clock)?;
-        let (http, held) = reserve_port(shared.config.server.listen)?;
-        let reserved = shared.config.smpp.listen.map(reserve_port).transpose()?;
-        let (smpp, smpp_held) = reserved.unzip();
+        let (ports, held) = Ports::reserve(&shared.config)?;
         let draining = Arc::clone(&readiness);
         shutdown.ring_also(Arc::new(move || draining.set_draining()));
         let (ready, started) = mpsc::channel();
@@ -177,8 +175,7 @@ impl Server {
             at_work: Arc::new(AtomicUsize::new(usize::from(shards))),
             clock,
             cpus: facts.cpus,
-            http,
-            smpp,
+            ports: ports.clone(),
             reconnect_first: options.reconnect_first,
             carrier_tls,
             ready,
@@ -186,9 +183,23 @@ impl Server {
         let threads = process.start_shards(&stats, &dir)?;
         drop(process);
         let reports = await_shards(&started, shards)?;
-        drop((held, smpp_held));
+        drop(held);
         let admin = control.local_addr();
-        Ok(Server { http, smpp, admin, shards, reports, stats, shutdown, threads, control, dir })
+        let smpp_tls = ports.smpp_tls.as_ref().map(|(address, _)| *address);
+        let (http, smpp) = (ports.http, ports.smpp);
+        Ok(Server {
+            http,
+            smpp,
+            smpp_tls,
+            admin,
+            shards,
+            reports,
+            stats,
+            shutdown,
+            threads,
+            control,
+            dir,
+        })
     }
 
     /// What each shard said when it was ready: its driver, its log, what it recovered.
@@ -277,15 +288,6 @@ fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
         Numbers { carriers, customers },
     );
     Ok((Arc::new(shared), dir))
-}
-
-/// Finds the port when the system is to choose it, and holds it until the shards have it.
-fn reserve_port(listen: SocketAddr) -> Result<(SocketAddr, Option<rt::Listener>)> {
-    if listen.port() != 0 {
-        return Ok((listen, None));
-    }
-    let held = rt::listen(listen, true)?;
-    Ok((held.local_addr()?, Some(held)))
 }
 
 /// The binds of one shard by name; a carrier's binds are numbered over all shards.
@@ -377,21 +379,18 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
             at_work,
         };
         let node = Node::new(parts);
-        let listener = listen(setup.http)?;
-        let smpp = setup.smpp.map(listen).transpose()?;
+        let open = setup.ports.open(&node)?;
+        let waiting = Rc::clone(&node);
         let log = LogPlace { dir: setup.dir, direct: store.direct };
         node.start(log, disk, store.segment_bytes);
         let edge = Rc::new(Edge::new(Rc::clone(&node), shared, Arc::clone(&stats), prefix));
         let quit = Stop::new();
         rt::spawn(await_stop(bell, shutdown, Rc::clone(&node), quit.clone()));
-        if let Some(smpp) = smpp {
-            rt::spawn(serve_smpp(smpp, Rc::clone(&node), quit.clone()));
-        }
         readiness.set_ready(index);
         drop(setup.ready.send(Ok(Started { shard: id, report })));
-        serve_http(listener, edge, stats, quit).await?;
+        open.serve(node, edge, stats, quit).await?;
         readiness.set(index, ShardState::Draining);
-        node.until_all_drained().await;
+        waiting.until_all_drained().await;
         readiness.set(index, ShardState::Stopped);
         Ok(())
     })
@@ -437,64 +436,6 @@ async fn await_stop(bell: Arc<Doorbell>, shutdown: Arc<Shutdown>, node: Rc<Node>
     }
     quit.stop();
     node.drain();
-}
-
-fn listen(address: SocketAddr) -> Result<rt::Listener> {
-    rt::listen(address, true).with_context(|| format!("cannot listen on {address}"))
-}
-
-/// Accepts customers' SMPP connections until `quit`.
-async fn serve_smpp(listener: rt::Listener, node: Rc<Node>, quit: Stop) {
-    let on_accept = move |stream: rt::TcpStream, peer| {
-        rt::spawn(Rc::clone(&node).serve_customer(stream.into(), peer));
-    };
-    if let Err(error) = listener.accept_loop(on_accept, &quit).await {
-        tracing::error!(%error, "customers cannot be accepted over SMPP");
-    }
-}
-
-/// Accepts connections until `quit`.
-async fn serve_http(
-    listener: rt::Listener,
-    edge: Rc<Edge>,
-    stats: Arc<Stats>,
-    quit: Stop,
-) -> Result<()> {
-    let limits = Rc::new(http_limits());
-    let handler = Rc::new(move |request| {
-        let edge = Rc::clone(&edge);
-        async move { edge.answer(request).await }
-    });
-    let open = Rc::new(std::cell::Cell::new(0usize));
-    let shutdown = quit.clone();
-    let on_accept = move |stream, _peer| {
-        if open.get() >= limits::HTTP_CONNECTIONS_PER_SHARD {
-            stats.inc(Counter::HttpConnectionsRefused);
-            return;
-        }
-        stats.inc(Counter::HttpConnections);
-        open.set(open.get() + 1);
-        let (limits, handler) = (Rc::clone(&limits), Rc::clone(&handler));
-        let (open, shutdown) = (Rc::clone(&open), shutdown.clone());
-        rt::spawn(async move {
-            let end = serve_connection(stream, &limits, handler, &shutdown).await;
-            tracing::trace!(?end, "connection ended");
-            open.set(open.get() - 1);
-        });
-    };
-    listener.accept_loop(on_accept, &quit).await?;
-    Ok(())
-}
-
-fn http_limits() -> HttpLimits {
-    HttpLimits {
-        max_body: limits::MAX_BODY_BYTES,
-        max_headers: limits::MAX_HEADERS,
-        header_deadline: limits::HTTP_HEAD_TIMEOUT,
-        body_deadline: limits::HTTP_BODY_TIMEOUT,
-        keep_alive: limits::HTTP_IDLE_TIMEOUT,
-        ..HttpLimits::default()
-    }
 }
 
 fn client_limits(shared: &Shared) -> ClientLimits {

@@ -43,7 +43,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
     announce(&config);
     let server = Server::start(config, &ServerOptions::default(), shutdown)?;
     tracing::info!(
-        http = %server.http, smpp = server.smpp.map(tracing::field::display), admin = %server.admin, shards = server.shards, "the gateway is ready"
+        http = %server.http, smpp = server.smpp.map(tracing::field::display), smpp_tls = server.smpp_tls.map(tracing::field::display), admin = %server.admin, shards = server.shards, "the gateway is ready"
     );
     server.wait()?;
     tracing::info!("stopped in order");

@@ -33,4 +33,4 @@ pub use runtime::{
 pub use thread::thread;
 pub use tls::{Identity, TlsClient, TlsError, TlsServer, TlsStream};
 pub use tls_files::CarrierLink;
-pub(crate) use tls_files::{carrier_links, check_tls};
+pub(crate) use tls_files::{carrier_links, check_tls, customer_port};

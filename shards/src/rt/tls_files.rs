@@ -60,7 +60,7 @@ pub(crate) fn check_tls(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// A file that cannot be read or used.
-pub(super) fn customer_port(tls: &SmppTls) -> Result<TlsServer> {
+pub(crate) fn customer_port(tls: &SmppTls) -> Result<TlsServer> {
     let (chain, key) = (read(&tls.cert_file)?, read(&tls.key_file)?);
     let authorities = tls.client_ca_file.as_deref().map(read).transpose()?;
     let identity = Identity { chain: &chain, key: &key };

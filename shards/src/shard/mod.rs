@@ -14,6 +14,7 @@ mod inbound;
 mod journal;
 mod mesh;
 mod message;
+mod outbind;
 mod outbound;
 mod pdu;
 mod query;

@@ -17,6 +17,7 @@ use super::bind::Link;
 use super::deliveries::receipt::NETWORK_ERROR_CODE;
 use super::inbound::Fragment;
 use super::mesh::ReceiptNotice;
+use super::outbind::Asked;
 use super::outbound::part_of;
 use super::{BindIx, Delivery, Op, Shard, Timer};
 use crate::stats::Counter;
@@ -38,9 +39,11 @@ impl Shard {
 
     /// The back-off of a bind is over.
     pub(super) fn reconnect(&mut self, _now: Now, bind: BindIx) {
-        let draining = self.drain != super::Drain::No;
+        if self.drain != super::Drain::No || self.waits_for_outbind(bind) {
+            return;
+        }
         let Some(held) = self.outbound.binds.get_mut(bind) else { return };
-        if held.link == Link::Down && !draining {
+        if held.link == Link::Down {
             held.link = Link::Connecting;
             self.ops.push_back(Op::Connect(bind));
         }
@@ -135,6 +138,7 @@ impl Shard {
             Happened::OutcomeUnknown { token } => {
                 self.outcome_unknown(now, carrier, part_of(token))
             }
+            Happened::Outbind(asked) => self.outbind_requested(now, bind, &asked),
             Happened::Close { reason } => {
                 if let Some(held) = self.outbound.binds.get_mut(bind) {
                     held.close_reason = Some(reason);
@@ -189,6 +193,7 @@ enum Happened {
     Receipt { sequence: u32, command: CommandId, notice: Box<ReceiptNotice> },
     Inbound { sequence: u32, command: CommandId, fragment: Box<Fragment> },
     OutcomeUnknown { token: u64 },
+    Outbind(Asked),
     Close { reason: CloseReason },
     Oddity,
     Nothing,
@@ -214,10 +219,13 @@ impl Happened {
                 }
             }
             SessionEvent::OutcomeUnknown { token, .. } => Happened::OutcomeUnknown { token },
+            SessionEvent::OutbindRequested { outbind, .. } => Happened::Outbind(Asked {
+                system_id: outbind.system_id.to_vec(),
+                password: outbind.password.to_vec(),
+            }),
             SessionEvent::Close { reason } => Happened::Close { reason },
             SessionEvent::Counted(_) => Happened::Oddity,
             SessionEvent::BindRequested { .. }
-            | SessionEvent::OutbindRequested { .. }
             | SessionEvent::Request { .. }
             | SessionEvent::Alert { .. }
             | SessionEvent::PeerUnbound => Happened::Nothing,

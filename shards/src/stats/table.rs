@@ -190,6 +190,8 @@ series! {
             "Binds that opened, were refused by the carrier, or were lost.";
         /// Bind requests refused by the carrier.
         BindsRefused = "bind_events" ["event" = "refused"];
+        /// Outbinds with other credentials than agreed.
+        OutbindsRefused = "bind_events" ["event" = "outbind_refused"];
         /// Binds lost after they were open.
         BindsLost = "bind_events" ["event" = "lost"];
         /// PDUs from carriers that broke the protocol in a way that is tolerated.

@@ -17,6 +17,7 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Config;
 use postrider_core::id::{IdCipher, MessageId};
 use postrider_core::place::{Placement, ShardId};
+use postrider_core::route::CarrierIx;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
@@ -373,6 +374,15 @@ impl Rig {
         (wire.wanted, wire.open) = (false, true);
         self.shard.handle_bind_connected(at(self.now), bind);
         self.settle();
+    }
+
+    /// The carrier connects to us; `None` when no bind waits for it.
+    pub(crate) fn accept_outbind(&mut self, carrier: CarrierIx) -> Option<BindIx> {
+        let bind = self.shard.take_outbind_slot(carrier)?;
+        self.wire(bind).open = true;
+        self.shard.handle_bind_accepted(at(self.now), bind);
+        self.settle();
+        Some(bind)
     }
 
     /// Refuses the connection that the shard wants.
