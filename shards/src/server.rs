@@ -268,7 +268,8 @@ fn start_control(
         now: Arc::new(move || clock.mono()),
     };
     let listen = shared.config.server.admin_listen;
-    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness))
+    let learned = Arc::clone(&shared.learned);
+    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), learned)
 }
 
 /// Opens the data directory and makes what every shard reads.

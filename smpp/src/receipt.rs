@@ -161,7 +161,7 @@ impl core::fmt::Debug for Receipt<'_> {
 /// `None` when the message is no receipt: neither `esm_class` nor the TLV receipted_message_id says so; or
 /// when it lacks an id or a state.
 pub fn parse_receipt<'a>(message: &ShortMessage<'a>) -> Option<Receipt<'a>> {
-    receipt_from(message, user_data(message))
+    complete(message, receipt_from(message, user_data(message)))
 }
 
 /// As [`parse_receipt`], and also reads a text in UCS-2 (`data_coding` 8), which is decoded into `scratch`.
@@ -169,6 +169,12 @@ pub fn parse_receipt_decoded<'a>(
     message: &ShortMessage<'a>,
     scratch: &'a mut Vec<u8>,
 ) -> Option<Receipt<'a>> {
+    complete(message, read_receipt(message, scratch))
+}
+
+/// Whatever a message has of a receipt, parameters before text, which may be nothing: for those who know by
+/// other signs that it is one.
+pub fn read_receipt<'a>(message: &ShortMessage<'a>, scratch: &'a mut Vec<u8>) -> Receipt<'a> {
     let text = user_data(message);
     if message.data_coding & 0x0C != 0x08 || TextScan::new(text).get(Key::Stat).is_some() {
         return receipt_from(message, text);
@@ -185,6 +191,14 @@ pub fn parse_receipt_decoded<'a>(
     receipt_from(message, scratch)
 }
 
+/// The receipt, when the message says that it is one and nothing that it needs is missing.
+fn complete<'a>(message: &ShortMessage<'a>, receipt: Receipt<'a>) -> Option<Receipt<'a>> {
+    let named = message.tlvs.get_cstring(tag::RECEIPTED_MESSAGE_ID).is_some();
+    let marked = message.is_receipt() || named;
+    let told = receipt.state.is_some() || !receipt.stat.is_empty();
+    (marked && !receipt.id.is_empty() && told).then_some(receipt)
+}
+
 /// The text without its user data header.
 fn user_data<'a>(message: &ShortMessage<'a>) -> &'a [u8] {
     let text = message.text();
@@ -194,11 +208,8 @@ fn user_data<'a>(message: &ShortMessage<'a>) -> &'a [u8] {
     text.split_first().and_then(|(length, rest)| rest.get(usize::from(*length)..)).unwrap_or(text)
 }
 
-fn receipt_from<'a>(message: &ShortMessage<'a>, text: &'a [u8]) -> Option<Receipt<'a>> {
+fn receipt_from<'a>(message: &ShortMessage<'a>, text: &'a [u8]) -> Receipt<'a> {
     let id = message.tlvs.get_cstring(tag::RECEIPTED_MESSAGE_ID);
-    if !message.is_receipt() && id.is_none() {
-        return None;
-    }
     let state = message.tlvs.get_int(tag::MESSAGE_STATE);
     let state =
         state.and_then(|state| u8::try_from(state).ok()).and_then(ReceiptState::from_message_state);
@@ -211,8 +222,7 @@ fn receipt_from<'a>(message: &ShortMessage<'a>, text: &'a [u8]) -> Option<Receip
     receipt.state = state.or(receipt.state);
     receipt.network_error_code =
         message.tlvs.get(tag::NETWORK_ERROR_CODE).filter(|code| !code.is_empty());
-    let complete = !receipt.id.is_empty() && (receipt.state.is_some() || !receipt.stat.is_empty());
-    complete.then_some(receipt)
+    receipt
 }
 
 /// Reads a receipt's text; `None` when it lacks an id or a stat.

@@ -3,7 +3,9 @@
 
 use core::fmt::Write as _;
 
+use super::carriers::{EVIDENCE, word};
 use super::{Control, ShardState};
+use crate::shard::Learned;
 use crate::stats::{BindState, BindStats, Counter, Gauge, Histogram, Series, Stats};
 
 /// Which of the two formats.
@@ -74,6 +76,7 @@ pub(super) fn encode(control: &Control, format: Format) -> String {
         }
     }
     about_binds(&mut page, &control.shards);
+    about_ids(&mut page, &control.learned);
     page.end()
 }
 
@@ -161,6 +164,37 @@ fn about_binds(page: &mut Page, shards: &[std::sync::Arc<Stats>]) {
             Kind::Counter => page.counter(series.family, labels, read(bind), 1),
             Kind::Gauge | Kind::Histogram => page.gauge(series.family, labels, read(bind)),
         });
+    }
+}
+
+/// What traffic shows of the forms of carriers' message ids.
+fn about_ids(page: &mut Page, learned: &Learned) {
+    let pairs = own(
+        "postrider_carrier_id_pairs",
+        "Pairs of an answer's and a receipt's id that belong together, by what they show.",
+    );
+    page.family(pairs, Kind::Gauge);
+    for carrier in learned.carriers() {
+        for (evidence, count) in EVIDENCE.iter().zip(carrier.pairs()) {
+            let labels = Labels::default().with("carrier", carrier.name());
+            page.gauge(pairs.family, &labels.with("evidence", evidence), u64::from(count));
+        }
+    }
+    let forms = own(
+        "postrider_carrier_id_forms",
+        "1 for the forms of message ids in use, and for those that traffic shows instead.",
+    );
+    page.family(forms, Kind::Gauge);
+    for carrier in learned.carriers() {
+        let proposed = carrier.proposal().map(|proposal| ("proposed", proposal.forms));
+        for (standing, ids) in [Some(("in_use", carrier.forms())), proposed].into_iter().flatten() {
+            let labels = Labels::default()
+                .with("carrier", carrier.name())
+                .with("response", word(ids.response))
+                .with("receipt", word(ids.receipt))
+                .with("standing", standing);
+            page.gauge(forms.family, &labels, 1);
+        }
     }
 }
 

@@ -41,6 +41,7 @@ fn control() -> Control {
             now: Arc::new(|| Duration::from_secs(2)),
         },
         readiness: Arc::new(Readiness::new(2)),
+        learned: Arc::new(Learned::of_names(&["alpha"])),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The control thread: metrics, liveness and readiness for operators, on its own small runtime, so
-//! that a slow scrape never touches a shard. One per process, unpinned; it only reads what the
-//! shards count.
+//! that a slow scrape never touches a shard. One per process, unpinned; it reads what the shards
+//! count, and writes nothing but the forms of message ids that an operator applies.
 
+mod carriers;
 mod listener;
 mod metrics;
 mod server;
@@ -17,6 +18,7 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 
 pub use self::signals::{Doorbell, Shutdown, signals};
+use crate::shard::Learned;
 use crate::stats::Stats;
 
 /// A shard whose loop has not turned for this long is stuck: `/livez` answers 503.
@@ -132,10 +134,12 @@ pub struct Control {
     shards: Vec<Arc<Stats>>,
     facts: ControlFacts,
     readiness: Arc<Readiness>,
+    learned: Arc<Learned>,
 }
 
 impl Control {
-    /// Listens on `addr` and serves `/metrics`, `/livez` and `/readyz` from a thread of its own.
+    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz` and `/carriers` from a thread of
+    /// its own.
     ///
     /// # Errors
     /// When the address cannot be had, or the thread cannot be started.
@@ -144,8 +148,9 @@ impl Control {
         shards: Vec<Arc<Stats>>,
         facts: ControlFacts,
         readiness: Arc<Readiness>,
+        learned: Arc<Learned>,
     ) -> anyhow::Result<ControlHandle> {
-        let control = Arc::new(Self { shards, facts, readiness });
+        let control = Arc::new(Self { shards, facts, readiness, learned });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

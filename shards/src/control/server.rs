@@ -1,4 +1,4 @@
-//! The admin port: `/metrics`, `/livez`, `/readyz`, and nothing else. On the control thread.
+//! The admin port: `/metrics`, `/livez`, `/readyz`, `/carriers`. On the control thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::carriers::{self, Herald};
 use super::listener::Limited;
 use super::metrics::{self, Format};
 use super::{Control, STOP_LIMIT};
@@ -48,6 +49,8 @@ fn router(control: Arc<Control>) -> Router {
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/carriers", get(carriers::list))
+        .route("/carriers/{name}/receipt-ids/apply", post(carriers::apply))
         .with_state(control)
 }
 
@@ -85,11 +88,14 @@ fn answer(good: bool, body: &Value) -> Response {
     (status, headers, format!("{body}\n")).into_response()
 }
 
-/// Says once, in the log, that a shard is stuck, and once that it turns again.
+/// Says once, in the log, that a shard is stuck, and once that it turns again; and what is proposed
+/// for a carrier.
 async fn watchdog(control: Arc<Control>) {
     let mut known = Vec::new();
+    let mut herald = Herald::new(&control.learned);
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        herald.tell(&control.learned);
         let stuck = control.stuck();
         for shard in stuck.iter().filter(|shard| !known.contains(*shard)) {
             tracing::error!(shard, "the shard's loop has not turned for 10 s");

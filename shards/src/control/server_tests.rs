@@ -10,12 +10,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState};
+use crate::shard::Learned;
 use crate::stats::{Counter, Stats};
 
 struct Stage {
     handle: ControlHandle,
     shards: Vec<Arc<Stats>>,
     readiness: Arc<Readiness>,
+    learned: Arc<Learned>,
     now_ms: Arc<AtomicU64>,
 }
 
@@ -32,16 +34,23 @@ fn stage() -> Stage {
         now: Arc::new(move || Duration::from_millis(clock.load(Ordering::SeqCst))),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let handle = Control::start(any, shards.clone(), facts, Arc::clone(&readiness)).unwrap();
-    Stage { handle, shards, readiness, now_ms }
+    let learned = Arc::new(Learned::of_names(&["alpha", "beta"]));
+    let own = Arc::clone(&learned);
+    let handle = Control::start(any, shards.clone(), facts, Arc::clone(&readiness), own).unwrap();
+    Stage { handle, shards, readiness, learned, now_ms }
 }
 
 /// Status, head and body of one GET.
 fn get(addr: SocketAddr, path: &str, accept: &str) -> (u16, String, String) {
+    ask(addr, "GET", path, accept)
+}
+
+fn ask(addr: SocketAddr, method: &str, path: &str, accept: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let request =
-        format!("GET {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -145,7 +154,40 @@ fn an_address_in_use_is_named() {
         now: Arc::new(|| Duration::ZERO),
     };
     let taken = stage.handle.local_addr();
-    let again = Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)));
+    let learned = Arc::new(Learned::of_names(&[]));
+    let again = Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)), learned);
     let error = again.err().unwrap();
     assert!(format!("{error:#}").contains(&format!("cannot listen on {taken}")), "{error:#}");
+}
+
+#[test]
+fn an_operator_sees_what_ids_look_like_and_applies_it() {
+    let stage = stage();
+    let alpha = stage.learned.by_name("alpha").unwrap();
+    let apply = |name: &str| {
+        let path = format!("/carriers/{name}/receipt-ids/apply");
+        let (status, _, body) = ask(stage.handle.local_addr(), "POST", &path, "*/*");
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    assert_eq!(apply("alpha").0, 409);
+    assert_eq!(apply("gamma").0, 404);
+    for number in 5_000..5_025_u32 {
+        alpha.observe(format!("{number:x}").as_bytes(), number.to_string().as_bytes());
+    }
+    let (status, body) = stage.json("/carriers");
+    assert_eq!((status, &body["data"][0]["name"]), (200, &Value::from("alpha")));
+    let ids = &body["data"][0]["receipt_ids"];
+    assert_eq!(ids["in_use"], serde_json::json!({"response": "as_is", "receipt": "as_is"}));
+    assert_eq!(ids["pairs"]["hex_then_decimal"], 25);
+    assert_eq!(ids["proposal"]["response"], "hex");
+    assert_eq!(ids["proposal"]["confidence_percent"], 100);
+    assert_eq!(body["data"][1]["receipt_ids"]["proposal"], Value::Null);
+    let (_, _, page) = get(stage.handle.local_addr(), "/metrics", "*/*");
+    let proposed = "postrider_carrier_id_forms{carrier=\"alpha\",response=\"hex\",\
+                    receipt=\"decimal\",standing=\"proposed\"} 1";
+    assert!(page.contains(proposed), "{page}");
+    let (status, body) = apply("alpha");
+    assert_eq!((status, &body["receipt_ids"]["in_use"]["response"]), (200, &Value::from("hex")));
+    assert_eq!(body["receipt_ids"]["proposal"], Value::Null);
+    assert_eq!(apply("alpha").0, 409);
 }

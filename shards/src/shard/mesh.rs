@@ -166,8 +166,15 @@ pub enum ReceiptOutcome {
     Refused,
 }
 
+impl ReceiptNotice {
+    /// Whether it names its message by nothing that a carrier gave out.
+    pub(crate) fn has_no_id(&self) -> bool {
+        self.id.is_empty() && self.other_id.is_none()
+    }
+}
+
 /// A receipt, as far as matching needs it, in octets of our own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptNotice {
     /// The carrier it came from.
     pub carrier: CarrierIx,
@@ -181,6 +188,8 @@ pub struct ReceiptNotice {
     pub id: Vec<u8>,
     /// A second id, where text and TLV differ.
     pub other_id: Option<Vec<u8>>,
+    /// Its user_message_reference.
+    pub reference: Option<u16>,
     /// The state it reports.
     pub state: Option<ReceiptState>,
     /// The state's word and the carrier's error, as sent.

@@ -12,12 +12,16 @@ mod deliveries;
 mod envelope_record;
 mod inbound;
 mod journal;
+mod learned;
+mod matching;
 mod mesh;
 mod message;
+mod orphans;
 mod outbind;
 mod outbound;
 mod pdu;
 mod query;
+mod receipt_pdu;
 mod receipts;
 mod reclaim;
 mod recover;
@@ -51,6 +55,7 @@ use postrider_storage::{Chore, LogIoError, Write};
 pub use self::customers::{Accounts, ConnIx};
 use self::customers::{CustomerRequest, Customers};
 pub use self::inbound::InboundNotice;
+pub use self::learned::{CarrierIds, Learned};
 pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
 };
@@ -72,6 +77,8 @@ pub struct Shared {
     pub numbers: Numbers,
     /// Accounts on the SMPP server.
     pub accounts: Accounts,
+    /// What traffic shows of carriers' message ids.
+    pub learned: Arc<Learned>,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -92,6 +99,7 @@ impl Shared {
             cipher,
             numbers,
             accounts: Accounts::new(&config),
+            learned: Arc::new(Learned::new(&config.carriers)),
             config,
         }
     }
@@ -280,7 +288,7 @@ pub struct Shard {
     outbound: outbound::Outbound,
     customers: Customers,
     mesh: mesh::Mesh,
-    orphans: receipts::Orphans,
+    orphans: orphans::Orphans,
     webhooks: WebhookQueue,
     deliveries: deliveries::Deliveries,
     inbox: inbound::Inbox,

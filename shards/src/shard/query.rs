@@ -228,13 +228,12 @@ fn timeline(shared: &Shared, message: &Message) -> Vec<TimelineEntry> {
 }
 
 fn detail(event: &Event) -> Option<String> {
-    match event.kind {
-        // With a status it is no resubmission: the carrier did not take the part.
-        PartEvent::Requeued if event.status == 0 => {
-            return Some(format!("resubmission {}", event.attempt));
-        }
-        PartEvent::Attempted => return Some(format!("attempt {}", event.attempt)),
-        _ => {}
+    // With a status it is no resubmission: the carrier did not take the part.
+    if event.kind == PartEvent::Requeued && event.status == 0 {
+        return Some(format!("resubmission {}", event.attempt));
+    }
+    if event.kind == PartEvent::Attempted {
+        return Some(format!("attempt {}", event.attempt));
     }
     text_of(&event.detail).or_else(|| {
         let status = postrider_smpp::status::CommandStatus(event.status);

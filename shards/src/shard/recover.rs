@@ -4,8 +4,6 @@
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
-use postrider_core::number::Msisdn;
-use postrider_smpp::receipt::ReceiptState;
 use postrider_storage::Disk;
 use postrider_storage::{Frames, Record};
 use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
@@ -15,10 +13,11 @@ use super::deliveries::Deliveries;
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
 use super::envelope_record::envelope;
 use super::inbound::{Inbox, Owners};
-use super::mesh::{Mesh, ReceiptNotice};
+use super::mesh::Mesh;
 use super::message::{ALL_PARTS, Event, Message, WebhookAttempt, WebhookOutcome};
+use super::orphans::Orphans;
 use super::outbound::Outbound;
-use super::receipts::{Orphans, state_from_u8};
+use super::receipt_pdu::orphan_notice;
 use super::submit::References;
 use super::table::{PartRef, Table};
 use super::{Drain, Shard, ShardParts, Shared};
@@ -221,33 +220,11 @@ impl Replay<'_> {
     }
 
     fn orphan(&mut self, record: &Record<'_>) {
-        let Record::Orphan {
-            orphan,
-            carrier,
-            at_ms,
-            source,
-            dest,
-            carrier_message_id,
-            state,
-            error,
-        } = record
-        else {
-            return;
-        };
+        let Record::Orphan { orphan, carrier, .. } = record else { return };
         let Some(carrier) = self.shared.carrier_of(*carrier) else { return };
-        let state: Option<ReceiptState> = state_from_u8(*state);
-        let notice = ReceiptNotice {
-            carrier,
-            source: source.to_vec(),
-            destination: dest.to_vec(),
-            handset: Msisdn::from_carrier(source),
-            id: carrier_message_id.to_vec(),
-            other_id: None,
-            state,
-            words: error.to_vec(),
-            at: UnixMs(*at_ms),
-        };
-        self.orphans.insert(Some(*orphan), Box::new(notice));
+        let Some(notice) = orphan_notice(record, carrier) else { return };
+        let forms = self.shared.learned.forms(carrier);
+        self.orphans.insert(Some(*orphan), Box::new(notice), forms);
     }
 
     /// A message's state that was carried here from an older segment.

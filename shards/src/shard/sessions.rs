@@ -2,23 +2,20 @@
 //! what they say of our submits goes to `answers` and `unknown`. Part of the shard's machine.
 
 use postrider_core::clock::Now;
+use postrider_core::config::ReceiptDetection;
 use postrider_core::limits;
-use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::BackoffCause;
 use postrider_smpp::command::CommandId;
-use postrider_smpp::pdu::ShortMessage;
-use postrider_smpp::receipt::{Receipt, parse_receipt_decoded};
 use postrider_smpp::session::{CloseReason, Event as SessionEvent};
-use postrider_smpp::status::CommandStatus;
 
 use super::answers::Response;
 use super::bind::Link;
-use super::deliveries::receipt::NETWORK_ERROR_CODE;
 use super::inbound::Fragment;
 use super::mesh::ReceiptNotice;
 use super::outbind::Asked;
 use super::outbound::part_of;
+use super::receipt_pdu::notice_of;
 use super::{BindIx, Delivery, Op, Shard, Timer};
 use crate::stats::Counter;
 
@@ -111,7 +108,8 @@ impl Shard {
             let Some(held) = self.outbound.binds.get_mut(bind) else { return };
             let carrier = held.carrier;
             let Some(event) = held.session.poll_event() else { break };
-            let happened = Happened::read(carrier, now, event);
+            let detection = self.shared.profile(Some(carrier)).map(|p| p.receipt_detection);
+            let happened = Happened::read(carrier, detection, now, event);
             self.bind_happened(now, bind, carrier, happened);
         }
         self.flush(bind);
@@ -200,7 +198,12 @@ enum Happened {
 }
 
 impl Happened {
-    fn read(carrier: CarrierIx, now: Now, event: SessionEvent<'_>) -> Self {
+    fn read(
+        carrier: CarrierIx,
+        detection: Option<ReceiptDetection>,
+        now: Now,
+        event: SessionEvent<'_>,
+    ) -> Self {
         match event {
             SessionEvent::Bound { .. } => Happened::Bound,
             SessionEvent::BindRefused { status } => Happened::BindRefused { status },
@@ -209,7 +212,7 @@ impl Happened {
                 Happened::Response(Response { token, status, id, waited, late })
             }
             SessionEvent::Message { sequence, command, message } => {
-                match read_receipt(carrier, now, &message) {
+                match detection.and_then(|by| notice_of(carrier, by, now, &message)) {
                     Some(notice) => Happened::Receipt { sequence, command, notice },
                     None => Happened::Inbound {
                         sequence,
@@ -231,47 +234,4 @@ impl Happened {
             | SessionEvent::PeerUnbound => Happened::Nothing,
         }
     }
-}
-
-/// What an event keeps of a receipt: its state's word, its error code, that of the network.
-fn words_of(receipt: &Receipt<'_>) -> Vec<u8> {
-    let mut words = match receipt.state {
-        Some(state) if receipt.stat.is_empty() => state.stat().as_bytes().to_vec(),
-        Some(_) | None => receipt.stat.to_vec(),
-    };
-    if let Some(err) = receipt.err {
-        words.extend_from_slice(b" err:");
-        words.extend_from_slice(err);
-    }
-    if let Some([network, high, low]) = receipt.network_error_code {
-        let code = format!(" {NETWORK_ERROR_CODE}{network:02x}{high:02x}{low:02x}");
-        words.extend_from_slice(code.as_bytes());
-    }
-    words
-}
-
-/// A receipt in octets of our own; `None` when the PDU is none.
-fn read_receipt(
-    carrier: CarrierIx,
-    now: Now,
-    message: &ShortMessage<'_>,
-) -> Option<Box<ReceiptNotice>> {
-    let mut decoded = Vec::new();
-    let receipt = parse_receipt_decoded(message, &mut decoded);
-    // Some carriers mark a receipt by its parameters alone; a marked one without an id is one too.
-    if receipt.is_none() && !message.is_receipt() {
-        return None;
-    }
-    let words = receipt.as_ref().map(words_of).unwrap_or_default();
-    Some(Box::new(ReceiptNotice {
-        carrier,
-        source: message.source.to_vec(),
-        destination: message.dest.to_vec(),
-        handset: Msisdn::from_carrier(message.source),
-        id: receipt.as_ref().map(|receipt| receipt.id.to_vec()).unwrap_or_default(),
-        other_id: receipt.as_ref().and_then(|receipt| receipt.text_id).map(<[u8]>::to_vec),
-        state: receipt.and_then(|receipt| receipt.state),
-        words,
-        at: now.wall,
-    }))
 }

@@ -80,7 +80,7 @@ impl Shard {
     }
 
     /// Whether the carrier is given a text whole and cuts it itself.
-    fn takes_whole(&self, ix: CarrierIx) -> bool {
+    pub(super) fn takes_whole(&self, ix: CarrierIx) -> bool {
         let profile = self.shared.profile(Some(ix));
         profile.is_some_and(|profile| profile.concatenation == Concatenation::Payload)
     }

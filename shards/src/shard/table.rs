@@ -7,6 +7,7 @@ use std::ops::Bound;
 pub(super) use postrider_core::carrier_id::folded as normal;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
+use postrider_core::number::Msisdn;
 use postrider_http::request::Cursor;
 use postrider_storage::SegmentId;
 
@@ -28,6 +29,8 @@ pub(crate) struct Table {
     messages: BTreeMap<u64, Box<Message>>,
     by_customer: BTreeMap<(u32, UnixMs, MessageId), u64>,
     by_carrier_id: HashMap<CarrierKey, Vec<PartRef>, FixedHasher>,
+    /// Messages of which a receipt may speak without an id that is known, by recipient.
+    by_handset: HashMap<Msisdn, Vec<u64>, FixedHasher>,
     by_home: BTreeMap<SegmentId, Vec<u64>>,
     /// Closed messages in the order of their closing.
     history: BTreeMap<u64, u64>,
@@ -41,6 +44,7 @@ impl Table {
             messages: BTreeMap::new(),
             by_customer: BTreeMap::new(),
             by_carrier_id: HashMap::default(),
+            by_handset: HashMap::default(),
             by_home: BTreeMap::new(),
             history: BTreeMap::new(),
             closings: 0,
@@ -86,6 +90,7 @@ impl Table {
         message.durable = true;
         let envelope = &message.envelope;
         self.by_customer.insert((envelope.customer, envelope.accepted, envelope.id), sequence);
+        self.by_handset.entry(envelope.to).or_default().push(sequence);
         Some(message)
     }
 
@@ -102,9 +107,28 @@ impl Table {
         self.open = self.open.checked_sub(1).unwrap_or_else(|| panic!("closed more than opened"));
         self.closings += 1;
         self.history.insert(self.closings, sequence);
-        if let Some(message) = self.messages.get_mut(&sequence) {
-            message.closing = Some(self.closings);
+        let Some(message) = self.messages.get_mut(&sequence) else { return };
+        message.closing = Some(self.closings);
+        // Of a part whose answer was lost a receipt may still come, with an id that nobody knows.
+        if !message.parts.iter().any(|part| part.lost) {
+            let to = message.envelope.to;
+            self.leave_handset(to, sequence);
         }
+    }
+
+    fn leave_handset(&mut self, to: Msisdn, sequence: u64) {
+        if let Some(sequences) = self.by_handset.get_mut(&to) {
+            sequences.retain(|other| *other != sequence);
+            if sequences.is_empty() {
+                self.by_handset.remove(&to);
+            }
+        }
+    }
+
+    /// The messages to a handset that are not closed, and those of which a receipt may still tell.
+    pub(crate) fn sent_to(&self, handset: Msisdn) -> impl Iterator<Item = &Message> {
+        let sequences = self.by_handset.get(&handset).into_iter().flatten();
+        sequences.filter_map(|sequence| self.get(*sequence))
     }
 
     /// The message that has been closed longest.
@@ -132,6 +156,7 @@ impl Table {
         let Some(message) = self.messages.remove(&sequence) else { return };
         let envelope = &message.envelope;
         self.by_customer.remove(&(envelope.customer, envelope.accepted, envelope.id));
+        self.leave_handset(envelope.to, sequence);
         for (_, carrier, id) in message.carrier_ids() {
             self.unindex(carrier, id, sequence);
         }

@@ -108,6 +108,9 @@ series! {
         ReceiptsOrphaned = "receipts" ["outcome" = "orphaned"];
         /// Receipts answered with a refusal, for the carrier to send again.
         ReceiptsRefused = "receipts" ["outcome" = "refused"];
+        /// Receipts whose part was found without its id.
+        ReceiptsInferred = "receipts_inferred",
+            "Receipts whose part was found by reference, or by sender, recipient and time.";
         /// Receipts handed to the shard that owns the number.
         ReceiptsForwarded = "receipts_forwarded",
             "Receipts handed to the shard that owns the number.";

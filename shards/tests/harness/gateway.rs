@@ -294,7 +294,7 @@ impl Gateway {
         submit
     }
 
-    /// A carrier sends a receipt; gives the status of the answer, if one came at once.
+    /// A carrier sends a receipt; gives the status of the answer.
     pub(crate) fn receipt(&mut self, bind: BindIx, receipt: &Receipt<'_>) -> Option<u32> {
         let text = pdu::receipt_text(receipt.id, receipt.stat);
         self.receipt_text(bind, receipt, text.as_bytes())
@@ -330,6 +330,8 @@ impl Gateway {
         self.answers.clear();
         self.rig.send_octets(bind, &octets);
         self.play();
+        // What nobody waits for is on disk 2 ms later.
+        self.pass(Duration::from_millis(3));
         let answer = self.answers.iter().find(|pdu| pdu.sequence == sequence);
         answer.map(|pdu| pdu.status)
     }

@@ -23,7 +23,9 @@ use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
-use postrider_shards::shard::{ApiResponse, BindIx, Numbers, Op, Shard, ShardParts, Shared};
+use postrider_shards::shard::{
+    ApiResponse, BindIx, Learned, Numbers, Op, Shard, ShardParts, Shared,
+};
 use postrider_shards::stats::{BindLabel, Counter, Stats};
 use postrider_storage::{LogConfig, MemDisk, Write};
 
@@ -84,6 +86,7 @@ pub(crate) struct Rig {
     pub(crate) shard: Shard,
     pub(crate) stats: Arc<Stats>,
     pub(crate) now: Duration,
+    learned: Arc<Learned>,
     config: Config,
     log: LogConfig,
     disk: MemDisk,
@@ -159,11 +162,13 @@ impl Rig {
 
     fn open(config: Config, log: LogConfig, mut disk: MemDisk, now: Duration) -> Self {
         let (parts, stats) = parts(&config);
+        let learned = Arc::clone(&parts.shared.learned);
         let (shard, _) = Shard::open(parts, &mut disk, log.clone(), at(now)).unwrap();
         let mut rig = Rig {
             shard,
             stats,
             now,
+            learned,
             config,
             log,
             disk,
@@ -449,6 +454,11 @@ impl Rig {
         let pdus = self.received(bind);
         assert!(pdus.iter().all(|pdu| pdu.command == pdu::SUBMIT), "{pdus:?}");
         pdus
+    }
+
+    /// What traffic shows of carriers' message ids.
+    pub(crate) fn learned(&self) -> Arc<Learned> {
+        Arc::clone(&self.learned)
     }
 
     /// A counter's value.

@@ -1,0 +1,229 @@
+//! What traffic shows of the forms in which carriers write message ids, pooled over all shards, and
+//! the forms in use. One per process: shards count, the control thread reads and applies; plain
+//! atomics, no lock.
+
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+
+use postrider_core::carrier_id::{Evidence, IdBase, IdForms, IdLearner, Proposal};
+use postrider_core::config::{CarrierConfig, Learn};
+use postrider_core::limits;
+use postrider_core::route::CarrierIx;
+
+const BASES: [IdBase; 3] = [IdBase::AsIs, IdBase::Hex, IdBase::Decimal];
+
+/// The message ids of every carrier, in the order of the configuration.
+pub struct Learned {
+    carriers: Vec<CarrierIds>,
+}
+
+/// The message ids of one carrier.
+pub struct CarrierIds {
+    name: String,
+    learn: Learn,
+    /// Pairs by [`Evidence`], known to belong together by other means than their ids.
+    pairs: [AtomicU32; 4],
+    /// The forms in use, as one number.
+    forms: AtomicU8,
+    /// Times that they were changed.
+    changes: AtomicU32,
+    /// A receipt has been matched by its id under these forms.
+    matching: AtomicBool,
+}
+
+impl Learned {
+    /// Nothing seen, and the configuration's forms in use.
+    #[must_use]
+    pub fn new(carriers: &[CarrierConfig]) -> Self {
+        Learned { carriers: carriers.iter().map(CarrierIds::new).collect() }
+    }
+
+    /// For carriers of these names and nothing else: for tests.
+    #[cfg(test)]
+    pub(crate) fn of_names(names: &[&str]) -> Self {
+        let carrier = |name: &&str| CarrierIds::named(name, IdForms::default(), Learn::Propose);
+        Learned { carriers: names.iter().map(carrier).collect() }
+    }
+
+    /// Every carrier.
+    #[must_use]
+    pub fn carriers(&self) -> &[CarrierIds] {
+        &self.carriers
+    }
+
+    /// One carrier by its name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&CarrierIds> {
+        self.carriers.iter().find(|carrier| carrier.name == name)
+    }
+
+    pub(crate) fn of(&self, carrier: CarrierIx) -> Option<&CarrierIds> {
+        self.carriers.get(usize::from(carrier.0))
+    }
+
+    pub(crate) fn forms(&self, carrier: CarrierIx) -> IdForms {
+        self.of(carrier).map(CarrierIds::forms).unwrap_or_default()
+    }
+}
+
+impl CarrierIds {
+    fn new(config: &CarrierConfig) -> Self {
+        Self::named(&config.name, config.profile.ids, config.profile.learn)
+    }
+
+    fn named(name: &str, forms: IdForms, learn: Learn) -> Self {
+        CarrierIds {
+            name: name.to_owned(),
+            learn,
+            pairs: Default::default(),
+            forms: AtomicU8::new(number_of(forms)),
+            changes: AtomicU32::new(0),
+            matching: AtomicBool::new(false),
+        }
+    }
+
+    /// The carrier's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is done with what is learned.
+    #[must_use]
+    pub const fn learn(&self) -> Learn {
+        self.learn
+    }
+
+    /// The forms in use.
+    #[must_use]
+    pub fn forms(&self) -> IdForms {
+        forms_of(self.forms.load(Ordering::Relaxed))
+    }
+
+    /// Pairs seen, by [`Evidence`].
+    #[must_use]
+    pub fn pairs(&self) -> [u32; 4] {
+        self.pairs.each_ref().map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// The forms that the pairs speak for, when they are certain enough and not in use.
+    #[must_use]
+    pub fn proposal(&self) -> Option<Proposal> {
+        let proposal = IdLearner::from_counts(self.pairs()).proposal()?;
+        (proposal.forms != self.forms()).then_some(proposal)
+    }
+
+    /// Uses the forms proposed from now on, until the process ends; `None` when there are none.
+    pub fn apply(&self) -> Option<Proposal> {
+        let proposal = self.proposal()?;
+        self.forms.store(number_of(proposal.forms), Ordering::Relaxed);
+        self.matching.store(false, Ordering::Relaxed);
+        self.changes.fetch_add(1, Ordering::Release);
+        Some(proposal)
+    }
+
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// A receipt was matched by its id.
+    pub(crate) fn note_match(&self) {
+        if !self.matching.load(Ordering::Relaxed) {
+            self.matching.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether ids are known to meet under the forms in use.
+    pub(crate) fn ids_match(&self) -> bool {
+        self.matching.load(Ordering::Relaxed)
+    }
+
+    /// A response's and a receipt's id belong together. Old pairs count less and less: beyond a
+    /// bound all counts are halved.
+    pub(crate) fn observe(&self, response_id: &[u8], receipt_id: &[u8]) {
+        let Some(evidence) = Evidence::of(response_id, receipt_id) else { return };
+        if self.learn == Learn::Off {
+            return;
+        }
+        let total: u32 = self.pairs().iter().sum();
+        if total >= limits::ID_PAIRS_KEPT {
+            for count in &self.pairs {
+                count.store(count.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
+            }
+        }
+        if let Some(count) = self.pairs.get(evidence as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.learn == Learn::Apply {
+            self.apply();
+        }
+    }
+}
+
+fn number_of(forms: IdForms) -> u8 {
+    let at = |base| BASES.iter().position(|own| *own == base).unwrap_or(0);
+    u8::try_from(at(forms.response) * BASES.len() + at(forms.receipt)).unwrap_or(0)
+}
+
+fn forms_of(number: u8) -> IdForms {
+    let number = usize::from(number);
+    let base = |at: usize| BASES.get(at % BASES.len()).copied().unwrap_or_default();
+    IdForms { response: base(number / BASES.len()), receipt: base(number) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_survive_their_number() {
+        for response in BASES {
+            for receipt in BASES {
+                let forms = IdForms { response, receipt };
+                assert_eq!(forms_of(number_of(forms)), forms);
+            }
+        }
+    }
+
+    fn ids(learn: Learn) -> CarrierIds {
+        let ids = CarrierIds::named("alpha", IdForms::default(), learn);
+        ids.note_match();
+        ids
+    }
+
+    fn hex_then_decimal(ids: &CarrierIds, pairs: u64) {
+        for number in 1_000_000..1_000_000 + pairs {
+            ids.observe(format!("{number:x}").as_bytes(), number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_proposal_waits_for_the_operator_and_changes_the_forms_once() {
+        let ids = ids(Learn::Propose);
+        hex_then_decimal(&ids, u64::from(limits::ID_PAIRS) - 1);
+        assert_eq!(ids.proposal(), None);
+        hex_then_decimal(&ids, 1);
+        let forms = IdForms { response: IdBase::Hex, receipt: IdBase::Decimal };
+        assert_eq!(ids.proposal().map(|proposal| proposal.forms), Some(forms));
+        assert_eq!((ids.forms(), ids.changes()), (IdForms::default(), 0));
+        assert!(ids.apply().is_some());
+        assert_eq!((ids.forms(), ids.changes(), ids.ids_match()), (forms, 1, false));
+        assert_eq!(ids.apply(), None, "in use already");
+    }
+
+    #[test]
+    fn what_is_applied_by_itself_and_what_is_off() {
+        let applied = ids(Learn::Apply);
+        hex_then_decimal(&applied, 30);
+        assert_eq!(applied.changes(), 1);
+        let off = ids(Learn::Off);
+        hex_then_decimal(&off, 30);
+        assert_eq!(off.pairs(), [0; 4]);
+    }
+
+    #[test]
+    fn counts_stay_bounded() {
+        let ids = ids(Learn::Propose);
+        hex_then_decimal(&ids, 10_000);
+        assert!(ids.pairs().iter().sum::<u32>() <= limits::ID_PAIRS_KEPT);
+    }
+}
