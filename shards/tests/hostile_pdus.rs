@@ -265,7 +265,16 @@ fn receipts_in_odd_dress(it: &mut Scenario<'_>) {
         let (text, tlvs) = if data_coding == 8 { (wide, vec![]) } else { (vec![], tlvs) };
         let (text, tlvs) = (&text[..], &tlvs[..]);
         let sequence = it.sequence();
-        let pdu = Deliver { sequence, source: &to, esm_class, data_coding, text, tlvs }.pdu();
+        let pdu = Deliver {
+            sequence,
+            source: &to,
+            esm_class,
+            data_coding,
+            text,
+            tlvs,
+            ..Deliver::default()
+        }
+        .pdu();
         it.reacts(index, carrier_id, &pdu.octets(), &[(DELIVER_RESP, 0, sequence)]);
         it.stage.await_status(&id, "delivered");
     }
@@ -281,7 +290,8 @@ fn receipts_without_an_id(it: &mut Scenario<'_>) {
         let sequence = it.sequence();
         let tlvs = &tlv(0x0427, &[2])[..];
         let text = b"stat:DELIVRD";
-        let pdu = Deliver { sequence, source: &to, esm_class: 4, data_coding: 0, text, tlvs }.pdu();
+        let pdu =
+            Deliver { sequence, source: &to, esm_class: 4, text, tlvs, ..Deliver::default() }.pdu();
         it.reacts(index, "no id", &pdu.octets(), &[(DELIVER_RESP, 0, sequence)]);
         let seen = it.stage.await_status(&id, "submitted");
         assert_eq!(seen["timeline"].as_array().unwrap().len(), 2, "{seen:#}");

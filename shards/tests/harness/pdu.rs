@@ -53,6 +53,34 @@ impl Pdu {
         (self.command, self.status, self.sequence)
     }
 
+    /// The fields of a deliver_sm.
+    pub(crate) fn delivered(&self) -> Delivered {
+        assert_eq!(self.command, DELIVER);
+        let (_, rest) = cstring(&self.body);
+        let (source, rest) = address(rest);
+        let (dest, rest) = address(rest);
+        let (esm_class, protocol_id) = (rest[0], rest[1]);
+        let (_, rest) = cstring(&rest[3..]);
+        let (_, rest) = cstring(rest);
+        let data_coding = rest[2];
+        let length = usize::from(rest[4]);
+        let (text, mut area) = rest[5..].split_at(length);
+        let mut tlvs = Vec::new();
+        while let [a, b, c, d, behind @ ..] = area {
+            let (value, rest) = behind.split_at(usize::from(u16::from_be_bytes([*c, *d])));
+            tlvs.push((u16::from_be_bytes([*a, *b]), value.to_vec()));
+            area = rest;
+        }
+        let text = text.to_vec();
+        Delivered { source, dest, esm_class, protocol_id, data_coding, text, tlvs }
+    }
+
+    /// The answer to a request of this number and command, without a body or with an empty id.
+    pub(crate) fn answer(&self, status: u32) -> Pdu {
+        let body: &[u8] = if self.command == DELIVER { b"\0" } else { b"" };
+        Pdu::new(self.command | NACK, status, self.sequence, body)
+    }
+
     /// The destination of a submit_sm.
     pub(crate) fn destination(&self) -> String {
         assert_eq!(self.command, SUBMIT);
@@ -69,6 +97,37 @@ impl std::fmt::Debug for Pdu {
     }
 }
 
+/// What a deliver_sm says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    pub(crate) source: (u8, u8, String),
+    pub(crate) dest: (u8, u8, String),
+    pub(crate) esm_class: u8,
+    pub(crate) protocol_id: u8,
+    pub(crate) data_coding: u8,
+    pub(crate) text: Vec<u8>,
+    pub(crate) tlvs: Vec<(u16, Vec<u8>)>,
+}
+
+impl Delivered {
+    /// The value of a parameter.
+    pub(crate) fn tlv(&self, tag: u16) -> Option<&[u8]> {
+        self.tlvs.iter().find(|(own, _)| *own == tag).map(|(_, value)| &**value)
+    }
+
+    /// The word of a receipt's text after `key:`.
+    pub(crate) fn word(&self, key: &str) -> String {
+        let text = String::from_utf8(self.text.clone()).unwrap();
+        let mut words = text.split(' ');
+        words.find_map(|word| word.strip_prefix(key)).unwrap_or_default().to_owned()
+    }
+}
+
+fn address(octets: &[u8]) -> ((u8, u8, String), &[u8]) {
+    let (digits, rest) = cstring(&octets[2..]);
+    ((octets[0], octets[1], String::from_utf8(digits.to_vec()).unwrap()), rest)
+}
+
 fn cstring(octets: &[u8]) -> (&[u8], &[u8]) {
     let end = octets.iter().position(|octet| *octet == 0).unwrap();
     (&octets[..end], &octets[end + 1..])
@@ -83,6 +142,7 @@ pub(crate) fn taken(sequence: u32, id: &str) -> Pdu {
 pub(crate) struct Deliver<'a> {
     pub(crate) sequence: u32,
     pub(crate) source: &'a str,
+    pub(crate) dest: &'a str,
     pub(crate) esm_class: u8,
     pub(crate) data_coding: u8,
     pub(crate) text: &'a [u8],
@@ -93,7 +153,9 @@ impl Deliver<'_> {
     pub(crate) fn pdu(&self) -> Pdu {
         let mut body = vec![0, 1, 1];
         body.extend_from_slice(self.source.as_bytes());
-        body.extend_from_slice(b"\0\x05\0Postrider\0");
+        body.extend_from_slice(b"\0\x05\0");
+        body.extend_from_slice(self.dest.as_bytes());
+        body.push(0);
         body.extend_from_slice(&[self.esm_class, 0, 0, 0, 0, 0, 0, self.data_coding, 0]);
         body.push(self.text.len().try_into().unwrap());
         body.extend_from_slice(self.text);
@@ -105,7 +167,8 @@ impl Deliver<'_> {
 impl Default for Deliver<'_> {
     fn default() -> Self {
         let source = "447700900123";
-        Deliver { sequence: 1, source, esm_class: 0, data_coding: 0, text: b"", tlvs: &[] }
+        let dest = "Postrider";
+        Deliver { sequence: 1, source, dest, esm_class: 0, data_coding: 0, text: b"", tlvs: &[] }
     }
 }
 

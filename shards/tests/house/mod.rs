@@ -88,6 +88,10 @@ struct Room {
     answers: BTreeMap<u64, ApiResponse>,
     /// Text of every submit_sm that a carrier got: destination and PDU.
     submits: Vec<(String, Pdu)>,
+    /// How many those were, over all time.
+    taken: usize,
+    /// What the carriers' own requests were answered with: status and sequence number.
+    answered: Vec<(u32, u32)>,
     drained: bool,
 }
 
@@ -173,6 +177,8 @@ impl House {
                 unreached: false,
                 answers: BTreeMap::new(),
                 submits: Vec::new(),
+                taken: 0,
+                answered: Vec::new(),
                 drained: false,
             });
         }
@@ -471,6 +477,23 @@ impl House {
         self.rooms.iter_mut().flat_map(|room| std::mem::take(&mut room.submits)).collect()
     }
 
+    /// A carrier sends a request on the bind of a shard.
+    pub(crate) fn carrier_sends(&mut self, shard: usize, request: &Pdu) {
+        let now = at(self.now);
+        self.rooms[shard].shard.handle_bind_bytes(now, 0, &request.octets());
+        self.settle();
+    }
+
+    /// The id that the carrier of a shard gave last.
+    pub(crate) fn carrier_id(&self, shard: usize) -> String {
+        format!("c{}", self.rooms[shard].taken)
+    }
+
+    /// What carriers' requests on a shard were answered with since the last look.
+    pub(crate) fn carrier_answers(&mut self, shard: usize) -> Vec<(u32, u32)> {
+        std::mem::take(&mut self.rooms[shard].answered)
+    }
+
     /// A counter over all shards.
     pub(crate) fn count(&self, counter: Counter) -> u64 {
         self.rooms.iter().map(|room| room.stats.get(counter)).sum()
@@ -505,12 +528,14 @@ impl Room {
                     answers.push(Pdu::new(pdu::BIND_TRX_RESP, 0, pdu.sequence, b"carrier\0"));
                 }
                 pdu::SUBMIT => {
-                    let id = format!("c{}", self.submits.len() + 1);
+                    self.taken += 1;
+                    let id = format!("c{}", self.taken);
                     answers.push(pdu::taken(pdu.sequence, &id));
                     self.submits.push((pdu.destination(), pdu));
                 }
                 pdu::ENQUIRE => answers.push(Pdu::new(pdu::ENQUIRE_RESP, 0, pdu.sequence, b"")),
                 pdu::UNBIND => answers.push(Pdu::new(pdu::UNBIND_RESP, 0, pdu.sequence, b"")),
+                pdu::DELIVER_RESP => self.answered.push((pdu.status, pdu.sequence)),
                 _ => {}
             }
         }

@@ -72,7 +72,6 @@ pub(crate) struct Queue {
     entries: BTreeMap<Place, Entry>,
     ready: BTreeSet<Place>,
     waits: BTreeSet<(Duration, Place)>,
-    out: usize,
     next: Place,
     /// The customer said that it is full: nothing leaves before.
     paused_until: Duration,
@@ -106,7 +105,6 @@ impl Queue {
         {
             entry.stage = Stage::Out;
             entry.tries = entry.tries.saturating_add(1);
-            self.out += 1;
         }
     }
 
@@ -118,7 +116,6 @@ impl Queue {
         answer: DeliveryAnswer,
     ) -> Option<(Item, u16, Settled)> {
         let entry = self.entries.get_mut(&place).filter(|entry| entry.stage == Stage::Out)?;
-        self.out -= 1;
         let (item, tries) = (entry.item, entry.tries);
         let settled = match reaction(answer) {
             Reaction::Taken => {
@@ -208,11 +205,6 @@ impl Queue {
     /// Items that are owed, those that are out among them.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Items that are out.
-    pub(crate) fn out(&self) -> usize {
-        self.out
     }
 }
 

@@ -29,6 +29,10 @@ fn take(queue: &mut Queue, now: Now) -> Option<(Place, Item)> {
     Some(found)
 }
 
+fn count(queue: &Queue) -> usize {
+    queue.entries.values().filter(|entry| entry.stage == Stage::Out).count()
+}
+
 #[test]
 fn items_leave_in_the_order_in_which_they_came() {
     let mut queue = queue_of(3);
@@ -38,7 +42,7 @@ fn items_leave_in_the_order_in_which_they_came() {
         let settled = queue.answered(at(1), place, DeliveryAnswer::Status(0));
         assert_eq!(settled, Some((item, 1, Settled::Delivered)));
     }
-    assert_eq!((queue.len(), queue.out(), queue.poll_timeout(at(2))), (0, 0, None));
+    assert_eq!((queue.len(), count(&queue), queue.poll_timeout(at(2))), (0, 0, None));
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn an_answer_to_nothing_changes_nothing() {
     let mut queue = queue_of(1);
     assert_eq!(queue.answered(at(0), 0, DeliveryAnswer::Status(0)), None, "it is not out");
     assert_eq!(queue.answered(at(0), 9, DeliveryAnswer::Status(0)), None);
-    assert_eq!((queue.len(), queue.out()), (1, 0));
+    assert_eq!((queue.len(), count(&queue)), (1, 0));
 }
 
 proptest! {
@@ -195,7 +199,7 @@ proptest! {
                     }
                 }
             }
-            prop_assert_eq!(queue.out(), out.len());
+            prop_assert_eq!(count(&queue), out.len());
             prop_assert_eq!(u64::try_from(queue.len() + ended.len()).unwrap(), pushed);
         }
         for (place, item) in out {
