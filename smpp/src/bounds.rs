@@ -19,6 +19,26 @@ pub struct Bound {
     pub mask: u8,
     /// The bounds, by command; a command that is in no row is free.
     pub rows: &'static [BoundRow],
+    /// Every value below is within the bounds of every command and version.
+    below: u16,
+}
+
+const fn bound(field: &'static str, status: S, mask: u8, rows: &'static [BoundRow]) -> Bound {
+    let (mut below, mut rest) = (256, rows);
+    while let [row, behind @ ..] = rest {
+        below = least(below, least(low_values(&row.v3_4), low_values(&row.v5_0)));
+        rest = behind;
+    }
+    Bound { field, status, mask, rows, below }
+}
+
+/// How many values from 0 on a range holds.
+const fn low_values(range: &RangeInclusive<u8>) -> u16 {
+    if *range.start() == 0 { *range.end() as u16 + 1 } else { 0 }
+}
+
+const fn least(one: u16, other: u16) -> u16 {
+    if one < other { one } else { other }
 }
 
 /// The bound of a field in some commands: of its value, or of its length where it is a time.
@@ -43,82 +63,78 @@ const fn row(
 static SUBMITTED: &[C] = &[C::SUBMIT_SM, C::SUBMIT_MULTI, C::REPLACE_SM];
 
 /// Octets of the text.
-pub(crate) static SM_LENGTH: Bound = Bound {
-    field: "sm_length",
-    status: S::ESME_RINVMSGLEN,
-    mask: 0xFF,
-    rows: &[row(SUBMITTED, 0..=254, 0..=255), row(&[C::DELIVER_SM], 0..=254, 0..=255)],
-};
+pub(crate) static SM_LENGTH: Bound = bound(
+    "sm_length",
+    S::ESME_RINVMSGLEN,
+    0xFF,
+    &[row(SUBMITTED, 0..=254, 0..=255), row(&[C::DELIVER_SM], 0..=254, 0..=255)],
+);
 
 /// Destinations of submit_multi.
-pub(crate) static NUMBER_OF_DESTS: Bound = Bound {
-    field: "number_of_dests",
-    status: S::ESME_RINVNUMDESTS,
-    mask: 0xFF,
-    rows: &[row(&[C::SUBMIT_MULTI], 1..=254, 1..=255)],
-};
+pub(crate) static NUMBER_OF_DESTS: Bound = bound(
+    "number_of_dests",
+    S::ESME_RINVNUMDESTS,
+    0xFF,
+    &[row(&[C::SUBMIT_MULTI], 1..=254, 1..=255)],
+);
 
 /// Refused destinations of submit_multi_resp.
-pub(crate) static NO_UNSUCCESS: Bound = Bound {
-    field: "no_unsuccess",
-    status: S::ESME_RINVNUMDESTS,
-    mask: 0xFF,
-    rows: &[row(&[C::SUBMIT_MULTI_RESP], 0..=254, 0..=255)],
-};
+pub(crate) static NO_UNSUCCESS: Bound = bound(
+    "no_unsuccess",
+    S::ESME_RINVNUMDESTS,
+    0xFF,
+    &[row(&[C::SUBMIT_MULTI_RESP], 0..=254, 0..=255)],
+);
 
 /// A canned message of the message centre, 0 for none; unused in what a 3.4 carrier delivers.
-pub(crate) static SM_DEFAULT_MSG_ID: Bound = Bound {
-    field: "sm_default_msg_id",
-    status: S::ESME_RINVDFTMSGID,
-    mask: 0xFF,
-    rows: &[row(SUBMITTED, 0..=254, 0..=255), row(&[C::DELIVER_SM], 0..=0, 0..=255)],
-};
+pub(crate) static SM_DEFAULT_MSG_ID: Bound = bound(
+    "sm_default_msg_id",
+    S::ESME_RINVDFTMSGID,
+    0xFF,
+    &[row(SUBMITTED, 0..=254, 0..=255), row(&[C::DELIVER_SM], 0..=0, 0..=255)],
+);
 
 /// Reserved in 3.4's submit_multi and deliver_sm.
-pub(crate) static REPLACE_IF_PRESENT: Bound = Bound {
-    field: "replace_if_present_flag",
-    status: S::ESME_RINVREPFLAG,
-    mask: 0xFF,
-    rows: &[
+pub(crate) static REPLACE_IF_PRESENT: Bound = bound(
+    "replace_if_present_flag",
+    S::ESME_RINVREPFLAG,
+    0xFF,
+    &[
         row(&[C::SUBMIT_SM, C::BROADCAST_SM], 0..=1, 0..=1),
         row(&[C::SUBMIT_MULTI, C::DELIVER_SM], 0..=0, 0..=1),
     ],
-};
+);
 
 /// Level 4 is for cell broadcast alone.
-pub(crate) static PRIORITY: Bound = Bound {
-    field: "priority_flag",
-    status: S::ESME_RINVPRTFLG,
-    mask: 0xFF,
-    rows: &[
+pub(crate) static PRIORITY: Bound = bound(
+    "priority_flag",
+    S::ESME_RINVPRTFLG,
+    0xFF,
+    &[
         row(&[C::SUBMIT_SM, C::SUBMIT_MULTI, C::DELIVER_SM], 0..=3, 0..=3),
         row(&[C::BROADCAST_SM], 0..=4, 0..=4),
     ],
-};
+);
 
 /// A receipt on success alone is for 5.0.
-pub(crate) static REGISTERED_DELIVERY: Bound = Bound {
-    field: "registered_delivery",
-    status: S::ESME_RINVREGDLVFLG,
-    mask: 0x03,
-    rows: &[row(&[C::SUBMIT_SM, C::SUBMIT_MULTI, C::DATA_SM, C::REPLACE_SM], 0..=2, 0..=3)],
-};
+pub(crate) static REGISTERED_DELIVERY: Bound = bound(
+    "registered_delivery",
+    S::ESME_RINVREGDLVFLG,
+    0x03,
+    &[row(&[C::SUBMIT_SM, C::SUBMIT_MULTI, C::DATA_SM, C::REPLACE_SM], 0..=2, 0..=3)],
+);
 
 /// Octets without the NUL. 5.0 has it between message centres.
-pub(crate) static SCHEDULE: Bound = Bound {
-    field: "schedule_delivery_time",
-    status: S::ESME_RINVSCHED,
-    mask: 0xFF,
-    rows: &[row(&[C::DELIVER_SM], 0..=0, 0..=16)],
-};
+pub(crate) static SCHEDULE: Bound = bound(
+    "schedule_delivery_time",
+    S::ESME_RINVSCHED,
+    0xFF,
+    &[row(&[C::DELIVER_SM], 0..=0, 0..=16)],
+);
 
 /// Octets without the NUL. 5.0 has it between message centres.
-pub(crate) static VALIDITY: Bound = Bound {
-    field: "validity_period",
-    status: S::ESME_RINVEXPIRY,
-    mask: 0xFF,
-    rows: &[row(&[C::DELIVER_SM], 0..=0, 0..=16)],
-};
+pub(crate) static VALIDITY: Bound =
+    bound("validity_period", S::ESME_RINVEXPIRY, 0xFF, &[row(&[C::DELIVER_SM], 0..=0, 0..=16)]);
 
 /// Every bound.
 pub static BOUNDS: &[&Bound] = &[
@@ -143,17 +159,21 @@ impl Bound {
         }
     }
 
+    #[inline]
     fn allows(&self, command: C, version: u8, value: u8) -> bool {
-        self.range(command, version).contains(&(value & self.mask))
+        let value = value & self.mask;
+        u16::from(value) < self.below || self.range(command, version).contains(&value)
     }
 
     /// For sending.
+    #[inline]
     pub(crate) fn check(&self, command: C, version: u8, value: u8) -> Result<(), EncodeError> {
         let out = EncodeError::OutOfBounds { field: self.field, value };
         if self.allows(command, version, value) { Ok(()) } else { Err(out) }
     }
 
     /// For sending: `length` of `field` as an octet within the bound.
+    #[inline]
     pub(crate) fn check_length(
         &self,
         command: C,
@@ -161,6 +181,11 @@ impl Bound {
         field: &'static str,
         length: usize,
     ) -> Result<u8, EncodeError> {
+        if let Ok(length) = u8::try_from(length)
+            && u16::from(length) < self.below
+        {
+            return Ok(length);
+        }
         let max = *self.range(command, version).end();
         let too_long = EncodeError::FieldTooLong { field, max: usize::from(max) };
         let length = u8::try_from(length).map_err(|_| too_long)?;
@@ -168,6 +193,7 @@ impl Bound {
     }
 
     /// For what an ESME asks.
+    #[inline]
     pub(crate) fn accept(&self, command: C, value: u8) -> Result<u8, S> {
         if self.allows(command, VERSION_5_0, value) { Ok(value) } else { Err(self.status) }
     }

@@ -8,6 +8,7 @@ pub mod bounds;
 pub mod command;
 pub mod json;
 pub mod layout;
+mod octets;
 pub mod pdu;
 pub mod receipt;
 mod receipt_text;

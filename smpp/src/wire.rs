@@ -1,8 +1,10 @@
 //! Reading and writing of the primitive types of the wire (3.4 section 3.1): integers, C-octet strings,
-//! octet strings, times. Pure, lives nowhere.
+//! octet strings, times. What every field of every message passes through is inlined by force: calls, and
+//! results handed over in memory, would cost more than the work. Pure, lives nowhere.
 
 use crate::bounds::Bound;
 use crate::command::CommandId;
+use crate::octets::{are_digits, find_nul, has_nul};
 use crate::pdu::{EncodeError, HEADER_LEN};
 use crate::status::CommandStatus;
 use crate::values::{SmppTime, TIME_LEN};
@@ -30,6 +32,15 @@ impl<'a> Reader<'a> {
         self.rest.get(..length).unwrap_or_default()
     }
 
+    /// So many integers of one octet.
+    #[inline(always)]
+    pub(crate) fn ints<const N: usize>(&mut self) -> Result<[u8; N], CommandStatus> {
+        let (values, rest) = self.rest.split_first_chunk().ok_or(CommandStatus::ESME_RINVCMDLEN)?;
+        self.rest = rest;
+        Ok(*values)
+    }
+
+    #[inline(always)]
     pub(crate) fn int1(&mut self) -> Result<u8, CommandStatus> {
         let (value, rest) = self.rest.split_first().ok_or(CommandStatus::ESME_RINVCMDLEN)?;
         self.rest = rest;
@@ -37,6 +48,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An integer of one octet within a bound, when strict.
+    #[inline(always)]
     pub(crate) fn bounded(
         &mut self,
         bound: &Bound,
@@ -54,34 +66,33 @@ impl<'a> Reader<'a> {
 
     /// A C-octet string of at most `max` octets with its NUL; a longer one is refused with `too_long`
     /// when strict.
+    #[inline(always)]
     pub(crate) fn text(
         &mut self,
         max: usize,
         too_long: CommandStatus,
     ) -> Result<&'a [u8], CommandStatus> {
-        let end = self.rest.iter().position(|octet| *octet == 0);
-        let (text, rest) = end
-            .and_then(|end| Some((self.rest.get(..end)?, self.rest.get(end + 1..)?)))
-            .ok_or(CommandStatus::ESME_RINVCMDLEN)?;
+        let (text, rest) = split_nul(self.rest).ok_or(CommandStatus::ESME_RINVCMDLEN)?;
         self.rest = rest;
         if self.strict && text.len() >= max { Err(too_long) } else { Ok(text) }
     }
 
     /// A C-octet string whose NUL may be missing at the end of the body, and which may be absent.
     pub(crate) fn text_or_rest(&mut self) -> &'a [u8] {
-        let mut parts = self.rest.splitn(2, |octet| *octet == 0);
-        let text = parts.next().unwrap_or_default();
-        self.rest = parts.next().unwrap_or_default();
+        let (text, rest) = split_nul(self.rest).unwrap_or((self.rest, &[]));
+        self.rest = rest;
         text
     }
 
     /// A time; when strict it must be empty or well formed, else `bad` is the answer.
+    #[inline(always)]
     pub(crate) fn time(&mut self, bad: CommandStatus) -> Result<&'a [u8], CommandStatus> {
         let text = self.text(TIME_LEN + 1, bad)?;
         if self.strict && !is_time(text) { Err(bad) } else { Ok(text) }
     }
 
     /// An octet string of `length` octets; clamped to what is there unless strict.
+    #[inline(always)]
     pub(crate) fn octets(&mut self, length: usize) -> Result<&'a [u8], CommandStatus> {
         let length = if self.strict { length } else { length.min(self.rest.len()) };
         let (octets, rest) =
@@ -91,13 +102,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// True for an empty time and one in full.
+/// What stands before the first NUL and behind it.
+#[inline(always)]
+fn split_nul(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (text, rest) = octets.split_at_checked(find_nul(octets)?)?;
+    Some((text, rest.get(1..)?))
+}
+
+/// True for an empty time and one in full. A relative one is any digits and `R`.
+#[inline(always)]
 fn is_time(text: &[u8]) -> bool {
-    text.is_empty() || SmppTime::parse(text).is_some()
+    match <&[u8; TIME_LEN]>::try_from(text) {
+        Ok(time @ [.., b'R']) => are_digits(*time),
+        Ok(_) => SmppTime::parse(text).is_some(),
+        Err(_) => text.is_empty(),
+    }
 }
 
 /// Writes one PDU into a caller's buffer: the header first, its length when `body` is done. On an error
 /// the buffer is cut back to what it was.
+#[inline(always)]
 pub(crate) fn write_pdu(
     out: &mut Vec<u8>,
     command: CommandId,
@@ -106,10 +130,8 @@ pub(crate) fn write_pdu(
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
 ) -> Result<(), EncodeError> {
     let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&command.0.to_be_bytes());
-    out.extend_from_slice(&status.0.to_be_bytes());
-    out.extend_from_slice(&sequence.to_be_bytes());
+    let words = [0, command.0, status.0, sequence].map(u32::to_be_bytes);
+    out.extend_from_slice(words.as_flattened());
     let done = body(out).and_then(|()| seal(out, start));
     if done.is_err() {
         out.truncate(start);
@@ -118,6 +140,7 @@ pub(crate) fn write_pdu(
 }
 
 /// Puts the length of the PDU that began at `start` into its header.
+#[inline(always)]
 fn seal(out: &mut [u8], start: usize) -> Result<(), EncodeError> {
     let pdu = out.get_mut(start..).ok_or(EncodeError::PduTooLong)?;
     debug_assert!(pdu.len() >= HEADER_LEN, "the header was written");
@@ -128,24 +151,32 @@ fn seal(out: &mut [u8], start: usize) -> Result<(), EncodeError> {
 }
 
 /// Appends a C-octet string of at most `max` octets with its NUL.
+#[inline(always)]
 pub(crate) fn put_text(
     out: &mut Vec<u8>,
     field: &'static str,
     text: &[u8],
     max: usize,
 ) -> Result<(), EncodeError> {
-    if text.len() >= max {
-        return Err(EncodeError::FieldTooLong { field, max });
-    }
-    if text.contains(&0) {
-        return Err(EncodeError::NulInField { field });
+    if text.len() >= max || has_nul(text) {
+        return Err(unfit_text(field, text, max));
     }
     out.extend_from_slice(text);
     out.push(0);
     Ok(())
 }
 
-/// Appends a time, empty or in full.
+#[cold]
+fn unfit_text(field: &'static str, text: &[u8], max: usize) -> EncodeError {
+    if text.len() >= max {
+        EncodeError::FieldTooLong { field, max }
+    } else {
+        EncodeError::NulInField { field }
+    }
+}
+
+/// Appends a time, empty or in full, with its NUL.
+#[inline(always)]
 pub(crate) fn put_time(
     out: &mut Vec<u8>,
     field: &'static str,
@@ -154,5 +185,7 @@ pub(crate) fn put_time(
     if !is_time(text) {
         return Err(EncodeError::BadTime { field });
     }
-    put_text(out, field, text, TIME_LEN + 1)
+    out.extend_from_slice(text);
+    out.push(0);
+    Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::command::CommandId;
 use crate::status::CommandStatus;
-use crate::tlv::{TlvFault, tag, tag_name};
+use crate::tlv::{TlvFault, Tlvs, tag, tag_name};
 use crate::wire::{put_text, write_pdu};
 
 /// Why a PDU cannot be written; the buffer is as it was before.
@@ -115,13 +115,10 @@ pub fn encode(out: &mut Vec<u8>, head: EncodeHead, body: &Body<'_>) -> Result<()
     }
     write_pdu(out, command, status, sequence, |out| {
         match body {
+            Body::Message(message) => return put_message(out, head, message),
             Body::Bind(bind) => bind.write(out),
             Body::BindResp { system_id, .. } => put_text(out, "system_id", system_id, 16),
             Body::Outbind(outbind) => outbind.write(out),
-            Body::Message(message) if command == CommandId::DATA_SM => {
-                message.write_data(out, version)
-            }
-            Body::Message(message) => message.write(out, command, version),
             Body::MessageResp { message_id, .. } => put_text(out, "message_id", message_id, 65),
             Body::SubmitMulti(SubmitMulti { destinations, message }) => {
                 SubmitMulti::write(message, destinations.iter(), out, version)
@@ -138,34 +135,65 @@ pub fn encode(out: &mut Vec<u8>, head: EncodeHead, body: &Body<'_>) -> Result<()
             Body::CancelBroadcast(cancel) => cancel.write(out),
             Body::Empty { .. } => Ok(()),
         }?;
-        put_tlvs(out, head, body)
+        let tlvs = body.tlvs();
+        // An answer with an error may be without what it must have; nothing of 3.4 must have any.
+        let none_needed = !command.needs_5_0() || matches!(body, Body::Empty { .. });
+        if tlvs.as_bytes().is_empty() && none_needed {
+            Ok(())
+        } else if let Body::SubmitMulti(multi) = body {
+            put_message_tlvs(out, head, &multi.message)
+        } else {
+            put_tlvs(out, head, tlvs, |tlvs| tlvs.check(command, version))
+        }
     })
 }
 
-/// Appends the parameters of `body`, when a sender may.
-fn put_tlvs(out: &mut Vec<u8>, head: EncodeHead, body: &Body<'_>) -> Result<(), EncodeError> {
-    let EncodeHead { command, version, .. } = head;
-    let tlvs = body.tlvs();
+/// Appends the body of a submit_sm, deliver_sm or data_sm.
+#[inline]
+fn put_message(
+    out: &mut Vec<u8>,
+    head: EncodeHead,
+    message: &ShortMessage<'_>,
+) -> Result<(), EncodeError> {
+    if head.command == CommandId::DATA_SM {
+        message.write_data(out, head.version)?;
+    } else {
+        message.write(out, head.command, head.version)?;
+    }
+    put_message_tlvs(out, head, message)
+}
+
+/// Appends the parameters of a message.
+fn put_message_tlvs(
+    out: &mut Vec<u8>,
+    head: EncodeHead,
+    message: &ShortMessage<'_>,
+) -> Result<(), EncodeError> {
+    if message.tlvs.as_bytes().is_empty() {
+        return Ok(());
+    }
+    put_tlvs(out, head, message.tlvs, |tlvs| {
+        tlvs.check_message(head.command, head.version, message.has_udh())
+    })
+}
+
+/// Appends parameters, when a sender may: `check` says so.
+fn put_tlvs(
+    out: &mut Vec<u8>,
+    head: EncodeHead,
+    tlvs: Tlvs<'_>,
+    check: impl FnOnce(Tlvs<'_>) -> Result<(), TlvFault>,
+) -> Result<(), EncodeError> {
     if !tlvs.is_exact() {
         return Err(EncodeError::BadTlvs);
     }
-    if version < VERSION_3_4 {
+    if head.version < VERSION_3_4 {
         let part_of_text = [tag::MESSAGE_PAYLOAD, tag::SAR_TOTAL_SEGMENTS];
         let lost = part_of_text.into_iter().find(|tag| tlvs.get(*tag).is_some());
         let name = lost.and_then(tag_name);
         return name.map_or(Ok(()), |name| Err(EncodeError::Tlv(TlvFault::Version(name))));
     }
-    // An answer with an error may be without what it must have.
-    if tlvs.as_bytes().is_empty() && (!command.needs_5_0() || matches!(body, Body::Empty { .. })) {
-        return Ok(());
-    }
-    let checked =
-        if let Body::Message(message) | Body::SubmitMulti(SubmitMulti { message, .. }) = body {
-            tlvs.check_message(command, version, message.has_udh())
-        } else {
-            tlvs.check(command, version)
-        };
-    checked.map_err(EncodeError::Tlv)?;
+    check(tlvs).map_err(EncodeError::Tlv)?;
     out.extend_from_slice(tlvs.as_bytes());
     Ok(())
 }
@@ -177,7 +205,7 @@ fn is_of(command: CommandId, body: &Body<'_>) -> bool {
         Body::Bind(_) => is_bind(command),
         Body::BindResp { .. } => command.is_response() && is_bind(command.request()),
         Body::Outbind(_) => command == C::OUTBIND,
-        Body::Message(_) => matches!(command, C::SUBMIT_SM | C::DELIVER_SM | C::DATA_SM),
+        Body::Message(_) => is_message(command),
         Body::MessageResp { .. } => matches!(
             command,
             C::SUBMIT_SM_RESP
@@ -202,6 +230,10 @@ fn is_of(command: CommandId, body: &Body<'_>) -> bool {
     }
 }
 
+const fn is_message(command: CommandId) -> bool {
+    matches!(command, CommandId::SUBMIT_SM | CommandId::DELIVER_SM | CommandId::DATA_SM)
+}
+
 const fn is_bind(command: CommandId) -> bool {
     matches!(
         command,
@@ -223,8 +255,7 @@ pub fn encode_submit_multi<'d>(
     let (command, status) = (CommandId::SUBMIT_MULTI, CommandStatus::ESME_ROK);
     write_pdu(out, command, status, sequence, |out| {
         SubmitMulti::write(message, destinations, out, version)?;
-        let head = EncodeHead { command, status, sequence, version };
-        put_tlvs(out, head, &Body::Message(*message))
+        put_message_tlvs(out, EncodeHead { command, status, sequence, version }, message)
     })
 }
 
@@ -269,8 +300,12 @@ pub fn encode_message_for(
     sequence: u32,
     message: &ShortMessage<'_>,
 ) -> Result<(), EncodeError> {
-    let head = EncodeHead { command, status: CommandStatus::ESME_ROK, sequence, version };
-    encode(out, head, &Body::Message(*message))
+    if !is_message(command) {
+        return Err(EncodeError::WrongCommand(command));
+    }
+    let status = CommandStatus::ESME_ROK;
+    let head = EncodeHead { command, status, sequence, version };
+    write_pdu(out, command, status, sequence, |out| put_message(out, head, message))
 }
 
 /// Appends one of the three binds.

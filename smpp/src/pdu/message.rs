@@ -110,8 +110,7 @@ impl<'a> ShortMessage<'a> {
     pub(super) fn read(command: CommandId, version: u8, body: &'a [u8]) -> Result<Self, PduError> {
         let mut r = Reader::new(body, is_strict(command));
         let mut message = Self::read_source(&mut r, 21)?;
-        message.dest_ton = r.int1()?;
-        message.dest_npi = r.int1()?;
+        [message.dest_ton, message.dest_npi] = r.ints()?;
         message.dest = r.text(21, CommandStatus::ESME_RINVDSTADR)?;
         message.read_rest(command, version, r)?;
         Ok(message)
@@ -132,33 +131,30 @@ impl<'a> ShortMessage<'a> {
         })
     }
 
+    #[inline(always)]
     fn read_source(r: &mut Reader<'a>, max: usize) -> Result<Self, CommandStatus> {
-        Ok(Self {
-            service_type: r.text(6, CommandStatus::ESME_RINVSERTYP)?,
-            source_ton: r.int1()?,
-            source_npi: r.int1()?,
-            source: r.text(max, CommandStatus::ESME_RINVSRCADR)?,
-            ..Self::default()
-        })
+        let service_type = r.text(6, CommandStatus::ESME_RINVSERTYP)?;
+        let [source_ton, source_npi] = r.ints()?;
+        let source = r.text(max, CommandStatus::ESME_RINVSRCADR)?;
+        Ok(Self { service_type, source_ton, source_npi, source, ..Self::default() })
     }
 
     /// Reads what follows the destinations.
+    #[inline(always)]
     fn read_rest(
         &mut self,
         command: CommandId,
         version: u8,
         mut r: Reader<'a>,
     ) -> Result<(), CommandStatus> {
-        self.esm_class = r.int1()?;
-        self.protocol_id = r.int1()?;
+        [self.esm_class, self.protocol_id] = r.ints()?;
         self.priority_flag = r.bounded(&bounds::PRIORITY, command)?;
         self.schedule_delivery_time = r.time(CommandStatus::ESME_RINVSCHED)?;
         self.validity_period = r.time(CommandStatus::ESME_RINVEXPIRY)?;
         self.registered_delivery = r.int1()?;
         self.replace_if_present = r.bounded(&bounds::REPLACE_IF_PRESENT, command)?;
-        self.data_coding = r.int1()?;
-        self.sm_default_msg_id = r.int1()?;
-        let length = r.int1()?;
+        let length;
+        [self.data_coding, self.sm_default_msg_id, length] = r.ints()?;
         self.short_message = r.octets(usize::from(length))?;
         self.tlvs = tlv_area(command, r.rest())?;
         if command != CommandId::DELIVER_SM && version < VERSION_5_0 && self.has_both_texts() {
@@ -179,7 +175,8 @@ impl<'a> ShortMessage<'a> {
         version: u8,
     ) -> Result<(), EncodeError> {
         self.write_source(out, 21)?;
-        self.write_dest(out, 21)?;
+        out.extend_from_slice(&[self.dest_ton, self.dest_npi]);
+        put_text(out, "destination_addr", self.dest, 21)?;
         self.write_rest(out, command, version)
     }
 
@@ -190,23 +187,22 @@ impl<'a> ShortMessage<'a> {
         let asked = self.registered_delivery;
         bounds::REGISTERED_DELIVERY.check(CommandId::DATA_SM, version, asked)?;
         self.write_source(out, 65)?;
-        self.write_dest(out, 65)?;
+        out.extend_from_slice(&[self.dest_ton, self.dest_npi]);
+        put_text(out, "destination_addr", self.dest, 65)?;
         out.extend_from_slice(&[self.esm_class, asked, self.data_coding]);
         Ok(())
     }
 
+    /// Writes the fields up to the destinations.
+    #[inline(always)]
     fn write_source(&self, out: &mut Vec<u8>, max: usize) -> Result<(), EncodeError> {
         put_text(out, "service_type", self.service_type, 6)?;
         out.extend_from_slice(&[self.source_ton, self.source_npi]);
         put_text(out, "source_addr", self.source, max)
     }
 
-    fn write_dest(&self, out: &mut Vec<u8>, max: usize) -> Result<(), EncodeError> {
-        out.extend_from_slice(&[self.dest_ton, self.dest_npi]);
-        put_text(out, "destination_addr", self.dest, max)
-    }
-
     /// Writes the fields that follow the destinations.
+    #[inline(always)]
     fn write_rest(
         &self,
         out: &mut Vec<u8>,

@@ -149,8 +149,13 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Body<'a>, PduError> {
 pub fn decode_for<'a>(version: u8, frame: &Frame<'a>) -> Result<Body<'a>, PduError> {
     use CommandId as C;
     let (command, body) = (frame.header.command, frame.body);
+    if command.is_response() {
+        return decode_response(frame);
+    }
     Ok(match command {
-        C::SUBMIT_SM | C::DELIVER_SM => Body::Message(ShortMessage::read(command, version, body)?),
+        C::SUBMIT_SM | C::DELIVER_SM => {
+            return Ok(Body::Message(ShortMessage::read(command, version, body)?));
+        }
         C::DATA_SM => Body::Message(ShortMessage::read_data(body)?),
         C::BIND_RECEIVER | C::BIND_TRANSMITTER | C::BIND_TRANSCEIVER => {
             Body::Bind(Bind::read(body)?)
@@ -164,7 +169,7 @@ pub fn decode_for<'a>(version: u8, frame: &Frame<'a>) -> Result<Body<'a>, PduErr
         C::BROADCAST_SM => Body::Broadcast(BroadcastSm::read(body)?),
         C::CANCEL_BROADCAST_SM => Body::CancelBroadcast(CancelBroadcastSm::read(body)?),
         C::UNBIND | C::ENQUIRE_LINK => Body::Empty { tlvs: Tlvs::default() },
-        _ => decode_response(frame)?,
+        _ => return Err(PduError::UnknownCommand(command)),
     })
 }
 

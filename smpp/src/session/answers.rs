@@ -74,9 +74,10 @@ impl Machine {
         if version < VERSION_3_4 && by_parameter {
             return Err(SubmitRefused::NotInVersion);
         }
-        let tlvs = known_tlvs(version, message.tlvs, &mut self.scratch);
-        let message = ShortMessage { tlvs, ..*message };
-        encode_message_for(&mut self.requests, version, command, sequence, &message)
+        let trimmed = trimmed_tlvs(version, message.tlvs, &mut self.scratch)
+            .map(|tlvs| ShortMessage { tlvs, ..*message });
+        let message = trimmed.as_ref().unwrap_or(message);
+        encode_message_for(&mut self.requests, version, command, sequence, message)
             .map_err(SubmitRefused::Encode)
     }
 
@@ -149,20 +150,24 @@ impl Machine {
     }
 }
 
-/// The parameters that a peer of `version` may be sent: none before 3.4, and those of 5.0 from 5.0 on.
-/// `scratch` is where the rest is kept when some may not.
-pub(super) fn known_tlvs<'a>(version: u8, tlvs: Tlvs<'a>, scratch: &'a mut Vec<u8>) -> Tlvs<'a> {
+/// The parameters that a peer of `version` may be sent, when those are not all: none before 3.4, and those of
+/// 5.0 from 5.0 on. `scratch` is where they are kept.
+pub(super) fn trimmed_tlvs<'a>(
+    version: u8,
+    tlvs: Tlvs<'_>,
+    scratch: &'a mut Vec<u8>,
+) -> Option<Tlvs<'a>> {
     if version < VERSION_3_4 {
-        return Tlvs::default();
+        return Some(Tlvs::default());
     }
     let is_newer = |tag| tag_spec(tag).is_some_and(|spec| spec.since > version);
     if !tlvs.is_exact() || !{ tlvs }.any(|tlv| is_newer(tlv.tag)) {
-        return tlvs;
+        return None;
     }
     scratch.clear();
     for tlv in tlvs.filter(|tlv| !is_newer(tlv.tag)) {
         let written = tlv.write(scratch);
         debug_assert!(written, "it was read from such an area");
     }
-    Tlvs::new(scratch)
+    Some(Tlvs::new(scratch))
 }

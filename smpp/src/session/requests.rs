@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::answers::known_tlvs;
+use super::answers::trimmed_tlvs;
 use super::legality::{Ruling, judge};
 use super::machine::Machine;
 use super::timers::Timer;
@@ -10,7 +10,7 @@ use super::{BindKind, Event, Oddity, Request, Role, State};
 use crate::command::CommandId;
 use crate::pdu::{
     Body, EncodeHead, Frame, PduError, QuerySmResp, SubmitMultiResp, VERSION_5_0, decode_for,
-    encode,
+    encode, encode_response,
 };
 use crate::status::CommandStatus;
 use crate::tlv::Tlvs;
@@ -94,9 +94,18 @@ impl Machine {
         body: &Body<'_>,
     ) {
         let (command, version) = (command.response(), self.version);
-        let body = with_tlvs(body, known_tlvs(version, body.tlvs(), &mut self.scratch));
-        let head = EncodeHead { command, status, sequence, version };
-        if encode(&mut self.responses, head, &body).is_err() {
+        let done = if let Body::MessageResp { message_id, tlvs } = *body
+            && tlvs.as_bytes().is_empty()
+        {
+            // Nearly all.
+            encode_response(&mut self.responses, command, status, sequence, Some(message_id))
+        } else {
+            let trimmed = trimmed_tlvs(version, body.tlvs(), &mut self.scratch)
+                .map(|tlvs| with_tlvs(body, tlvs));
+            let head = EncodeHead { command, status, sequence, version };
+            encode(&mut self.responses, head, trimmed.as_ref().unwrap_or(body))
+        };
+        if done.is_err() {
             self.answer_empty(command, CommandStatus::ESME_RSYSERR, sequence);
         }
     }
@@ -118,14 +127,24 @@ impl Machine {
         status: CommandStatus,
         body: &Body<'_>,
     ) {
-        let waiting = self.inbound.iter().position(|each| *each == (command, sequence));
-        let Some(at) = waiting else { return };
-        self.inbound.remove(at);
+        if !self.take_inbound((command, sequence)) {
+            return;
+        }
         if self.state == State::Closed {
             return;
         }
         self.answer(command, status, sequence, body);
         self.after_respond();
+    }
+
+    /// Takes out a request that waits for our answer, most often the oldest; false when it does not wait.
+    fn take_inbound(&mut self, request: (CommandId, u32)) -> bool {
+        if self.inbound.front() == Some(&request) {
+            self.inbound.pop_front();
+            return true;
+        }
+        let at = self.inbound.iter().position(|each| *each == request);
+        at.is_some_and(|at| self.inbound.remove(at).is_some())
     }
 
     /// There is no clock here, so an unbind that waited for this answer is left to its timer, due at once.

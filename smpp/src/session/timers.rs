@@ -5,6 +5,7 @@ use core::time::Duration;
 
 /// Every timer a session has.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub(super) enum Timer {
     /// The answer to our bind is due.
     Bind,
@@ -24,6 +25,7 @@ pub(super) enum Timer {
     Unbind,
 }
 
+/// In the order of their declaration, which is that of the deadlines.
 const ALL: [Timer; 8] = [
     Timer::Bind,
     Timer::SessionInit,
@@ -42,11 +44,13 @@ pub(super) struct Timers {
 }
 
 impl Timers {
+    #[inline]
     fn cell(&mut self, timer: Timer) -> Option<&mut Option<Duration>> {
-        ALL.iter().zip(&mut self.deadlines).find(|(each, _)| **each == timer).map(|(_, cell)| cell)
+        self.deadlines.get_mut(timer as usize)
     }
 
     /// Arms a timer, or moves it.
+    #[inline]
     pub(super) fn set(&mut self, timer: Timer, deadline: Duration) {
         if let Some(cell) = self.cell(timer) {
             *cell = Some(deadline);
@@ -54,6 +58,7 @@ impl Timers {
     }
 
     /// Disarms a timer.
+    #[inline]
     pub(super) fn clear(&mut self, timer: Timer) {
         if let Some(cell) = self.cell(timer) {
             *cell = None;
@@ -66,6 +71,7 @@ impl Timers {
     }
 
     /// True when the timer is armed.
+    #[inline]
     pub(super) fn is_set(&mut self, timer: Timer) -> bool {
         self.cell(timer).is_some_and(|cell| cell.is_some())
     }
@@ -88,6 +94,13 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_timer_has_a_deadline_of_its_own() {
+        for (at, timer) in ALL.into_iter().enumerate() {
+            assert_eq!(at, timer as usize);
+        }
+    }
 
     #[test]
     fn timers_expire_in_the_order_of_their_deadlines() {

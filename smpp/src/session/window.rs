@@ -46,7 +46,8 @@ impl Window {
 
     /// True when the number waits for an answer, or is reserved for a late one.
     pub(super) fn contains(&self, sequence: u32) -> bool {
-        self.find(sequence).is_some() || self.late.contains_key(&sequence)
+        self.find(sequence).is_some()
+            || (!self.late.is_empty() && self.late.contains_key(&sequence))
     }
 
     /// When the oldest unanswered request was sent.
@@ -62,12 +63,18 @@ impl Window {
         self.live += 1;
     }
 
-    /// Takes out the request with this number.
+    /// Takes out the request with this number. Most answers come in the order of their requests.
     pub(super) fn take(&mut self, sequence: u32) -> Option<Slot> {
-        let at = self.find(sequence)?;
-        let slot = self.slots.get_mut(at)?;
-        slot.live = false;
-        let taken = *slot;
+        let in_order = self.slots.pop_front_if(|slot| slot.sequence == sequence);
+        let taken = match in_order {
+            Some(slot) => slot,
+            None => {
+                let at = self.find(sequence)?;
+                let slot = self.slots.get_mut(at)?;
+                slot.live = false;
+                *slot
+            }
+        };
         self.live -= 1;
         self.sweep();
         Some(taken)
@@ -98,14 +105,26 @@ impl Window {
         core::mem::take(&mut self.slots).into_iter().filter(|slot| slot.live)
     }
 
+    /// Where the unanswered request with this number is. Numbers follow each other but for those that were
+    /// skipped and swept out: most are as far from the front as their number is.
     fn find(&self, sequence: u32) -> Option<usize> {
         let first = self.slots.front()?.sequence;
         if !(1..=SEQUENCE_MAX).contains(&sequence) {
             return None;
         }
         let wanted = distance(first, sequence);
-        let at = self.slots.binary_search_by_key(&wanted, |slot| distance(first, slot.sequence));
-        at.ok().filter(|at| self.slots.get(*at).is_some_and(|slot| slot.live))
+        if distance(first, self.slots.back()?.sequence) < wanted {
+            return None;
+        }
+        let guess = usize::try_from(wanted).ok()?;
+        let found = match self.slots.get(guess) {
+            Some(slot) if slot.sequence == sequence => guess,
+            _ => {
+                let key = |slot: &Slot| distance(first, slot.sequence);
+                self.slots.binary_search_by_key(&wanted, key).ok()?
+            }
+        };
+        self.slots.get(found).filter(|slot| slot.live).map(|_| found)
     }
 
     /// Keeps the front live, and the dead no more than the live and a few: constant time on average.
