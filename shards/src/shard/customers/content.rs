@@ -16,6 +16,9 @@ use postrider_smpp::tlv::{Tlvs, tag};
 const PART_OCTETS: usize = 140;
 /// Bits 2 to 5 of esm_class: the message is no ordinary one [3.4 section 5.2.12].
 const TYPE_BITS: u8 = 0x3C;
+/// The types that an ESME may submit: ordinary, acknowledged by the handset's program, acknowledged by
+/// its user. Some libraries call every message the second. None is told to the carrier.
+const SUBMITTED_TYPES: [u8; 3] = [0x00, 0x08, 0x10];
 /// Bit 6 of esm_class: a user data header comes first.
 const UDHI: u8 = 0x40;
 
@@ -55,7 +58,7 @@ pub(in crate::shard) fn content(
     (config, smpp): (&CustomerConfig, &CustomerSmpp),
     given: &Given<'_>,
 ) -> Result<Measured, CommandStatus> {
-    if given.esm_class & TYPE_BITS != 0 {
+    if !SUBMITTED_TYPES.contains(&(given.esm_class & TYPE_BITS)) {
         return Err(CommandStatus::ESME_RINVESMCLASS);
     }
     let (udh, data) = header(given)?;

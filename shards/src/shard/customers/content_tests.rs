@@ -166,10 +166,10 @@ fn parts_in_the_customers_own_alphabet_are_put_into_one_that_means_the_same_ever
 
 #[test]
 fn types_that_no_customer_submits_are_refused() {
-    for esm_class in [0x04, 0x08, 0x10, 0x18, 0x20, 0x24] {
+    for esm_class in [0x04, 0x0C, 0x14, 0x18, 0x20, 0x24] {
         assert_eq!(read(esm_class, 0, b"hi"), Err(CommandStatus::ESME_RINVESMCLASS));
     }
-    for esm_class in [0x00, 0x01, 0x02, 0x03, 0x80, 0x83] {
+    for esm_class in [0x00, 0x01, 0x02, 0x03, 0x08, 0x10, 0x13, 0x80, 0x83] {
         assert!(read(esm_class, 0, b"hi").is_ok(), "{esm_class:#x}");
     }
 }

@@ -19,6 +19,8 @@ use super::content::{Given, content};
 
 /// Type of number: international [3.4 section 5.2.5].
 const INTERNATIONAL: u8 = 1;
+/// Type of number: national.
+const NATIONAL: u8 = 2;
 /// Type of number: alphanumeric.
 const ALPHANUMERIC: u8 = 5;
 /// Greatest priority_flag [3.4 section 5.2.14]; 5.0 has one more, for cell broadcast alone.
@@ -123,13 +125,14 @@ pub(super) fn source(
     SenderId::parse(text).map_err(|_| bad)
 }
 
-/// The recipient of an address. Only the international form says which country it is in, so a
-/// number that calls itself anything else is refused.
+/// The recipient of an address. Only the international form says which country it is in; what calls
+/// itself national or nothing is read as that too, since much software says so of every number (Kannel
+/// by default).
 ///
 /// # Errors
 /// ESME_RINVDSTTON or ESME_RINVDSTADR.
 pub(super) fn destination(ton: u8, address: &[u8]) -> Result<Msisdn, CommandStatus> {
-    if ton > INTERNATIONAL {
+    if ton > NATIONAL {
         return Err(CommandStatus::ESME_RINVDSTTON);
     }
     Msisdn::from_carrier(address).ok_or(CommandStatus::ESME_RINVDSTADR)

@@ -68,16 +68,22 @@ fn senders_are_read_by_their_type_of_number() {
 #[test]
 fn recipients_are_international_or_refused() {
     let number = Msisdn::from_u64(447_700_900_123).unwrap();
-    for (ton, address) in
-        [(1, "447700900123"), (1, "+447700900123"), (0, "447700900123"), (0, "00447700900123")]
-    {
+    for (ton, address) in [
+        (1, "447700900123"),
+        (1, "+447700900123"),
+        (0, "447700900123"),
+        (0, "00447700900123"),
+        (2, "447700900123"),
+    ] {
         assert_eq!(destination(ton, address.as_bytes()), Ok(number));
     }
-    for (ton, address) in [(1, ""), (1, "07700900123"), (0, "12345"), (1, "4477009001234567")] {
+    for (ton, address) in
+        [(1, ""), (2, "07700900123"), (1, "07700900123"), (0, "12345"), (1, "4477009001234567")]
+    {
         let bad = Err(CommandStatus::ESME_RINVDSTADR);
         assert_eq!(destination(ton, address.as_bytes()), bad, "{address}");
     }
-    for ton in [2, 3, 4, 5, 6, 255] {
+    for ton in [3, 4, 5, 6, 255] {
         assert_eq!(destination(ton, b"447700900123"), Err(CommandStatus::ESME_RINVDSTTON));
     }
 }
