@@ -104,14 +104,8 @@ fn a_life_with_node(keys: &str, version: u64, kinds: &[&str]) {
     let settings = json!({ "password": "secret08", "interface_version": version });
     let (mut carrier, address) = node_carrier(folder.path(), &settings);
     let relay = Relay::before(address);
-    // It knows no transceivers: a carrier of transmitters, and its ears.
-    let ears = format!(
-        "bind = \"transmitter\"\nenquire_link_seconds = 1\n[[carriers]]\nname = \"ears\"\n\
-         address = \"{}\"\nsystem_id = \"postrider\"\npassword = \"secret08\"\nbinds = 2\n\
-         bind = \"receiver\"",
-        relay.address
-    );
-    let mut gateway = Gateway::start(folder.path(), &tables(relay.address, &ears));
+    let keys = format!("enquire_link_seconds = 1\n{keys}");
+    let mut gateway = Gateway::start(folder.path(), &tables(relay.address, &keys));
     gateway.await_ready();
     for kind in kinds.iter().flat_map(|kind| [kind, kind]) {
         let bind = carrier.await_event("bind", |bind| bind["command"] == *kind);
@@ -209,16 +203,14 @@ fn kannels_drive_smpp_takes_messages_and_hears_its_answers() {
         |words: &str| std::fs::read_to_string(&log).unwrap_or_default().matches(words).count();
     until("drive_smpp listens", STEP, || said("accept_thread") > 0);
     let relay = Relay::before(local(port));
-    let mut gateway = Gateway::start(
-        folder.path(),
-        &tables(
-            relay.address,
-            &format!(
-                "bind = \"transmitter\"\nenquire_link_seconds = 1\n[[carriers]]\nname = \"ears\"\naddress = \"{}\"\nsystem_id = \"postrider\"\npassword = \"secret08\"\nbinds = 2\nbind = \"receiver\"\n",
-                relay.address
-            ),
-        ),
+    // It knows no transceivers: a carrier of transmitters, and its ears.
+    let ears = format!(
+        "bind = \"transmitter\"\nenquire_link_seconds = 1\n[[carriers]]\nname = \"ears\"\n\
+         address = \"{}\"\nsystem_id = \"postrider\"\npassword = \"secret08\"\nbinds = 2\n\
+         bind = \"receiver\"",
+        relay.address
     );
+    let mut gateway = Gateway::start(folder.path(), &tables(relay.address, &ears));
     gateway.await_ready();
     let ids: Vec<String> = ["447700900120", "447700900121"]
         .iter()

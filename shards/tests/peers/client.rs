@@ -5,7 +5,7 @@
 //! text, coding: gsm | ucs2, receipt}; `enquire`; `unbind`; and npm's smpp alone: `request` {command,
 //! fields}, told as `response` {command, status, message_id, message_state, unsuccess_sme}. Events: `bound` {status, system_id};
 //! `answered` {tag, part, parts, status, id}, one for each part that the library made; `deliver`
-//! {esm_class, from, to, data_coding, udh, text, receipted_id, state}; `enquire_link` and `unbind` of
+//! {esm_class, from, to, data_coding, udh, text, receipted_id, state, octets when they differ}; `enquire_link` and `unbind` of
 //! the server; `enquired` and `unbound` {status}; `withheld` for a deliver_sm that the library does
 //! not show; `closed`.
 
@@ -26,6 +26,8 @@ pub(crate) struct Library {
     script: Option<&'static str>,
     /// interface_version of its binds.
     version: u8,
+    /// It knows UCS-2 by the letter, not UTF-16 with its pairs.
+    pub(crate) no_pairs: bool,
 }
 
 pub(crate) const NODE_SMPP: Library = Library {
@@ -33,21 +35,24 @@ pub(crate) const NODE_SMPP: Library = Library {
     runtime: "node-smpp",
     script: Some("node_client.js"),
     version: 0x34,
+    no_pairs: false,
 };
 pub(crate) const SMPPLIB: Library = Library {
     name: "smpplib",
     runtime: "python-smpp",
     script: Some("smpplib_client.py"),
     version: 0x34,
+    no_pairs: false,
 };
 pub(crate) const AIOSMPPLIB: Library = Library {
     name: "aiosmpplib",
     runtime: "python-smpp",
     script: Some("aiosmpplib_client.py"),
     version: 0x34,
+    no_pairs: false,
 };
 pub(crate) const RUSMPPC: Library =
-    Library { name: "rusmppc", runtime: "rusmppc", script: None, version: 0x50 };
+    Library { name: "rusmppc", runtime: "rusmppc", script: None, version: 0x50, no_pairs: true };
 
 impl Library {
     fn command(&self) -> Command {

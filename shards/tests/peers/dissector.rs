@@ -1,5 +1,6 @@
 //! How our JSON view of a PDU reads in Wireshark's words, to compare the two: every field that
 //! either has must be in the other. Pure.
+#![allow(clippy::wildcard_enum_match_arm, reason = "JSON has no further kinds of values")]
 
 use serde_json::Value;
 
@@ -180,7 +181,7 @@ fn field(pdu: &Value, name: &str, value: &Value, misread: &mut Vec<Misreading>) 
         // The lengths of the lists are not shown, but each of the lists' members is.
         ("number_of_dests" | "no_unsuccess", _) => Vec::new(),
         ("dest_address" | "unsuccess_sme", Value::Array(several)) => {
-            several.iter().flat_map(|one| member(one)).collect()
+            several.iter().flat_map(member).collect()
         }
         ("esm_class", _) => {
             let octet = number_of(value);

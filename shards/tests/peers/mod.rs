@@ -50,7 +50,7 @@ pub(crate) fn are_here(programs: &[&str]) -> bool {
     );
     assert!(std::env::var_os("CI").is_none(), "{text}");
     // Past the test runner's capture, so that a plain run shows it.
-    writeln!(std::io::stderr(), "{text}").unwrap();
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
     false
 }
 
@@ -103,15 +103,19 @@ impl Peer {
 
     /// Takes the first event of this name for which `wanted` holds; fails when none comes.
     pub(crate) fn await_event(&mut self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let end = Instant::now() + STEP;
+        self.await_any(STEP, |event| event["event"] == name && wanted(event))
+    }
+
+    /// Takes the first event, of whatever name, for which `wanted` holds; fails after `limit`.
+    pub(crate) fn await_any(&mut self, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + limit;
         loop {
             self.read_on();
-            let found = self.events.iter().position(|it| it["event"] == name && wanted(it));
-            if let Some(at) = found {
+            if let Some(at) = self.events.iter().position(&wanted) {
                 return self.events.remove(at);
             }
             self.process.assert_running();
-            assert!(Instant::now() < end, "no {name} within {STEP:?}, but {:?}", self.events);
+            assert!(Instant::now() < end, "not told within {limit:?}: {:?}", self.events);
             std::thread::sleep(Duration::from_millis(5));
         }
     }

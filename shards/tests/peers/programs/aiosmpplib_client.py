@@ -46,7 +46,7 @@ class Told(AbstractHook):
             # A refusal without a body is nothing to the library.
             say("bound", status=status, system_id=getattr(smpp_message, "system_id", None))
         elif isinstance(smpp_message, DeliverSm):
-            self.deliver(smpp_message)
+            self.deliver(smpp_message, pdu)
         elif isinstance(smpp_message, EnquireLink):
             say("enquire_link")
         elif isinstance(smpp_message, EnquireLinkResp):
@@ -61,7 +61,7 @@ class Told(AbstractHook):
         elif smpp_message is None:
             say("error", text="unreadable: " + pdu.hex())
 
-    def deliver(self, message):
+    def deliver(self, message, pdu):
         receipt = message.parse_receipt()
         say(
             "deliver",
@@ -72,6 +72,8 @@ class Told(AbstractHook):
             text=message.short_message or message.message_payload,
             receipted_id=receipt.get("id"),
             state=None,
+            # With the last receipt of a long text the library shows that of its first part again.
+            octets=pdu.hex(),
         )
 
     async def send_error(self, smpp_message, error, client_id):
