@@ -58,7 +58,7 @@ fn a_hexadecimal_id_is_found_by_its_decimal_receipt() {
 #[test]
 fn a_decimal_id_is_found_by_its_hexadecimal_receipt() {
     assert_eq!(
-        receipted_as(DECIMAL_THEN_HEX, "9308878062554710043", "812FC747D7F0781B"),
+        receipted_as(DECIMAL_THEN_HEX, "9308878062554710043", "812FC7470000001B"),
         "delivered"
     );
 }
