@@ -1,6 +1,12 @@
 //! Customers bind to the gateway: who may, how often, how slowly those are told who may not. Pure,
 //! under a virtual clock.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod house;
 

@@ -1,6 +1,12 @@
 //! Customers submit over SMPP: what becomes of each field, which status refuses it, and that no id
 //! leaves before the message is on its owner's disk. Pure, under a virtual clock.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod house;
 

@@ -11,6 +11,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 
+use super::customers::status_of;
 use super::envelope_record::accepted_record;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
@@ -48,7 +49,7 @@ impl Shard {
         } else {
             self.stats.inc(Counter::MeshRefused);
             let problem = Problem::overloaded(1).because("the owner is busy");
-            self.submitted(to, submission, Err(problem));
+            self.submitted(now, to, submission, Err(problem));
         }
     }
 
@@ -68,7 +69,7 @@ impl Shard {
             Ok(promise) => promise,
             Err((why, problem)) => {
                 self.stats.inc(why);
-                self.submitted(to, submission, Err(problem));
+                self.submitted(now, to, submission, Err(problem));
                 return;
             }
         };
@@ -77,6 +78,9 @@ impl Shard {
         let home = self.journal.log.head_segment();
         let sender = envelope.sender.as_text();
         self.journal.append(now.mono, &accepted_record(&envelope, &sender, partition));
+        if submission.replaces {
+            self.cancel_replaced(now, customer, &submission);
+        }
         self.journal.then(After::Accepted { sequence: envelope.sequence, to, spent: submission });
         self.table.insert(Message::new(envelope, home));
     }
@@ -112,6 +116,7 @@ impl Shard {
     /// What came of a submission, told to whoever submitted it.
     fn submitted(
         &mut self,
+        now: Now,
         to: ReplyTo,
         spent: Box<Submission>,
         result: Result<Accepted, Problem>,
@@ -125,6 +130,11 @@ impl Shard {
                 },
             ),
             ReplyTo::Customer(request) => self.answer_submit(request, result),
+            ReplyTo::Multi { key, place } => {
+                let result = result.map(|accepted| accepted.id);
+                let result = result.map_err(|problem| status_of(problem.code));
+                self.multi_submitted(now, key, place, result);
+            }
             ReplyTo::Shard(shard, call) => {
                 self.reply(shard, call, Reply::Submitted { spent, result });
             }
@@ -193,7 +203,7 @@ impl Shard {
         });
         self.stats.inc(Counter::Accepted);
         self.stats.add(Counter::AcceptedParts, u64::from(accepted.parts));
-        self.submitted(to, spent, Ok(accepted));
+        self.submitted(now, to, spent, Ok(accepted));
         self.begin(now, sequence);
     }
 
@@ -204,7 +214,13 @@ impl Shard {
         };
         match (call, reply) {
             (Call::Submit { to }, Reply::Submitted { spent, result }) => {
-                self.submitted(to, spent, result);
+                self.submitted(now, to, spent, result);
+            }
+            (Call::Operate { customer, request }, Reply::Operated { spent, outcome }) => {
+                self.owner_has_operated(now, from, (customer, request), spent, outcome);
+            }
+            (Call::Gather(gathering), Reply::Operated { spent: _, outcome }) => {
+                self.gather(id, gathering, outcome);
             }
             (Call::Answer { ticket }, Reply::Found(found)) => {
                 self.answer(ticket, super::query::found(found));

@@ -11,7 +11,7 @@ use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_storage::{Asked, Record};
 
-use super::message::Envelope;
+use super::message::{Envelope, Replaced};
 
 /// Bit of the record's options: never sent twice.
 const AVOID_DUPLICATES: u8 = 1;
@@ -55,6 +55,52 @@ pub(super) fn accepted_record<'a>(
             dest_ton_npi: envelope.dest_ton_npi,
         },
     }
+}
+
+/// A message that was replaced, as the log holds it: what can have changed.
+pub(super) fn replaced_record(envelope: &Envelope, now: UnixMs) -> Record<'_> {
+    Record::Replaced {
+        sequence: envelope.sequence,
+        at_ms: now.0,
+        encoding: envelope.encoding.as_u8(),
+        parts: envelope.part_count,
+        reference: envelope.reference,
+        due_ms: envelope.due.map_or(0, |due| due.0),
+        valid_until_ms: envelope.valid_until.0,
+        registered_delivery: envelope.registered_delivery,
+        options: options(envelope),
+        body: body_of(&envelope.content).0,
+    }
+}
+
+/// What a record of kind replaced says of the message with this envelope; `None` for another kind
+/// or values that no release writes.
+pub(super) fn replaced(envelope: &Envelope, record: &Record<'_>) -> Option<Replaced> {
+    let Record::Replaced {
+        sequence: _,
+        at_ms: _,
+        encoding,
+        parts,
+        reference: _,
+        due_ms,
+        valid_until_ms,
+        registered_delivery,
+        options,
+        body,
+    } = record
+    else {
+        return None;
+    };
+    // A part with a header of its own is never replaced.
+    let content = content(body, *options, envelope.data_coding, body_of(&envelope.content).1)?;
+    Some(Replaced {
+        content,
+        encoding: Encoding::from_u8(*encoding)?,
+        parts: *parts,
+        due: (*due_ms != 0).then_some(UnixMs(*due_ms)),
+        valid_until: UnixMs(*valid_until_ms),
+        registered_delivery: *registered_delivery,
+    })
 }
 
 fn options(envelope: &Envelope) -> u8 {

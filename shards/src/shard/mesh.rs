@@ -16,6 +16,7 @@ use postrider_http::request::{Cursor, ListQuery};
 use postrider_http::response::MessageView;
 use postrider_smpp::receipt::ReceiptState;
 
+use super::customers::{CustomerRequest, Gathering, Operation, OperationOutcome};
 use super::deliveries::pdu::CustomerDelivery;
 use super::deliveries::queue::{DeliveryAnswer, Place};
 use super::inbound::{InboundNotice, InboundOutcome};
@@ -85,6 +86,13 @@ pub enum Request {
         /// The message.
         notice: Box<InboundNotice>,
     },
+    /// Query, cancel or replace messages of the receiver's.
+    Operate {
+        /// Who asks.
+        customer: CustomerIx,
+        /// What.
+        operation: Box<Operation>,
+    },
     /// Apply a receipt to a message of the receiver's.
     Receipt {
         /// The receipt.
@@ -123,6 +131,13 @@ pub enum Reply {
         spent: Box<InboundNotice>,
         /// What came of it.
         outcome: InboundOutcome,
+    },
+    /// To `Operate`, once durable.
+    Operated {
+        /// The request's box.
+        spent: Box<Operation>,
+        /// What came of it.
+        outcome: OperationOutcome,
     },
     /// To `Receipt`, once durable.
     Receipt {
@@ -213,6 +228,10 @@ pub(crate) struct Mesh {
 pub(crate) enum Call {
     /// Say what came of a submission.
     Submit { to: super::ReplyTo },
+    /// The owner does what a customer asks.
+    Operate { customer: CustomerIx, request: CustomerRequest },
+    /// Every other shard does its share of that.
+    Gather(Box<Gathering>),
     /// Answer the HTTP request.
     Answer { ticket: u64 },
     /// Merge pages; answer when none is missing.
@@ -289,6 +308,11 @@ impl Mesh {
             assert!(*open > 0, "reply from {from} to no request");
             *open -= 1;
         }
+        self.calls.remove(&id)
+    }
+
+    /// Takes a call out of which a share is done here.
+    pub(crate) fn recall(&mut self, id: CallId) -> Option<Call> {
         self.calls.remove(&id)
     }
 

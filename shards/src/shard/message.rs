@@ -206,6 +206,16 @@ impl Envelope {
     }
 }
 
+/// What a message becomes by replace_sm.
+pub(crate) struct Replaced {
+    pub(crate) content: Content,
+    pub(crate) encoding: Encoding,
+    pub(crate) parts: u8,
+    pub(crate) due: Option<UnixMs>,
+    pub(crate) valid_until: UnixMs,
+    pub(crate) registered_delivery: u8,
+}
+
 /// A message and all that happened to it.
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -241,8 +251,7 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(envelope: Envelope, home: SegmentId) -> Self {
-        let first = if envelope.due.is_some() { PartStatus::Held } else { PartStatus::Queued };
-        let parts = (0..envelope.part_count).map(|_| Part::new(first)).collect();
+        let parts = fresh_parts(&envelope);
         let webhook = match envelope.webhook_url {
             Some(_) => Webhook::Pending { attempt: 0, due: UnixMs(0) },
             None => Webhook::None,
@@ -429,6 +438,27 @@ impl Message {
         self.outcome.is_some() && told
     }
 
+    /// Whether no carrier has anything of it, for certain.
+    pub(crate) fn is_unsent(&self) -> bool {
+        let untouched = |part: &Part| !part.was_submitted() && !part.attempted && !part.lost;
+        self.outcome.is_none() && self.parts.iter().all(untouched)
+    }
+
+    /// The customer put something else in its place, of which nothing has been sent.
+    pub(crate) fn replace(&mut self, by: Replaced) {
+        let Replaced { content, encoding, parts, due, valid_until, registered_delivery } = by;
+        let envelope = &mut self.envelope;
+        (envelope.content, envelope.encoding, envelope.part_count) = (content, encoding, parts);
+        (envelope.due, envelope.valid_until) = (due, valid_until);
+        envelope.registered_delivery = registered_delivery;
+        self.parts = fresh_parts(envelope);
+        // What happened to the old parts says nothing of the new ones.
+        self.events.clear();
+        self.refused_by.clear();
+        self.queued_on = None;
+        self.bind = None;
+    }
+
     /// Whether a carrier has parts of it, or may have: then all parts stay with that carrier.
     pub(crate) fn any_submitted(&self) -> bool {
         self.parts.iter().any(Part::was_submitted)
@@ -445,6 +475,12 @@ impl Message {
         let index = self.parts.iter().position(Part::sendable)?;
         u8::try_from(index).ok()
     }
+}
+
+/// The parts of a message to which nothing has happened.
+fn fresh_parts(envelope: &Envelope) -> Vec<Part> {
+    let first = if envelope.due.is_some() { PartStatus::Held } else { PartStatus::Queued };
+    (0..envelope.part_count).map(|_| Part::new(first)).collect()
 }
 
 /// Keeps on the part what the last event said of it.

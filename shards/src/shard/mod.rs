@@ -52,8 +52,8 @@ use postrider_http::webhook::queue::WebhookQueue;
 use postrider_smpp::command::CommandId;
 use postrider_storage::{Chore, LogIoError, Write};
 
-pub use self::customers::{Accounts, ConnIx};
-use self::customers::{CustomerRequest, Customers};
+pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
+use self::customers::{CustomerRequest, Customers, OperatedTo};
 pub use self::inbound::InboundNotice;
 pub use self::learned::{CarrierIds, Learned};
 pub use self::mesh::{
@@ -163,6 +163,8 @@ pub(crate) enum After {
     Reply { to: ShardId, call: CallId, reply: Box<Reply> },
     /// A message from a handset is on disk: it may go to its customer.
     Inbound { number: u64 },
+    /// What an operation of a customer changed is on disk.
+    Operated { to: OperatedTo, spent: Box<Operation>, outcome: OperationOutcome },
     /// The final status is on disk: tell the customer.
     Finished { sequence: u64 },
     /// The resend is on record: queue the part again.
@@ -178,6 +180,11 @@ pub(crate) enum After {
 pub(crate) enum ReplyTo {
     Ticket(u64),
     Customer(CustomerRequest),
+    /// To a submit_multi: its key, and the recipient's place in it.
+    Multi {
+        key: u64,
+        place: u8,
+    },
     Shard(ShardId, CallId),
 }
 
@@ -418,6 +425,9 @@ impl Shard {
                 self.receivers_of_peer(from, customer, count);
                 self.reply(from, call, Reply::Noted);
             }
+            Request::Operate { customer, operation } => {
+                self.perform(now, customer, operation, OperatedTo::Shard(from, call));
+            }
             Request::Receipt { notice, park } => {
                 self.receipt_for_peer(now, from, call, notice, park);
             }
@@ -454,6 +464,7 @@ impl Shard {
             After::Respond { delivery, status } => self.respond(delivery, status),
             After::Reply { to, call, reply } => self.reply(to, call, *reply),
             After::Inbound { number } => self.inbound_kept(now, number),
+            After::Operated { to, spent, outcome } => self.operated(now, to, spent, outcome),
             After::Finished { sequence } => self.announce(now, sequence),
             After::Resend { sequence } => self.enqueue_first(sequence),
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),

@@ -109,6 +109,8 @@ impl Shard {
                 }
             }
             Call::Submit { .. }
+            | Call::Operate { .. }
+            | Call::Gather(_)
             | Call::Answer { .. }
             | Call::List { .. }
             | Call::Deliver { .. }

@@ -11,7 +11,7 @@ use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
 use super::customers::Customers;
 use super::deliveries::Deliveries;
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
-use super::envelope_record::envelope;
+use super::envelope_record::{envelope, replaced};
 use super::inbound::{Inbox, Owners};
 use super::mesh::Mesh;
 use super::message::{ALL_PARTS, Event, Message, WebhookAttempt, WebhookOutcome};
@@ -169,7 +169,13 @@ impl Replay<'_> {
             Record::CustomerReceipt { .. } => self.customer_receipt(record),
             Record::Inbound(record) => self.inbox.replay(segment, record),
             Record::InboundClosed { inbound, .. } => self.inbox.replay_end(*inbound),
-            Record::Replaced { .. } => {}
+            Record::Replaced { sequence, .. } => {
+                if let Some(message) = self.table.get_mut(*sequence)
+                    && let Some(replaced) = replaced(&message.envelope, record)
+                {
+                    message.replace(replaced);
+                }
+            }
         }
     }
 

@@ -55,13 +55,23 @@ impl Shard {
     /// The alphabet and the number of parts that a customer is promised: as counted when some routed
     /// carrier cuts the content so, else as the best of those does it that can take it at all.
     pub(super) fn promise(&self, submission: &Submission) -> Option<(Encoding, u8)> {
-        let Submission { to, content, parts, .. } = submission;
-        if carriers(&self.shared, *to, content, *parts).next().is_some() {
-            return Some((submission.encoding, *parts));
+        let Submission { to, content, encoding, parts, .. } = submission;
+        self.promised(*to, content, (*encoding, *parts))
+    }
+
+    /// The same for content that was counted already.
+    pub(super) fn promised(
+        &self,
+        to: Msisdn,
+        content: &Content,
+        (encoding, parts): (Encoding, u8),
+    ) -> Option<(Encoding, u8)> {
+        if carriers(&self.shared, to, content, parts).next().is_some() {
+            return Some((encoding, parts));
         }
-        ranked(&self.shared, *to).find_map(|(_, profile)| match content.text() {
+        ranked(&self.shared, to).find_map(|(_, profile)| match content.text() {
             Some(text) => cut(profile, text).map(|wire| (wire.encoding(), wire.part_count())),
-            None => parts_on(profile, content).map(|parts| (submission.encoding, parts)),
+            None => parts_on(profile, content).map(|parts| (encoding, parts)),
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of one shard and the ways to find them: by sequence, by customer and time, by what
 //! the carrier called a part. One per shard; everything in it can be rebuilt from the log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 pub(super) use postrider_core::carrier_id::folded as normal;
@@ -31,6 +31,8 @@ pub(crate) struct Table {
     by_carrier_id: HashMap<CarrierKey, Vec<PartRef>, FixedHasher>,
     /// Messages of which a receipt may speak without an id that is known, by recipient.
     by_handset: HashMap<Msisdn, Vec<u64>, FixedHasher>,
+    /// Messages of one submit_multi each.
+    by_group: BTreeSet<(MessageId, u64)>,
     by_home: BTreeMap<SegmentId, Vec<u64>>,
     /// Closed messages in the order of their closing.
     history: BTreeMap<u64, u64>,
@@ -45,6 +47,7 @@ impl Table {
             by_customer: BTreeMap::new(),
             by_carrier_id: HashMap::default(),
             by_handset: HashMap::default(),
+            by_group: BTreeSet::new(),
             by_home: BTreeMap::new(),
             history: BTreeMap::new(),
             closings: 0,
@@ -91,7 +94,22 @@ impl Table {
         let envelope = &message.envelope;
         self.by_customer.insert((envelope.customer, envelope.accepted, envelope.id), sequence);
         self.by_handset.entry(envelope.to).or_default().push(sequence);
+        self.by_group.extend(envelope.group.map(|group| (group, sequence)));
         Some(message)
+    }
+
+    /// The open messages of a customer to a recipient, oldest first.
+    pub(crate) fn open_to(&self, customer: u32, to: Msisdn) -> impl Iterator<Item = &Message> {
+        let messages = self.by_handset.get(&to).into_iter().flatten();
+        let messages = messages.filter_map(|sequence| self.get(*sequence));
+        messages.filter(move |m| m.envelope.customer == customer && m.outcome.is_none())
+    }
+
+    /// The messages of one submit_multi that are here, oldest first.
+    pub(crate) fn group(&self, id: MessageId) -> impl Iterator<Item = &Message> {
+        self.by_group
+            .range((id, 0)..=(id, u64::MAX))
+            .filter_map(|(_, sequence)| self.get(*sequence))
     }
 
     /// Moves a message's home forward after its records were carried there.
@@ -157,6 +175,9 @@ impl Table {
         let envelope = &message.envelope;
         self.by_customer.remove(&(envelope.customer, envelope.accepted, envelope.id));
         self.leave_handset(envelope.to, sequence);
+        if let Some(group) = envelope.group {
+            self.by_group.remove(&(group, sequence));
+        }
         for (_, carrier, id) in message.carrier_ids() {
             self.unindex(carrier, id, sequence);
         }

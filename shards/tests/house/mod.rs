@@ -6,13 +6,14 @@
 
 #[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
+mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pdu::Pdu;
+use pdu::{Deliver, Pdu};
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::{Config, Plan};
 use postrider_core::id::IdCipher;
@@ -26,6 +27,8 @@ use postrider_shards::shard::{
 };
 use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use requests::{Operation, Submit, bind, cstrings, id_of, short_message};
 
 /// The wall clock when the monotonic one stood at zero: 2026-09-21T14:13:20Z.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
@@ -92,6 +95,8 @@ struct Room {
     taken: usize,
     /// What the carriers' own requests were answered with: status and sequence number.
     answered: Vec<(u32, u32)>,
+    /// Destination and id of every submit_sm that was taken and has no receipt.
+    given: Vec<(String, String)>,
     drained: bool,
 }
 
@@ -179,6 +184,7 @@ impl House {
                 submits: Vec::new(),
                 taken: 0,
                 answered: Vec::new(),
+                given: Vec::new(),
                 drained: false,
             });
         }
@@ -494,6 +500,40 @@ impl House {
         std::mem::take(&mut self.rooms[shard].answered)
     }
 
+    /// A carrier's receipt arrives on a shard's bind.
+    pub(crate) fn receipt(
+        &mut self,
+        shard: usize,
+        sequence: u32,
+        handset: &str,
+        id: &str,
+        stat: &str,
+        err: &str,
+    ) {
+        let text = pdu::receipt_text(id, stat).replace("err:000", &format!("err:{err}"));
+        let deliver = Deliver {
+            sequence,
+            source: handset,
+            esm_class: 4,
+            text: text.as_bytes(),
+            ..Deliver::default()
+        };
+        self.carrier_sends(shard, &deliver.pdu());
+    }
+
+    /// Receipts of everything that a carrier was given for a handset.
+    pub(crate) fn receipt_to(&mut self, handset: &str, stat: &str, err: &str, sequence: u32) {
+        for shard in 0..self.rooms.len() {
+            let given = std::mem::take(&mut self.rooms[shard].given);
+            for (to, id) in &given {
+                if to == handset {
+                    self.receipt(shard, sequence, handset, id, stat, err);
+                }
+            }
+            self.rooms[shard].given.extend(given.into_iter().filter(|(to, _)| to != handset));
+        }
+    }
+
     /// A counter over all shards.
     pub(crate) fn count(&self, counter: Counter) -> u64 {
         self.rooms.iter().map(|room| room.stats.get(counter)).sum()
@@ -530,6 +570,7 @@ impl Room {
                 pdu::SUBMIT => {
                     self.taken += 1;
                     let id = format!("c{}", self.taken);
+                    self.given.push((pdu.destination(), id.clone()));
                     answers.push(pdu::taken(pdu.sequence, &id));
                     self.submits.push((pdu.destination(), pdu));
                 }
@@ -543,133 +584,4 @@ impl Room {
             self.shard.handle_bind_bytes(now, bind, &answer.octets());
         }
     }
-}
-
-/// A bind request; the command says which.
-pub(crate) fn bind(command: u32, sequence: u32, id: &str, password: &str) -> Pdu {
-    let body = format!("{id}\0{password}\0\0\x34\0\0\0");
-    Pdu::new(command, 0, sequence, body.as_bytes())
-}
-
-/// What a submit_sm is made from.
-#[derive(Clone)]
-pub(crate) struct Submit<'a> {
-    pub(crate) sequence: u32,
-    pub(crate) service_type: &'a str,
-    pub(crate) source: (u8, u8, &'a str),
-    pub(crate) dest: (u8, u8, &'a str),
-    pub(crate) esm_class: u8,
-    pub(crate) protocol_id: u8,
-    pub(crate) priority: u8,
-    pub(crate) schedule: &'a str,
-    pub(crate) validity: &'a str,
-    pub(crate) registered: u8,
-    pub(crate) replace: u8,
-    pub(crate) data_coding: u8,
-    pub(crate) default_message: u8,
-    pub(crate) text: &'a [u8],
-    pub(crate) tlvs: Vec<u8>,
-}
-
-impl Default for Submit<'_> {
-    fn default() -> Self {
-        Submit {
-            sequence: 7,
-            service_type: "",
-            source: (5, 0, "Acme"),
-            dest: (1, 1, "447700900123"),
-            esm_class: 0,
-            protocol_id: 0,
-            priority: 0,
-            schedule: "",
-            validity: "",
-            registered: 0,
-            replace: 0,
-            data_coding: 0,
-            default_message: 0,
-            text: b"hello",
-            tlvs: Vec::new(),
-        }
-    }
-}
-
-fn put(body: &mut Vec<u8>, text: &str) {
-    body.extend_from_slice(text.as_bytes());
-    body.push(0);
-}
-
-pub(crate) fn put_address(body: &mut Vec<u8>, (ton, npi, address): (u8, u8, &str)) {
-    body.extend_from_slice(&[ton, npi]);
-    put(body, address);
-}
-
-impl Submit<'_> {
-    /// As submit_sm.
-    pub(crate) fn pdu(&self) -> Pdu {
-        let mut body = Vec::new();
-        put(&mut body, self.service_type);
-        put_address(&mut body, self.source);
-        put_address(&mut body, self.dest);
-        self.rest(&mut body);
-        Pdu::new(pdu::SUBMIT, 0, self.sequence, &body)
-    }
-
-    fn rest(&self, body: &mut Vec<u8>) {
-        body.extend_from_slice(&[self.esm_class, self.protocol_id, self.priority]);
-        put(body, self.schedule);
-        put(body, self.validity);
-        body.extend_from_slice(&[self.registered, self.replace, self.data_coding]);
-        body.extend_from_slice(&[self.default_message, self.text.len().try_into().unwrap()]);
-        body.extend_from_slice(self.text);
-        body.extend_from_slice(&self.tlvs);
-    }
-
-    /// As submit_multi to these destinations, each with its flag.
-    pub(crate) fn multi(&self, destinations: &[(u8, u8, &str)]) -> Pdu {
-        let mut body = Vec::new();
-        put(&mut body, self.service_type);
-        put_address(&mut body, self.source);
-        body.push(destinations.len().try_into().unwrap());
-        for destination in destinations {
-            body.push(1);
-            put_address(&mut body, *destination);
-        }
-        self.rest(&mut body);
-        Pdu::new(0x21, 0, self.sequence, &body)
-    }
-
-    /// As data_sm, the text in message_payload.
-    pub(crate) fn data(&self) -> Pdu {
-        let mut body = Vec::new();
-        put(&mut body, self.service_type);
-        put_address(&mut body, self.source);
-        put_address(&mut body, self.dest);
-        body.extend_from_slice(&[self.esm_class, self.registered, self.data_coding]);
-        body.extend_from_slice(&pdu::tlv(0x0424, self.text));
-        body.extend_from_slice(&self.tlvs);
-        Pdu::new(0x103, 0, self.sequence, &body)
-    }
-}
-
-/// The message_id of an answer.
-pub(crate) fn id_of(answer: &Pdu) -> String {
-    let end = answer.body.iter().position(|octet| *octet == 0).expect("a message_id");
-    String::from_utf8(answer.body[..end].to_vec()).unwrap()
-}
-
-/// The short_message of a submit_sm.
-pub(crate) fn short_message(pdu: &Pdu) -> Vec<u8> {
-    let mut rest = pdu.body.as_slice();
-    let mut skip = |octets: usize, text: bool| {
-        rest = &rest[octets..];
-        if text {
-            let end = rest.iter().position(|octet| *octet == 0).unwrap();
-            rest = &rest[end + 1..];
-        }
-    };
-    // service_type, both addresses, esm_class to priority_flag, both times, the last four flags.
-    for (octets, text) in [(0, true), (2, true), (2, true), (3, true), (0, true), (4, false)] {
-        skip(octets, text);
-    }
-    rest[1..1 + usize::from(rest[0])].to_vec()
 }

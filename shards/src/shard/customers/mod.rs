@@ -2,10 +2,13 @@
 //! them. Part of the shard's machine; one table of connections per shard.
 
 mod accounts;
+mod changes;
 mod content;
 mod deliver;
 mod guard;
 mod login;
+mod multi;
+mod operations;
 mod requests;
 mod submission;
 
@@ -18,13 +21,17 @@ use postrider_core::config::{CustomerConfig, CustomerSmpp};
 use postrider_core::limits;
 use postrider_http::auth::CustomerIx;
 use postrider_smpp::command::CommandId;
-use postrider_smpp::pdu::VERSION_5_0;
+use postrider_smpp::pdu::{Body, VERSION_5_0};
 use postrider_smpp::session::{BindKind, CloseReason, Role, Session, SessionConfig, State};
 use postrider_smpp::status::CommandStatus;
 
 pub use self::accounts::Accounts;
 use self::guard::{LoginGuard, network};
 use self::login::Login;
+use self::multi::Multi;
+pub(crate) use self::operations::{Gathering, OperatedTo};
+pub use self::operations::{Operation, OperationOutcome};
+pub(super) use self::requests::status_of;
 use super::{Drain, Op, Shard, Shared, Timer};
 use crate::stats::{Counter, Gauge};
 
@@ -83,6 +90,9 @@ pub(crate) struct Customers {
     guard: LoginGuard,
     /// Connections whose sessions were touched from outside.
     dirty: Vec<ConnIx>,
+    /// submit_multi that wait for their answers.
+    multis: HashMap<u64, Multi, std::hash::BuildHasherDefault<ahash::AHasher>>,
+    next_multi: u64,
 }
 
 impl Customers {
@@ -97,7 +107,14 @@ impl Customers {
             bound: vec![Vec::new(); customers],
             guard: LoginGuard::new(seed),
             dirty: Vec::new(),
+            multis: HashMap::default(),
+            next_multi: 0,
         }
+    }
+
+    /// Whether the connection that a request came on is still there.
+    fn is_live(&self, request: CustomerRequest) -> bool {
+        self.get(request.conn).is_some_and(|held| held.epoch == request.epoch)
     }
 
     fn get(&self, conn: ConnIx) -> Option<&Conn> {
@@ -317,6 +334,18 @@ impl Shard {
         self.answer_with(request, status, |session| {
             session.respond(request.command, request.sequence, status.0, id);
         });
+    }
+
+    /// Answers a request with a body of its own layout.
+    fn answer_customer_with(&mut self, request: CustomerRequest, body: &Body<'_>) {
+        self.answer_with(request, CommandStatus::ESME_ROK, |session| {
+            session.respond_with(request.command, request.sequence, 0, body);
+        });
+    }
+
+    /// The interface version that both sides of a request's session have.
+    fn version_of(&self, request: CustomerRequest) -> u8 {
+        self.customers.get(request.conn).map_or(0, |held| held.session.version())
     }
 
     fn answer_with(

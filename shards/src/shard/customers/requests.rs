@@ -6,11 +6,13 @@ use postrider_core::submission::Submission;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::{Code, Problem};
 use postrider_smpp::command::CommandId;
-use postrider_smpp::session::{BindKind, CloseReason, Event};
+use postrider_smpp::session::{BindKind, CloseReason, Event, Request};
 use postrider_smpp::status::CommandStatus;
 
 use super::accounts::{PasswordHash, hash_password};
-use super::submission::submission;
+use super::multi::Recipient;
+use super::operations::{Operation, Parsed};
+use super::submission::{Account, recipients, submission};
 use super::{ConnIx, CustomerRequest, account};
 use crate::shard::{Accepted, ReplyTo, Shard, Shared};
 use crate::stats::Counter;
@@ -37,6 +39,14 @@ impl Shard {
             Happened::Submit { command, sequence, submission } => {
                 let request = self.customer_request(conn, command, sequence);
                 self.submit_of_customer(now, request, submission);
+            }
+            Happened::Multi { command, sequence, recipients } => {
+                let request = self.customer_request(conn, command, sequence);
+                self.multi_of_customer(now, request, recipients);
+            }
+            Happened::Operate { command, sequence, operation } => {
+                let request = self.customer_request(conn, command, sequence);
+                self.operation_of_customer(now, request, operation);
             }
             Happened::Answered { token, status } => {
                 self.customer_answered(now, conn, token, status);
@@ -79,6 +89,39 @@ impl Shard {
 }
 
 impl Shard {
+    fn multi_of_customer(
+        &mut self,
+        now: Now,
+        request: Option<(CustomerIx, CustomerRequest)>,
+        recipients: Result<Vec<Recipient>, CommandStatus>,
+    ) {
+        let Some((customer, request)) = request else { return };
+        let count = recipients.as_ref().map_or(1, Vec::len);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if !self.shared.accounts.admit(customer, now.mono, count) {
+            self.answer_customer(request, CommandStatus::ESME_RTHROTTLED, b"");
+            return;
+        }
+        match recipients {
+            Ok(recipients) => self.submit_multi(now, customer, request, recipients),
+            Err(status) => self.answer_customer(request, status, b""),
+        }
+    }
+
+    fn operation_of_customer(
+        &mut self,
+        now: Now,
+        request: Option<(CustomerIx, CustomerRequest)>,
+        (operation, unknown): (Parsed, CommandStatus),
+    ) {
+        let Some((customer, request)) = request else { return };
+        match operation {
+            Ok(Some(operation)) => self.operate(now, customer, request, operation),
+            Ok(None) => self.answer_customer(request, unknown, b""),
+            Err(status) => self.answer_customer(request, status, b""),
+        }
+    }
+
     /// What came of a submission: its id, or the status that says why not.
     pub(in crate::shard) fn answer_submit(
         &mut self,
@@ -96,7 +139,7 @@ impl Shard {
 }
 
 /// The status for an owner's refusal.
-fn status_of(code: Code) -> CommandStatus {
+pub(in crate::shard) fn status_of(code: Code) -> CommandStatus {
     if code == Code::NoRoute {
         CommandStatus::ESME_RINVDSTADR
     } else if code == Code::StorageFull {
@@ -110,16 +153,70 @@ fn status_of(code: Code) -> CommandStatus {
 
 /// An event of a session with what is needed of it, in octets of our own.
 enum Happened {
-    BindRequested { sequence: u32, system_id: Box<[u8]>, password: PasswordHash },
-    Bound { kind: BindKind },
-    Submit { command: CommandId, sequence: u32, submission: Result<Box<Submission>, CommandStatus> },
-    Answered { token: u64, status: Option<u32> },
-    Close { reason: CloseReason },
+    BindRequested {
+        sequence: u32,
+        system_id: Box<[u8]>,
+        password: PasswordHash,
+    },
+    Bound {
+        kind: BindKind,
+    },
+    Submit {
+        command: CommandId,
+        sequence: u32,
+        submission: Result<Box<Submission>, CommandStatus>,
+    },
+    Multi {
+        command: CommandId,
+        sequence: u32,
+        recipients: Result<Vec<Recipient>, CommandStatus>,
+    },
+    /// With the status for an id that is none of ours.
+    Operate {
+        command: CommandId,
+        sequence: u32,
+        operation: (Parsed, CommandStatus),
+    },
+    Answered {
+        token: u64,
+        status: Option<u32>,
+    },
+    Close {
+        reason: CloseReason,
+    },
     Oddity,
     Nothing,
 }
 
 impl Happened {
+    fn request(
+        account: Option<Account<'_>>,
+        now: Now,
+        sequence: u32,
+        command: CommandId,
+        request: &Request<'_>,
+    ) -> Happened {
+        use CommandStatus as S;
+        let account = account.ok_or(S::ESME_RINVBNDSTS);
+        let operation = match request {
+            Request::SubmitMulti(multi) => {
+                let recipients = account.and_then(|account| recipients(account, now.wall, multi));
+                return Happened::Multi { command, sequence, recipients };
+            }
+            Request::Query(query) => {
+                (account.and_then(|(_, s)| Operation::query(s, query)), S::ESME_RQUERYFAIL)
+            }
+            Request::Cancel(cancel) => {
+                (account.and_then(|(_, s)| Operation::cancel(s, cancel)), S::ESME_RCANCELFAIL)
+            }
+            Request::Replace(replace) => {
+                let parsed = account.and_then(|(_, s)| Operation::replace(s, now.wall, replace));
+                (parsed, S::ESME_RREPLACEFAIL)
+            }
+        };
+        Happened::Operate { command, sequence, operation }
+    }
+
     fn read(shared: &Shared, customer: Option<CustomerIx>, now: Now, event: Event<'_>) -> Happened {
         match event {
             Event::Bound { kind, .. } => Happened::Bound { kind },
@@ -141,8 +238,11 @@ impl Happened {
                 Happened::Answered { token, status: Some(status) }
             }
             Event::OutcomeUnknown { token, .. } => Happened::Answered { token, status: None },
-            Event::Request { .. }
-            | Event::BindRefused { .. }
+            Event::Request { sequence, command, request } => {
+                let account = customer.and_then(|customer| account(shared, customer));
+                Self::request(account, now, sequence, command, &request)
+            }
+            Event::BindRefused { .. }
             | Event::OutbindRequested { .. }
             | Event::Alert { .. }
             | Event::PeerUnbound => Happened::Nothing,

@@ -10,12 +10,13 @@ use postrider_core::limits;
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
-use postrider_smpp::pdu::ShortMessage;
+use postrider_smpp::pdu::{DestAddress, ShortMessage, SubmitMulti};
 use postrider_smpp::status::CommandStatus;
 use postrider_smpp::tlv::tag;
 use postrider_smpp::values::SmppTime;
 
 use super::content::{Given, content};
+use super::multi::Recipient;
 
 /// Type of number: international [3.4 section 5.2.5].
 const INTERNATIONAL: u8 = 1;
@@ -42,8 +43,48 @@ pub(super) fn submission(
     addressed(account, now, message, to, [message.dest_ton, message.dest_npi])
 }
 
-/// The same towards one recipient of many.
-pub(super) fn addressed(
+/// The messages of a submit_multi, one for each recipient.
+///
+/// # Errors
+/// The status to refuse all with; that of one recipient stands with it.
+pub(super) fn recipients(
+    account: Account<'_>,
+    now: UnixMs,
+    multi: &SubmitMulti<'_>,
+) -> Result<Vec<Recipient>, CommandStatus> {
+    let mut first: Option<Box<Submission>> = None;
+    let mut recipients = Vec::new();
+    for destination_of in multi.destinations.iter() {
+        let (ton, npi, address, to) = match destination_of {
+            DestAddress::Sme { ton, npi, address } => {
+                (ton, npi, address, destination(ton, address))
+            }
+            // We keep no lists.
+            DestAddress::DistributionList { name } => {
+                (0, 0, name, Err(CommandStatus::ESME_RINVDLNAME))
+            }
+        };
+        let submission = match (to, &first) {
+            (Err(status), _) => Err(status),
+            (Ok(to), Some(first)) => {
+                let dest_ton_npi = [ton, npi];
+                Ok(Box::new(Submission { to, dest_ton_npi, ..Submission::clone(first) }))
+            }
+            (Ok(to), None) => {
+                let mut own = addressed(account, now, &multi.message, to, [ton, npi])?;
+                // The flag is reserved in submit_multi [3.4 section 4.5.1].
+                own.replaces = false;
+                first = Some(own.clone());
+                Ok(own)
+            }
+        };
+        recipients.push(Recipient { ton, npi, address: address.into(), submission });
+    }
+    Ok(recipients)
+}
+
+/// The message to one recipient.
+fn addressed(
     account: Account<'_>,
     now: UnixMs,
     message: &ShortMessage<'_>,
@@ -172,7 +213,15 @@ fn lasts(length: Duration) -> Result<Duration, CommandStatus> {
     Ok(length.min(limits::VALIDITY_MAX))
 }
 
-fn moment(now: UnixMs, text: &[u8], bad: CommandStatus) -> Result<Option<UnixMs>, CommandStatus> {
+/// A time of a field; `None` for none.
+///
+/// # Errors
+/// `bad`.
+pub(super) fn moment(
+    now: UnixMs,
+    text: &[u8],
+    bad: CommandStatus,
+) -> Result<Option<UnixMs>, CommandStatus> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -132,6 +132,15 @@ pub(crate) fn receipt_pdu(message: &Message, receipt: u16) -> Option<CustomerDel
     })
 }
 
+/// How a final message ended, as the customer is told it, and the network's error as far as it fits
+/// one octet.
+pub(crate) fn ending(message: &Message) -> (ReceiptState, u8) {
+    let words = deciding_event(message).map(Words::of).unwrap_or_default();
+    let state = message.outcome.map_or(ReceiptState::Unknown, |out| final_state(out, &words));
+    let delivered = state == ReceiptState::Delivered;
+    (state, words.err.parse().ok().filter(|_| !delivered).unwrap_or(0))
+}
+
 fn address([ton, npi]: [u8; 2], digits: &[u8]) -> Address {
     Address::new(ton, npi, digits)
 }
