@@ -67,8 +67,9 @@ fn customers_binds_take_memory() {
         let account = ACCOUNT.to_owned() + &keys;
         plan(&account, 2).shards.iter().map(|shard| shard.memory.customers).collect::<Vec<_>>()
     };
+    let parts = u64::try_from(limits::REASSEMBLY_BYTES).unwrap();
     let each = limits::MEMORY_PER_BIND + 70 * limits::MEMORY_PER_WINDOW_SLOT;
-    assert_eq!(of(3), [3 * each; 2]);
+    assert_eq!(of(3), [3 * each + parts; 2]);
     assert_eq!(plan("", 2).shards[0].memory.customers, 0);
     let many: String = (0..5)
         .map(|index| {
@@ -79,7 +80,8 @@ fn customers_binds_take_memory() {
     let full = plan(&format!("[smpp]\nlisten = \"[::]:2775\"\n{many}"), 1);
     let connections = u64::try_from(limits::SMPP_CUSTOMER_CONNECTIONS_PER_SHARD).unwrap();
     let slots = 5 * 1_024 * 2 * limits::MEMORY_PER_WINDOW_SLOT;
-    assert_eq!(full.shards[0].memory.customers, connections * limits::MEMORY_PER_BIND + slots);
+    let buffers = connections * limits::MEMORY_PER_BIND;
+    assert_eq!(full.shards[0].memory.customers, buffers + slots + parts);
 }
 
 #[test]

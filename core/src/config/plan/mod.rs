@@ -71,7 +71,8 @@ pub struct MemoryPlan {
     pub history: u64,
     /// Unanswered submit_sm.
     pub windows: u64,
-    /// Buffers and windows of customers' binds, when all of them are on this shard.
+    /// Buffers and windows of customers' binds, when all of them are on this shard, and parts of inbound
+    /// messages that wait for others.
     pub customers: u64,
     /// Rings from the other shards.
     pub rings: u64,
@@ -343,9 +344,13 @@ fn shard_plan(
     }
 }
 
-/// Nothing decides on which shard a customer's connection arrives: all may come to one.
+/// Nothing decides on which shard a customer's connection arrives: all may come to one. Inbound messages
+/// in parts wait beside them.
 fn customers(config: &Config) -> u64 {
     let accounts = || config.customers.iter().filter_map(|customer| customer.smpp.as_ref());
+    if accounts().next().is_none() {
+        return 0;
+    }
     let binds: u64 = accounts().map(|account| u64::from(account.max_binds)).sum();
     let slots = |account: &CustomerSmpp| {
         u64::from(account.max_binds)
@@ -353,7 +358,8 @@ fn customers(config: &Config) -> u64 {
     };
     let connections = binds.min(wide(limits::SMPP_CUSTOMER_CONNECTIONS_PER_SHARD));
     let of_binds = product(connections, limits::MEMORY_PER_BIND);
-    of_binds.saturating_add(product(accounts().map(slots).sum(), limits::MEMORY_PER_WINDOW_SLOT))
+    let of_windows = product(accounts().map(slots).sum(), limits::MEMORY_PER_WINDOW_SLOT);
+    [of_binds, of_windows, wide(limits::REASSEMBLY_BYTES)].into_iter().fold(0, u64::saturating_add)
 }
 
 fn buffers(connections: u64, carriers: u64) -> u64 {
