@@ -87,7 +87,16 @@ impl Driver {
                 Event::Bound { .. } => self.begin.set((clock::wall(), clock::cpu())),
                 Event::Response { status: 0, .. } => self.answered.set(self.answered.get() + 1),
                 Event::Close { .. } => return false,
-                _ => {}
+                Event::BindRefused { .. }
+                | Event::BindRequested { .. }
+                | Event::OutbindRequested { .. }
+                | Event::Response { .. }
+                | Event::Message { .. }
+                | Event::Request { .. }
+                | Event::Alert { .. }
+                | Event::OutcomeUnknown { .. }
+                | Event::PeerUnbound
+                | Event::Counted(_) => {}
             }
         }
         let fields = submit_fields(GSM_SHORT.as_bytes());
