@@ -121,10 +121,12 @@ pub const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
 pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest a TCP connection to a carrier may take.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// congestion_state, in percent, above which a bind is slowed.
+pub const CONGESTED_ABOVE: u8 = 90;
 /// First pause of a carrier whose queue is full.
-pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(1);
+pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(2);
 /// Longest such pause.
-pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(30);
+pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Time between the first connects of a carrier's binds, unless configured otherwise.
 pub const BIND_STAGGER_DEFAULT: Duration = Duration::from_millis(100);
 /// Longest such time that can be configured.
@@ -418,6 +420,7 @@ const ALL: &[Limit] = table! {
     THROTTLED_PAUSE millis(THROTTLED_PAUSE), "ms";
     RECONNECT_FIRST millis(RECONNECT_FIRST), "ms";
     CONNECT_LIMIT CONNECT_LIMIT.as_secs(), "s";
+    CONGESTED_ABOVE CONGESTED_ABOVE, "percent";
     QUEUE_FULL_PAUSE_FIRST millis(QUEUE_FULL_PAUSE_FIRST), "ms";
     QUEUE_FULL_PAUSE_MAX millis(QUEUE_FULL_PAUSE_MAX), "ms";
     BIND_STAGGER_DEFAULT millis(BIND_STAGGER_DEFAULT), "ms";

@@ -26,7 +26,7 @@ use crate::node::{LogPlace, Node, NodeParts};
 use crate::ports::Ports;
 use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
-use crate::shard::{Numbers, Shard, ShardParts, Shared};
+use crate::shard::{Numbers, Shard, ShardParts, Shared, kinds};
 use crate::stats::{BindLabel, Stats};
 
 /// What differs between a service and a demonstration.
@@ -301,8 +301,10 @@ fn labels(shared: &Shared, plan: &Plan, shard: ShardId) -> Vec<BindLabel> {
     let carriers = shared.config.carriers.iter().zip(counts).enumerate();
     carriers
         .flat_map(|(index, (carrier, count))| {
-            let first = before(index);
-            (first..first + count)
+            // A pair has two sessions.
+            let each = u16::try_from(kinds(carrier.bind).len()).unwrap_or(1);
+            let first = before(index) * each;
+            (first..first + count * each)
                 .map(|bind| BindLabel { carrier: carrier.name.clone(), bind: u32::from(bind) })
         })
         .collect()

@@ -106,6 +106,7 @@ fn a_receipt_that_overtakes_its_answer_waits_for_it_in_every_form() {
 #[test]
 fn a_receipt_may_come_on_any_bind_of_the_account_and_as_data_sm() {
     let mut gateway = Gateway::new(alpha(|carrier| carrier.binds = 2));
+    gateway.seconds(1);
     let id = gateway.send("hello");
     let submit = gateway.accept("5");
     let receipt = Receipt { command: CommandId::DATA_SM, ..Receipt::of("5", "DELIVRD") };

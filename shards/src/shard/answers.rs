@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use postrider_core::clock::Now;
+use postrider_core::config::StatusReaction;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
-use postrider_smpp::status::{CommandStatus, Pause, Verdict, verdict};
+use postrider_smpp::status::{CommandStatus, Pause, StatusClass, Verdict, verdict};
 
 use super::message::{ALL_PARTS, Event, NO_CARRIER, Part};
 use super::outbound::part_of;
@@ -23,6 +24,8 @@ pub(super) struct Response {
     pub(super) waited: Duration,
     /// Its outcome was already taken for unknown.
     pub(super) late: bool,
+    /// congestion_state, in percent [5.0 section 4.8.4.18].
+    pub(super) congestion: Option<u8>,
 }
 
 impl Shard {
@@ -35,9 +38,10 @@ impl Shard {
         response: &Response,
     ) {
         self.stats.observe(Histogram::SubmitResponse, response.waited);
-        let answer = verdict(CommandStatus(response.status));
+        let answer = self.reaction(carrier, response.status);
         self.count_answer(bind, answer);
         self.slow_down(now, bind, carrier, answer);
+        self.heed_congestion(now, bind, response.congestion);
         let part = part_of(response.token);
         if !response.late {
             for held in self.parts_mut(part) {
@@ -52,17 +56,49 @@ impl Shard {
         }
     }
 
+    /// What a status means at this carrier: as its profile says, else as everywhere.
+    fn reaction(&self, carrier: CarrierIx, status: u32) -> Verdict {
+        let profile = self.shared.profile(Some(carrier));
+        let own = profile.and_then(|profile| profile.reactions.get(&status).copied());
+        let class = match own {
+            None => return verdict(CommandStatus(status)),
+            Some(StatusReaction::Throttled) => StatusClass::Throttled,
+            Some(StatusReaction::QueueFull) => StatusClass::QueueFull,
+            Some(StatusReaction::Temporary) => StatusClass::Temporary,
+            Some(StatusReaction::OtherCarrier) => StatusClass::OtherCarrier,
+            Some(StatusReaction::Reject) => StatusClass::Permanent,
+        };
+        class.verdict()
+    }
+
+    /// A congested carrier gets parts more slowly, and none for a moment when it is full.
+    fn heed_congestion(&mut self, now: Now, bind: BindIx, congestion: Option<u8>) {
+        let Some(percent) = congestion.filter(|percent| *percent > limits::CONGESTED_ABOVE) else {
+            return;
+        };
+        if percent >= 100 {
+            self.pause_bind(now, bind, limits::THROTTLED_PAUSE);
+        }
+        if let Some(held) = self.outbound.binds.get_mut(bind) {
+            held.rate.slow_down(now.mono);
+        }
+    }
+
     /// What the answer says of the bind's and the carrier's pace.
     fn slow_down(&mut self, now: Now, bind: BindIx, carrier: CarrierIx, answer: Verdict) {
         match answer {
             Verdict::RetryLater { pause: Pause::BindThrottled } => {
                 self.pause_bind(now, bind, limits::THROTTLED_PAUSE);
+                if let Some(held) = self.outbound.binds.get_mut(bind) {
+                    held.rate.slow_down(now.mono);
+                }
             }
             Verdict::RetryLater { pause: Pause::CarrierFull } => self.pause_carrier(now, carrier),
+            Verdict::Rebind => self.rebind(now, bind),
+            Verdict::TryOther { alarm: true } => self.stats.inc(Counter::ProfileFaults),
             Verdict::Done
             | Verdict::RetryLater { pause: Pause::Message { .. } }
-            | Verdict::Rebind
-            | Verdict::TryOther { .. }
+            | Verdict::TryOther { alarm: false }
             | Verdict::Reject => {}
         }
     }
@@ -78,7 +114,8 @@ impl Shard {
         let status = response.status;
         match answer {
             Verdict::Done => self.part_taken(now, bind, carrier, part, &response.id),
-            Verdict::RetryLater { pause: Pause::BindThrottled | Pause::CarrierFull } => {
+            Verdict::RetryLater { pause: Pause::BindThrottled | Pause::CarrierFull }
+            | Verdict::Rebind => {
                 self.stats.inc(Counter::PartsThrottled);
                 self.not_taken(now, part, status);
                 self.enqueue_first(part.sequence);
@@ -86,7 +123,6 @@ impl Shard {
             Verdict::RetryLater { pause: Pause::Message { retries } } => {
                 self.retry_later(now, carrier, part, status, retries);
             }
-            Verdict::Rebind => self.retry_later(now, carrier, part, status, u8::MAX),
             Verdict::TryOther { .. } => self.refused(now, carrier, part, Refusal::by(status)),
             Verdict::Reject => self.rejected(now, carrier, part, Refusal::by(status)),
         }

@@ -113,6 +113,8 @@ impl Bind {
 pub(crate) struct RateWindow {
     rate: usize,
     sent: VecDeque<Duration>,
+    /// What the carrier asked us to slow down to, and when.
+    lowered: Option<(usize, Duration)>,
 }
 
 impl RateWindow {
@@ -120,15 +122,32 @@ impl RateWindow {
     /// it counts as a full second's worth, sent just now.
     pub(crate) fn new(rate: u32, now: Duration) -> Self {
         let rate = usize::try_from(rate).unwrap_or(usize::MAX);
-        RateWindow { rate, sent: std::iter::repeat_n(now, rate).collect() }
+        RateWindow { rate, sent: std::iter::repeat_n(now, rate).collect(), lowered: None }
+    }
+
+    /// The carrier is slower than agreed: half of the present rate, which grows back by a twentieth
+    /// of the whole each second. Without a rate there is nothing to halve.
+    pub(crate) fn slow_down(&mut self, now: Duration) {
+        if self.rate > 0 {
+            self.lowered = Some(((self.limit(now) / 2).max(1), now));
+        }
+    }
+
+    /// Parts of the present second.
+    fn limit(&self, now: Duration) -> usize {
+        let Some((rate, since)) = self.lowered else { return self.rate };
+        let seconds = usize::try_from(now.saturating_sub(since).as_secs()).unwrap_or(usize::MAX);
+        let grown = seconds.saturating_mul((self.rate / 20).max(1));
+        rate.saturating_add(grown).min(self.rate)
     }
 
     /// When so many parts may leave at once: now, or later. More than a second holds wait for an
     /// empty one.
     pub(crate) fn next(&self, now: Duration, parts: usize) -> Duration {
-        let wanted = self.sent.len() + parts.min(self.rate);
+        let limit = self.limit(now);
+        let wanted = self.sent.len() + parts.min(limit);
         // Those that have to be a second old by then, without the last of them.
-        let Some(before) = wanted.checked_sub(self.rate + 1).filter(|_| self.rate > 0) else {
+        let Some(before) = wanted.checked_sub(limit + 1).filter(|_| limit > 0) else {
             return now;
         };
         let second = Duration::from_secs(1);
@@ -141,7 +160,8 @@ impl RateWindow {
             return usize::MAX;
         }
         let old = |at: &Duration| *at + Duration::from_secs(1) < now;
-        self.rate - self.sent.len() + self.sent.partition_point(old)
+        let recent = self.sent.len() - self.sent.partition_point(old);
+        self.limit(now).saturating_sub(recent)
     }
 
     /// Parts leave.
@@ -179,6 +199,27 @@ mod tests {
             assert!(second.count() <= 7, "more than 7 within a second of {first:?}");
         }
         assert!((20..=28).contains(&sent.len()), "7 a second, after a second of silence");
+    }
+
+    #[test]
+    fn a_lowered_rate_is_halved_at_once_and_grows_back() {
+        let sent_in = |window: &mut RateWindow, from: u64| {
+            let mut count = 0;
+            for ms in from * 1_000..(from + 1) * 1_000 {
+                let now = Duration::from_millis(ms);
+                while window.next(now, 1) <= now {
+                    window.sent(now, 1);
+                    count += 1;
+                }
+            }
+            count
+        };
+        let mut window = RateWindow::new(40, Duration::ZERO);
+        assert_eq!(sent_in(&mut window, 5), 40);
+        window.slow_down(Duration::from_secs(7));
+        assert!((19..=21).contains(&sent_in(&mut window, 7)));
+        assert!((22..=26).contains(&sent_in(&mut window, 10)));
+        assert_eq!(sent_in(&mut window, 20), 40, "it never exceeds the whole");
     }
 
     #[test]

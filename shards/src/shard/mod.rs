@@ -59,6 +59,7 @@ pub use self::learned::{CarrierIds, Learned};
 pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
 };
+pub use self::outbound::kinds;
 use self::table::PartRef;
 use crate::stats::{Counter, Gauge, Histogram, Stats};
 use crate::wheel::Wheel;

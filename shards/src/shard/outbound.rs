@@ -82,12 +82,13 @@ impl Outbound {
         };
         // A rate below the number of binds is refused by the configuration.
         let rate = config.parts_per_second / u32::from(config.binds.max(1));
-        for _ in 0..count {
+        let kinds = kinds(config.bind);
+        for kind in kinds.iter().copied().cycle().take(usize::from(count) * kinds.len()) {
             let bind = self.binds.len();
             let own = u64::try_from(bind).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let backoff = Backoff::with_first(parts.seed ^ own, parts.reconnect_first);
             let rate = RateWindow::new(rate, now);
-            self.binds.push(Bind::new(ix, session_config(config), rate, backoff));
+            self.binds.push(Bind::new(ix, session_config(config, kind), rate, backoff));
             carrier.binds.push(bind);
         }
         self.carriers.push(carrier);
@@ -133,14 +134,21 @@ impl Outbound {
     }
 }
 
-fn session_config(config: &CarrierConfig) -> SessionConfig {
+/// The sessions that stand for one of a carrier's binds.
+#[must_use]
+pub const fn kinds(bind: BindType) -> &'static [BindKind] {
+    match bind {
+        BindType::Transceiver => &[BindKind::Transceiver],
+        BindType::Transmitter => &[BindKind::Transmitter],
+        BindType::Receiver => &[BindKind::Receiver],
+        BindType::Pair => &[BindKind::Transmitter, BindKind::Receiver],
+    }
+}
+
+fn session_config(config: &CarrierConfig, bind: BindKind) -> SessionConfig {
     SessionConfig {
         role: Role::Esme,
-        bind: match config.bind {
-            BindType::Transceiver | BindType::Pair => BindKind::Transceiver,
-            BindType::Transmitter => BindKind::Transmitter,
-            BindType::Receiver => BindKind::Receiver,
-        },
+        bind,
         system_id: config.system_id.clone(),
         password: config.password.expose().clone(),
         system_type: config.system_type.clone(),

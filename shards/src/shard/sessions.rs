@@ -1,6 +1,8 @@
 //! What the sessions of the binds report: bound and lost, receipts and other messages from carriers;
 //! what they say of our submits goes to `answers` and `unknown`. Part of the shard's machine.
 
+use std::time::Duration;
+
 use postrider_core::clock::Now;
 use postrider_core::config::ReceiptDetection;
 use postrider_core::limits;
@@ -23,7 +25,12 @@ impl Shard {
     /// Asks the driver to connect every bind. Once, after the start.
     pub fn start(&mut self, now: Now) {
         for bind in 0..self.outbound.binds.len() {
-            self.reconnect(now, bind);
+            match self.first_connect(bind) {
+                Duration::ZERO => self.reconnect(now, bind),
+                delay => {
+                    self.wheel.insert(now.mono + delay, Timer::Reconnect(bind));
+                }
+            }
         }
         for carrier in 0..self.outbound.carriers.len() {
             if let Ok(ix) = u16::try_from(carrier) {
@@ -32,6 +39,18 @@ impl Shard {
             }
         }
         self.pump(now);
+    }
+
+    /// How long after the start a bind connects: an account's binds one after the other, over all
+    /// shards, where the carrier wants it.
+    fn first_connect(&self, bind: BindIx) -> Duration {
+        let Some(held) = self.outbound.binds.get(bind) else { return Duration::ZERO };
+        let own = self.outbound.carriers.get(usize::from(held.carrier.0));
+        let place = own.and_then(|own| own.binds.iter().position(|other| *other == bind));
+        let before = place.unwrap_or(0) * usize::from(self.shared.placement.shards());
+        let turn = u32::try_from(before + usize::from(self.id.0)).unwrap_or(u32::MAX);
+        let stagger = self.shared.profile(Some(held.carrier)).map(|profile| profile.bind_stagger);
+        stagger.unwrap_or_default().saturating_mul(turn)
     }
 
     /// The back-off of a bind is over.
@@ -175,6 +194,13 @@ impl Shard {
         self.outbound.touch(carrier);
     }
 
+    /// The peer does not take us for bound: what is open may still be answered, then a new bind.
+    pub(super) fn rebind(&mut self, now: Now, bind: BindIx) {
+        if let Some(held) = self.outbound.binds.get_mut(bind) {
+            held.session.unbind(now.mono);
+        }
+    }
+
     fn bind_refused(&mut self, bind: BindIx, status: u32) {
         self.stats.inc(Counter::BindsRefused);
         if let Some(held) = self.outbound.binds.get_mut(bind) {
@@ -207,9 +233,11 @@ impl Happened {
         match event {
             SessionEvent::Bound { .. } => Happened::Bound,
             SessionEvent::BindRefused { status } => Happened::BindRefused { status },
-            SessionEvent::Response { token, status, message_id, waited, late, .. } => {
+            SessionEvent::Response {
+                token, status, message_id, waited, late, congestion, ..
+            } => {
                 let id = message_id.into();
-                Happened::Response(Response { token, status, id, waited, late })
+                Happened::Response(Response { token, status, id, waited, late, congestion })
             }
             SessionEvent::Message { sequence, command, message } => {
                 match detection.and_then(|by| notice_of(carrier, by, now, &message)) {

@@ -89,6 +89,9 @@ series! {
         PartsRefused = "part_responses" ["outcome" = "refused"];
         /// Answers that asked to slow down.
         PartsThrottled = "part_responses" ["outcome" = "throttled"];
+        /// Answers that blame our profile of the carrier, or the protocol.
+        ProfileFaults = "profile_faults",
+            "Answers that blame our profile of the carrier, or the protocol.";
         /// Parts submitted whose answer was lost with its bind or did not come in time.
         PartsOutcomeUnknown = "parts_outcome_unknown",
             "Parts submitted whose answer was lost with its bind or did not come in time.";

@@ -8,7 +8,7 @@ use postrider_core::config::{CarrierConfig, Config};
 use postrider_core::id::MessageId;
 use postrider_core::submission::Submission;
 use postrider_http::request::ApiRequest;
-use postrider_shards::shard::{Accepted, ApiResponse, BindIx};
+use postrider_shards::shard::{Accepted, ApiResponse, BindIx, kinds};
 use postrider_shards::stats::Counter;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::pdu::{Body, ShortMessage, decode, encode_message, next_frame};
@@ -117,7 +117,9 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// A shard whose carriers are bound.
     pub(crate) fn new(config: Config) -> Self {
-        let binds = config.carriers.iter().map(|carrier| usize::from(carrier.binds)).sum();
+        let sessions =
+            |carrier: &CarrierConfig| usize::from(carrier.binds) * kinds(carrier.bind).len();
+        let binds = config.carriers.iter().map(sessions).sum();
         let mut gateway = Gateway {
             rig: Rig::with(config, 64),
             binds,

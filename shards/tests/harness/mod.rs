@@ -24,7 +24,7 @@ use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, ro
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, Learned, Numbers, Op, Shard, ShardParts, Shared,
+    ApiResponse, BindIx, Learned, Numbers, Op, Shard, ShardParts, Shared, kinds,
 };
 use postrider_shards::stats::{BindLabel, Counter, Stats};
 use postrider_storage::{LogConfig, MemDisk, Write};
@@ -124,7 +124,7 @@ fn parts(config: &Config) -> (ShardParts, Arc<Stats>) {
     };
     let labels = config.carriers.iter().zip(&binds).flat_map(|(carrier, count)| {
         let label = |bind| BindLabel { carrier: carrier.name.clone(), bind };
-        (0..u32::from(*count)).map(label)
+        (0..u32::from(*count) * kinds(carrier.bind).len() as u32).map(label)
     });
     let stats = Arc::new(Stats::with_binds(labels));
     let (placement, cipher) = (Placement::new([7; 16], 1), IdCipher::new([9; 16], None));

@@ -1,6 +1,7 @@
 //! What a simulated world is made from: its configuration and the manners of its carriers.
 
 use postrider_core::config::Config;
+use postrider_core::config::OnUnknownOutcome::{self, Fail, HoldForReceipt, Resubmit};
 use postrider_core::id::IdCipher;
 use postrider_core::place::Placement;
 use postrider_shards::shard::{Numbers, Shared};
@@ -51,9 +52,18 @@ prefix = ""
 carriers = ["beta", "alpha"]
 "#;
 
-/// What both shards read.
-pub fn shared() -> Shared {
-    let config = Config::parse(CONFIG).unwrap();
+/// What each carrier does about unknown outcomes.
+pub fn policies(seed: u64) -> [OnUnknownOutcome; 2] {
+    let all = [Resubmit, HoldForReceipt, Fail];
+    [seed / 2 % 3, seed / 6 % 3].map(|turn| all[turn as usize])
+}
+
+/// What both shards read. The carriers' policies for unknown outcomes are the seed's.
+pub fn shared(seed: u64) -> Shared {
+    let mut config = Config::parse(CONFIG).unwrap();
+    for (carrier, policy) in config.carriers.iter_mut().zip(policies(seed)) {
+        carrier.on_unknown_outcome = policy;
+    }
     Shared::new(
         config,
         Placement::new([7; 16], SHARDS),

@@ -74,7 +74,7 @@ pub struct Submission {
 }
 
 pub struct World {
-    seed: u64,
+    pub seed: u64,
     pub rng: Rng,
     now: Duration,
     order: u64,
@@ -118,7 +118,7 @@ impl World {
             agenda: BTreeMap::new(),
             timers: vec![None; usize::from(SHARDS)],
             carrier_ticks: vec![None; 2],
-            shared: Arc::new(setup::shared()),
+            shared: Arc::new(setup::shared(seed)),
             disks: (0..SHARDS).map(|_| MemDisk::new()).collect(),
             shards: Vec::new(),
             writing: vec![false; usize::from(SHARDS)],
