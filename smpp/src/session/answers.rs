@@ -69,9 +69,9 @@ impl Machine {
         message: &ShortMessage<'_>,
     ) -> Result<(), SubmitRefused> {
         let version = self.version;
-        let by_parameter =
-            command == CommandId::DATA_SM || message.tlvs.get(tag::MESSAGE_PAYLOAD).is_some();
-        if version < VERSION_3_4 && by_parameter {
+        let needs_tlvs =
+            || command == CommandId::DATA_SM || message.tlvs.get(tag::MESSAGE_PAYLOAD).is_some();
+        if version < VERSION_3_4 && needs_tlvs() {
             return Err(SubmitRefused::NotInVersion);
         }
         let trimmed = trimmed_tlvs(version, message.tlvs, &mut self.scratch)
