@@ -64,7 +64,7 @@ for name in "$@"; do
     log=$(mktemp)
     if [ "$keep" = yes ]; then
         fresh=$(mktemp -d)
-        fuzz "$name" "$fresh" "$kept" "$met" -- -merge=1 >"$log" 2>&1 || {
+        fuzz "$name" "$fresh" "$kept" "$met" -- -merge=1 -use_counters=0 >"$log" 2>&1 || {
             cat "$log" >&2
             exit 1
         }
@@ -78,7 +78,7 @@ for name in "$@"; do
         echo "$name: ran $runs times, nothing broke"
     else
         grep -A6 'panicked at\|ERROR:\|^error' "$log" >&2 || cat "$log" >&2
-        grep -o 'fuzz/artifacts/[^ ]*' "$log" | sort -u >&2
+        grep -o 'fuzz/artifacts/[a-z0-9]*/[a-z]*-[0-9a-f]*' "$log" | sort -u >&2
         echo "$name: broken" >&2
         status=1
     fi
