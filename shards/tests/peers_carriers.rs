@@ -151,6 +151,12 @@ fn node_smpp_is_served_as_a_carrier_of_version_5() {
 }
 
 #[test]
+fn node_smpp_is_served_by_pairs_of_a_transmitter_and_a_receiver() {
+    let kinds = ["bind_transmitter", "bind_receiver"];
+    a_life_with_node("bind = \"pair\"\nversion = \"3.4\"", 0x34, &kinds);
+}
+
+#[test]
 fn node_smpp_refuses_a_password_and_is_not_asked_again_at_once() {
     if !are_here(&[NODE]) {
         return;
@@ -203,14 +209,9 @@ fn kannels_drive_smpp_takes_messages_and_hears_its_answers() {
         |words: &str| std::fs::read_to_string(&log).unwrap_or_default().matches(words).count();
     until("drive_smpp listens", STEP, || said("accept_thread") > 0);
     let relay = Relay::before(local(port));
-    // It knows no transceivers: a carrier of transmitters, and its ears.
-    let ears = format!(
-        "bind = \"transmitter\"\nenquire_link_seconds = 1\n[[carriers]]\nname = \"ears\"\n\
-         address = \"{}\"\nsystem_id = \"postrider\"\npassword = \"secret08\"\nbinds = 2\n\
-         bind = \"receiver\"",
-        relay.address
-    );
-    let mut gateway = Gateway::start(folder.path(), &tables(relay.address, &ears));
+    // It knows no transceivers.
+    let keys = "bind = \"pair\"\nenquire_link_seconds = 1";
+    let mut gateway = Gateway::start(folder.path(), &tables(relay.address, keys));
     gateway.await_ready();
     let ids: Vec<String> = ["447700900120", "447700900121"]
         .iter()
@@ -221,7 +222,10 @@ fn kannels_drive_smpp_takes_messages_and_hears_its_answers() {
         // It answers with an empty id and sends no receipts.
         gateway.await_status(id, "submitted");
     }
-    assert!(said("of type bind_transmitter") > 0 && said("of type bind_receiver") > 0);
+    // One after the other.
+    until("it has both binds", STEP, || {
+        said("of type bind_transmitter") > 0 && said("of type bind_receiver") > 0
+    });
     // It delivers three texts for a number of nobody and asks after the link behind each.
     let answers = |command: &str| {
         let crossed = relay.pdus().into_iter().map(|pdu| pdu_to_json(&pdu.octets));
