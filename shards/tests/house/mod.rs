@@ -203,6 +203,8 @@ impl House {
             room.shard.start(at(now));
         }
         house.settle();
+        // Binds of one carrier come up one after the other.
+        house.pass(Duration::from_millis(500));
         house
     }
 
