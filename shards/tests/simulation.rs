@@ -13,7 +13,10 @@
 )]
 
 mod sim {
+    pub mod api;
     pub mod carrier;
+    pub mod customer;
+    pub mod handsets;
     pub mod rng;
     pub mod setup;
     pub mod world;
@@ -24,6 +27,7 @@ use std::time::Duration;
 
 use postrider_core::config::OnUnknownOutcome;
 use postrider_core::id::MessageId;
+use postrider_core::lifecycle::PartStatus;
 use sim::setup::policies;
 use sim::world::{SHARDS, WINDOW, World};
 
@@ -46,6 +50,8 @@ struct Outcome {
     messages: usize,
     kills: u64,
     duplicates: u64,
+    /// Receipts and messages from handsets that the customer took, and how often twice.
+    customer: (usize, u64),
     /// Segments written, when the log was small.
     small_segments: u64,
 }
@@ -65,6 +71,7 @@ fn run(seed: u64) -> Result<Outcome, String> {
     for (number, text, id) in &acknowledged {
         check_message(&mut world, number, text, *id)?;
     }
+    check_customer(&mut world)?;
     check_rate(&world)?;
     check_single_copies(&world)?;
     let duplicates = check_carriers(&world)?;
@@ -74,6 +81,10 @@ fn run(seed: u64) -> Result<Outcome, String> {
         messages: acknowledged.len(),
         kills: world.kills,
         duplicates,
+        customer: (
+            world.customer.receipts.len() + world.customer.inbound.len(),
+            world.customer.duplicates(),
+        ),
         small_segments: if world.has_a_small_log() { world.segments() } else { 0 },
     })
 }
@@ -109,6 +120,38 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
     Ok(())
 }
 
+/// Every message that was acknowledged over SMPP has told its one end there, and every message from
+/// a handset that its carrier was told is taken has come whole.
+fn check_customer(world: &mut World) -> Result<(), String> {
+    let acknowledged: Vec<String> =
+        world.customer.submitted.iter().filter_map(|submitted| submitted.id.clone()).collect();
+    for id in acknowledged {
+        let stats = world.customer.receipts.get(&id).cloned().unwrap_or_default();
+        let Some(first) = stats.first() else {
+            return Err(format!("{id} was acknowledged over SMPP; its receipt never came"));
+        };
+        if stats.iter().any(|stat| stat != first) {
+            return Err(format!("{id} told {stats:?}"));
+        }
+        let status = world.view(id.parse().unwrap()).map(|view| view.status);
+        if status.is_some_and(|status| (status == PartStatus::Delivered) != (first == "DELIVRD")) {
+            return Err(format!("{id} is {status:?}; told {first}"));
+        }
+    }
+    for (index, written) in world.written.iter().enumerate() {
+        let came = world.customer.text_of(&written.handset);
+        if world.was_taken(index) && came.as_ref() != Some(&written.octets) {
+            return Err(format!("{} wrote; {came:?} came", written.handset));
+        }
+    }
+    let customer = &world.customer;
+    let duplicates = customer.duplicates();
+    if duplicates > 0 && customer.lost + customer.silent + world.kills + world.lost_binds == 0 {
+        return Err(format!("{duplicates} duplicates for the customer without a fault"));
+    }
+    Ok(())
+}
+
 /// No second, wherever it begins, holds more than the second carrier takes.
 fn check_rate(world: &World) -> Result<(), String> {
     let arrivals = &world.carriers[1].arrivals;
@@ -122,7 +165,10 @@ fn check_rate(world: &World) -> Result<(), String> {
 
 /// No ghosts, no window exceeded, and no more duplicates than the faults explain: counts them.
 fn check_carriers(world: &World) -> Result<u64, String> {
-    let known = |number: &String| world.submissions.iter().any(|s| s.number == *number);
+    let known = |number: &String| {
+        world.submissions.iter().any(|s| s.number == *number)
+            || world.customer.submitted.iter().any(|s| s.number == *number)
+    };
     let mut duplicates = 0;
     for (index, carrier) in world.carriers.iter().enumerate() {
         if carrier.window_seen as u64 > WINDOW {
@@ -189,7 +235,7 @@ fn first_broken(seeds: Range<u64>) -> Option<(u64, String)> {
 #[test]
 fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     let (mut messages, mut events, mut kills, mut duplicates) = (0, 0, 0, 0);
-    let mut most_segments = 0;
+    let (mut most_segments, mut taken, mut twice) = (0, 0, 0);
     for seed in seeds() {
         match run(seed) {
             Ok(outcome) => {
@@ -197,6 +243,8 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
                 events += outcome.events;
                 kills += outcome.kills;
                 duplicates += outcome.duplicates;
+                taken += outcome.customer.0;
+                twice += outcome.customer.1;
                 most_segments = most_segments.max(outcome.small_segments);
             }
             Err(broken) => panic!("seed {seed}: {broken}"),
@@ -204,10 +252,10 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     }
     println!(
         "seeds {:?}: {messages} messages, {events} events, {kills} kills, {duplicates} duplicates, \
-         at most {most_segments} segments in a small log",
+         {taken} receipts and messages from handsets over SMPP with {twice} copies, at most {most_segments} segments in a small log",
         seeds()
     );
-    assert!(messages > 0 && kills > 0, "the histories tested nothing");
+    assert!(messages > 0 && kills > 0 && taken > 0, "the histories tested nothing");
     // Two logs of six segments: more than that were written only if old ones were recycled.
     assert!(most_segments > 12, "no segment was recycled");
 }

@@ -2,7 +2,7 @@
 //! receipts until they are answered. It speaks through the real session in the SMSC's role. One per
 //! carrier of a world.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use postrider_core::text::{self, Encoding};
@@ -34,14 +34,17 @@ pub struct Taken {
     pub data_coding: u8,
 }
 
-/// A receipt that the gateway has not answered yet.
-struct Pending {
-    id: String,
-    /// The handset, then the sender.
-    source: String,
-    dest: String,
-    state: &'static str,
-    due: Duration,
+/// A receipt, or a part of a message from a handset, that the gateway has not answered yet.
+pub struct Pending {
+    /// The handset, then whom it is for.
+    pub source: String,
+    pub dest: String,
+    pub esm_class: u8,
+    pub data_coding: u8,
+    pub short_message: Vec<u8>,
+    pub due: Duration,
+    /// Which message from a handset it is, and which part of it.
+    pub inbound: Option<(usize, u8)>,
 }
 
 pub struct Connection {
@@ -55,6 +58,8 @@ pub struct Carrier {
     /// By destination and part index: every time the carrier took it.
     pub taken: BTreeMap<(String, u8), Vec<Taken>>,
     receipts: Vec<Pending>,
+    /// Parts of messages from handsets that were answered with ROK.
+    pub inbound_taken: BTreeSet<(usize, u8)>,
     in_delivery: BTreeMap<u64, Pending>,
     next_id: u64,
     next_token: u64,
@@ -74,6 +79,7 @@ impl Carrier {
             connections: BTreeMap::new(),
             taken: BTreeMap::new(),
             receipts: Vec::new(),
+            inbound_taken: BTreeSet::new(),
             in_delivery: BTreeMap::new(),
             next_id: first_id,
             next_token: 1,
@@ -148,6 +154,8 @@ impl Carrier {
         if status != 0 {
             receipt.due = now + Duration::from_secs(1);
             self.receipts.push(receipt);
+        } else if let Some(part) = receipt.inbound {
+            self.inbound_taken.insert(part);
         }
     }
 
@@ -200,13 +208,18 @@ impl Carrier {
         let wait = if early { Duration::ZERO } else { answer };
         let copies = if rng.chance(manners.receipt_twice) { 2 } else { 1 };
         for _ in 0..copies {
-            let due = now + wait + Duration::from_millis(rng.below(3_000));
+            let text = format!(
+                "id:{id} sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 \
+                 stat:{state} err:000 text:"
+            );
             self.receipts.push(Pending {
-                id: id.to_owned(),
                 source: submit.dest.clone(),
                 dest: submit.source.clone(),
-                state,
-                due,
+                esm_class: 0x04,
+                data_coding: 0,
+                short_message: text.into_bytes(),
+                due: now + wait + Duration::from_millis(rng.below(3_000)),
+                inbound: None,
             });
         }
     }
@@ -253,11 +266,6 @@ impl Carrier {
             let chosen = bound[rng.below(bound.len() as u64) as usize];
             let token = self.next_token;
             self.next_token += 1;
-            let text = format!(
-                "id:{} sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:{} \
-                 err:000 text:",
-                receipt.id, receipt.state
-            );
             let pdu = ShortMessage {
                 source_ton: 1,
                 source_npi: 1,
@@ -265,8 +273,9 @@ impl Carrier {
                 dest_ton: 1,
                 dest_npi: 1,
                 dest: receipt.dest.as_bytes(),
-                esm_class: 0x04,
-                short_message: text.as_bytes(),
+                esm_class: receipt.esm_class,
+                data_coding: receipt.data_coding,
+                short_message: &receipt.short_message,
                 ..ShortMessage::default()
             };
             let held = self.connections.get_mut(&chosen).unwrap();
@@ -275,7 +284,12 @@ impl Carrier {
         }
     }
 
-    /// Whether every receipt has been answered.
+    /// A handset wrote.
+    pub fn write(&mut self, part: Pending) {
+        self.receipts.push(part);
+    }
+
+    /// Whether everything that it sent has been answered.
     pub fn is_quiet(&self) -> bool {
         self.receipts.is_empty() && self.in_delivery.is_empty()
     }

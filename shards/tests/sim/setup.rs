@@ -26,6 +26,14 @@ allow_private = true
 name = "acme"
 api_keys = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
 webhook_secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+numbers = ["72345"]
+[customers.smpp]
+system_id = "acme"
+password = "secret"
+window = 10
+deliver_window = 4
+[smpp]
+listen = "127.0.0.1:3"
 [[carriers]]
 name = "alpha"
 address = "127.0.0.1:1"

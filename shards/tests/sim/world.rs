@@ -9,17 +9,13 @@ use std::time::Duration;
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::id::MessageId;
 use postrider_core::place::ShardId;
-use postrider_http::auth::CustomerIx;
-use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
-use postrider_http::response::MessageView;
-use postrider_http::url_guard::UrlPolicy;
-use postrider_shards::shard::{
-    ApiResponse, BindIx, MeshMessage, Op, Shard, ShardParts, Shared, WebhookPost,
-};
+use postrider_shards::shard::{ApiResponse, BindIx, MeshMessage, Op, Shard, ShardParts, Shared};
 use postrider_shards::stats::{BindLabel, Stats};
 use postrider_storage::{Chore, Disk, LogConfig, MemDisk, Write};
 
 use super::carrier::Carrier;
+use super::customer::Customer;
+use super::handsets::Written;
 use super::rng::Rng;
 use super::setup;
 
@@ -28,18 +24,73 @@ pub const WINDOW: u64 = 4;
 const START: u64 = 1_790_000_000_000;
 
 /// What can happen next.
-enum Happening {
+pub enum Happening {
     Submit(usize),
-    Mesh { to: usize, from: ShardId, message: MeshMessage },
-    WriteDone { shard: usize, write: Write },
-    ChoreDue { shard: usize, chore: Chore },
-    Connected { shard: usize, bind: BindIx, carrier: usize },
-    ToCarrier { carrier: usize, connection: u64, octets: Vec<u8> },
-    ToShard { connection: u64, octets: Vec<u8> },
-    Closed { connection: u64 },
-    WebhookAnswer { shard: usize, sequence: u64, status: u16 },
-    Timer { shard: usize },
-    CarrierTick { carrier: usize },
+    Mesh {
+        to: usize,
+        from: ShardId,
+        message: MeshMessage,
+    },
+    WriteDone {
+        shard: usize,
+        write: Write,
+    },
+    ChoreDue {
+        shard: usize,
+        chore: Chore,
+    },
+    Connected {
+        shard: usize,
+        bind: BindIx,
+        carrier: usize,
+    },
+    ToCarrier {
+        carrier: usize,
+        connection: u64,
+        octets: Vec<u8>,
+    },
+    ToShard {
+        connection: u64,
+        octets: Vec<u8>,
+    },
+    Closed {
+        connection: u64,
+    },
+    WebhookAnswer {
+        shard: usize,
+        sequence: u64,
+        status: u16,
+    },
+    /// The one that stands has this deadline; others were replaced by an earlier one.
+    Timer {
+        shard: usize,
+        due: Duration,
+    },
+    CarrierTick {
+        carrier: usize,
+        due: Duration,
+    },
+    CustomerConnect {
+        shard: usize,
+    },
+    CustomerSubmit(usize),
+    ToCustomer {
+        shard: usize,
+        serial: u64,
+        octets: Vec<u8>,
+    },
+    FromCustomer {
+        shard: usize,
+        serial: u64,
+        octets: Vec<u8>,
+    },
+    CustomerClosed {
+        shard: usize,
+        serial: u64,
+    },
+    CustomerTick {
+        due: Duration,
+    },
     Kill,
     Restart,
 }
@@ -55,6 +106,7 @@ impl Happening {
                 | Happening::Connected { .. }
                 | Happening::ToShard { .. }
                 | Happening::WebhookAnswer { .. }
+                | Happening::FromCustomer { .. }
                 | Happening::Timer { .. }
         )
     }
@@ -76,22 +128,25 @@ pub struct Submission {
 pub struct World {
     pub seed: u64,
     pub rng: Rng,
-    now: Duration,
+    pub now: Duration,
     order: u64,
     agenda: BTreeMap<(Duration, u64), Happening>,
     timers: Vec<Option<Duration>>,
     carrier_ticks: Vec<Option<Duration>>,
     shared: Arc<Shared>,
     disks: Vec<MemDisk>,
-    shards: Vec<Shard>,
+    pub shards: Vec<Shard>,
     writing: Vec<bool>,
     pub carriers: Vec<Carrier>,
     lines: BTreeMap<u64, Line>,
     by_bind: BTreeMap<(usize, BindIx), u64>,
     next_connection: u64,
     pub submissions: Vec<Submission>,
-    tickets: BTreeMap<(usize, u64), usize>,
-    next_ticket: u64,
+    pub customer: Customer,
+    /// What handsets write.
+    pub written: Vec<Written>,
+    pub tickets: BTreeMap<(usize, u64), usize>,
+    pub next_ticket: u64,
     /// Final statuses that webhooks told, by message id.
     pub told: BTreeMap<String, BTreeSet<String>>,
     pub kills: u64,
@@ -99,8 +154,8 @@ pub struct World {
     hash: std::collections::hash_map::DefaultHasher,
     pub events: u64,
     /// Operations until the process is killed, the next kill last.
-    ops_to_kill: Vec<u64>,
-    answers: BTreeMap<u64, ApiResponse>,
+    pub ops_to_kill: Vec<u64>,
+    pub answers: BTreeMap<u64, ApiResponse>,
 }
 
 impl World {
@@ -110,6 +165,7 @@ impl World {
             Carrier::new(setup::manners(&mut rng), 1_000),
             Carrier::new(setup::manners(&mut rng), 1_000),
         ];
+        let customer = Customer::new(&mut rng);
         let mut world = World {
             seed,
             rng,
@@ -127,6 +183,8 @@ impl World {
             by_bind: BTreeMap::new(),
             next_connection: 1,
             submissions: Vec::new(),
+            customer,
+            written: Vec::new(),
             tickets: BTreeMap::new(),
             next_ticket: 1,
             told: BTreeMap::new(),
@@ -139,49 +197,22 @@ impl World {
         };
         world.start();
         world.plan_day();
+        world.plan_customer();
+        world.plan_handsets();
         world
     }
 
-    /// What the customer and fate will do.
-    fn plan_day(&mut self) {
-        let count = if self.has_a_small_log() { 100 } else { 20 } + self.rng.below(30);
-        for index in 0..count {
-            let country = if self.rng.chance(50) { "4477009" } else { "3361234" };
-            let number = format!("{country}{index:05}");
-            let length = match self.rng.below(4) {
-                0 => 300 + self.rng.below(200),
-                _ => 1 + self.rng.below(150),
-            };
-            let letter = if self.rng.chance(30) { 'ж' } else { 'a' };
-            let text: String = (0..length)
-                .map(|at| if at % 7 == 3 { ' ' } else { letter })
-                .chain(index.to_string().chars())
-                .collect();
-            self.submissions.push(Submission { number, text, answer: None });
-            // Some come alone, some all at once.
-            let spread = if self.rng.chance(50) { 20_000 } else { 50 };
-            let at = self.now + Duration::from_millis(2_000 + self.rng.below(spread));
-            self.at(at, Happening::Submit(usize::try_from(index).unwrap()));
-        }
-        for _ in 0..self.rng.below(3) {
-            let at = self.now + Duration::from_millis(1_000 + self.rng.below(30_000));
-            self.at(at, Happening::Kill);
-        }
-        // The others come right after an operation, whichever it is.
-        self.ops_to_kill = (0..self.rng.below(4)).map(|_| 1 + self.rng.below(600)).collect();
-    }
-
-    fn at(&mut self, when: Duration, what: Happening) {
+    pub(super) fn at(&mut self, when: Duration, what: Happening) {
         self.order += 1;
         self.agenda.insert((when.max(self.now), self.order), what);
     }
 
-    fn soon(&mut self, most_us: u64, what: Happening) {
+    pub(super) fn soon(&mut self, most_us: u64, what: Happening) {
         let delay = Duration::from_micros(1 + self.rng.below(most_us));
         self.at(self.now + delay, what);
     }
 
-    fn clock(&self) -> Now {
+    pub(super) fn clock(&self) -> Now {
         let ms = u64::try_from(self.now.as_millis()).unwrap();
         Now { mono: self.now, wall: UnixMs(START + ms) }
     }
@@ -189,6 +220,8 @@ impl World {
     /// Opens both shards from what is on their disks.
     fn start(&mut self) {
         let now = self.clock();
+        // Of this process: it counts the customer's binds.
+        self.shared = Arc::new(setup::shared(self.seed));
         for index in 0..SHARDS {
             let carriers = ["alpha", "beta"];
             let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
@@ -254,6 +287,11 @@ impl World {
         self.now.hash(&mut self.hash);
         std::mem::discriminant(what).hash(&mut self.hash);
         match what {
+            Happening::ToCustomer { octets, serial, .. }
+            | Happening::FromCustomer { octets, serial, .. } => {
+                serial.hash(&mut self.hash);
+                octets.hash(&mut self.hash);
+            }
             Happening::ToCarrier { octets, connection, .. }
             | Happening::ToShard { octets, connection } => {
                 connection.hash(&mut self.hash);
@@ -310,15 +348,31 @@ impl World {
                 self.shards[shard].handle_webhook_result(now, sequence, Ok(status), None);
                 self.drive(shard);
             }
-            Happening::Timer { shard } => {
+            Happening::Timer { shard, due } => {
+                if self.timers[shard] != Some(due) {
+                    return;
+                }
                 self.timers[shard] = None;
                 self.shards[shard].handle_timeout(now);
                 self.drive(shard);
             }
-            Happening::CarrierTick { carrier } => {
+            Happening::CarrierTick { carrier, due } => {
+                if self.carrier_ticks[carrier] != Some(due) {
+                    return;
+                }
                 self.carrier_ticks[carrier] = None;
                 self.drive_carrier(carrier);
             }
+            Happening::CustomerConnect { shard } => self.customer_connect(shard),
+            Happening::CustomerSubmit(index) => self.customer_submit(index),
+            Happening::ToCustomer { shard, serial, octets } => {
+                self.customer_hears(shard, serial, &octets);
+            }
+            Happening::FromCustomer { shard, serial, octets } => {
+                self.customer_said(shard, serial, &octets);
+            }
+            Happening::CustomerClosed { shard, serial } => self.customer_closed(shard, serial),
+            Happening::CustomerTick { due } => self.customer_tick(due),
             Happening::Kill => self.kill(),
             Happening::Restart => self.start(),
         }
@@ -345,34 +399,13 @@ impl World {
             self.soon(2_000, Happening::Closed { connection });
         }
         self.by_bind.clear();
+        self.customer_killed();
         let back = self.now + Duration::from_millis(50 + self.rng.below(2_000));
         self.at(back, Happening::Restart);
     }
 
-    fn submit(&mut self, index: usize) {
-        if self.shards.is_empty() {
-            // Nobody listens: the customer tries a little later.
-            self.at(self.now + Duration::from_millis(500), Happening::Submit(index));
-            return;
-        }
-        let submission = &self.submissions[index];
-        let validity = 60 + self.rng.below(300);
-        let body = format!(
-            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity}}}"#,
-            submission.number, submission.text
-        );
-        let request = request("POST", "/api/v1/messages", None, body.as_bytes());
-        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.tickets.insert((shard, ticket), index);
-        let now = self.clock();
-        self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
-        self.drive(shard);
-    }
-
     /// Does what a shard asks, until it asks for nothing more.
-    fn drive(&mut self, shard: usize) {
+    pub(super) fn drive(&mut self, shard: usize) {
         while let Some(op) = self.shards[shard].poll_op() {
             self.op(shard, op);
             self.count_down();
@@ -398,7 +431,7 @@ impl World {
             self.timers[shard] = Some(due);
             // A tick's patience, so that a deadline in the past cannot spin.
             let at = due.max(self.now + Duration::from_micros(100));
-            self.at(at, Happening::Timer { shard });
+            self.at(at, Happening::Timer { shard, due });
         }
     }
 
@@ -438,7 +471,8 @@ impl World {
                 }
             }
             Op::Webhook(post) => self.webhook(shard, &post),
-            Op::FlushCustomer(_) | Op::CloseCustomer(_) => panic!("no customer binds here"),
+            Op::FlushCustomer(conn) => self.flush_customer(shard, conn),
+            Op::CloseCustomer(conn) => self.close_customer(shard, conn),
             Op::Drained => {}
         }
     }
@@ -508,7 +542,7 @@ impl World {
         if self.carrier_ticks[carrier].is_none_or(|standing| due < standing) {
             self.carrier_ticks[carrier] = Some(due);
             let at = due.max(self.now + Duration::from_micros(100));
-            self.at(at, Happening::CarrierTick { carrier });
+            self.at(at, Happening::CarrierTick { carrier, due });
         }
     }
 
@@ -521,47 +555,6 @@ impl World {
             if !piece.is_empty() {
                 self.at(at, Happening::ToShard { connection, octets: piece.to_vec() });
             }
-        }
-    }
-
-    fn webhook(&mut self, shard: usize, post: &WebhookPost) {
-        let sequence = post.sequence;
-        let status = if self.rng.chance(15) { 503 } else { 204 };
-        if status == 204 {
-            let event: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
-            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-            let id = text(&event["data"]["message_id"]);
-            let status = text(&event["data"]["status"]);
-            self.told.entry(id).or_default().insert(status);
-        }
-        self.soon(20_000, Happening::WebhookAnswer { shard, sequence, status });
-    }
-
-    fn answered(&mut self, shard: usize, ticket: u64, response: ApiResponse) {
-        let Some(index) = self.tickets.remove(&(shard, ticket)) else {
-            self.answers.insert(ticket, response);
-            return;
-        };
-        self.submissions[index].answer = Some(match response {
-            ApiResponse::Accepted(accepted) => Ok(accepted.id),
-            ApiResponse::Problem(problem) => Err(problem.code.status()),
-            other => panic!("a submission was answered with {other:?}"),
-        });
-    }
-
-    /// Asks for a message as the customer would, at its owner's shard or at another.
-    pub fn view(&mut self, id: MessageId) -> Option<MessageView> {
-        let request = request("GET", &format!("/api/v1/messages/{id}"), None, b"");
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
-        let now = self.clock();
-        self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
-        self.drive(shard);
-        while !self.answers.contains_key(&ticket) && self.step() {}
-        match self.answers.remove(&ticket)? {
-            ApiResponse::Message(view) => Some(*view),
-            _ => None,
         }
     }
 
@@ -579,18 +572,12 @@ impl World {
             Some(Err(_)) => true,
             None => self.tickets.is_empty() && self.now > Duration::from_secs(60),
         };
-        let alive = !self.shards.is_empty();
+        let served = self.customer.is_served() && self.handsets_are_heard();
+        let alive = !self.shards.is_empty() && served;
         alive && self.submissions.iter().all(told) && self.carriers.iter().all(Carrier::is_quiet)
     }
 
     pub fn elapsed(&self) -> Duration {
         self.now
     }
-}
-
-fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiRequest {
-    let head = RequestHead { method, path, query, content_type: Some(b"application/json") };
-    let endpoint = route(&head).unwrap();
-    let limits = CustomerLimits { max_text_chars: 1_600 };
-    parse(endpoint, &head, body, &limits, &UrlPolicy { allow_private: true }).unwrap()
 }

@@ -1,0 +1,114 @@
+//! The customer's HTTP side of a simulated world: what it submits and reads, what its webhook receiver
+//! hears. Part of the world.
+
+use std::time::Duration;
+
+use postrider_core::id::MessageId;
+use postrider_http::auth::CustomerIx;
+use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
+use postrider_http::response::MessageView;
+use postrider_http::url_guard::UrlPolicy;
+use postrider_shards::shard::{ApiResponse, WebhookPost};
+
+use super::world::{Happening, SHARDS, Submission, World};
+
+impl World {
+    /// What the customer and fate will do.
+    pub(super) fn plan_day(&mut self) {
+        let count = if self.has_a_small_log() { 100 } else { 20 } + self.rng.below(30);
+        for index in 0..count {
+            let country = if self.rng.chance(50) { "4477009" } else { "3361234" };
+            let number = format!("{country}{index:05}");
+            let length = match self.rng.below(4) {
+                0 => 300 + self.rng.below(200),
+                _ => 1 + self.rng.below(150),
+            };
+            let letter = if self.rng.chance(30) { 'ж' } else { 'a' };
+            let text: String = (0..length)
+                .map(|at| if at % 7 == 3 { ' ' } else { letter })
+                .chain(index.to_string().chars())
+                .collect();
+            self.submissions.push(Submission { number, text, answer: None });
+            // Some come alone, some all at once.
+            let spread = if self.rng.chance(50) { 20_000 } else { 50 };
+            let at = self.now + Duration::from_millis(2_000 + self.rng.below(spread));
+            self.at(at, Happening::Submit(usize::try_from(index).unwrap()));
+        }
+        for _ in 0..self.rng.below(3) {
+            let at = self.now + Duration::from_millis(1_000 + self.rng.below(30_000));
+            self.at(at, Happening::Kill);
+        }
+        // The others come right after an operation, whichever it is.
+        self.ops_to_kill = (0..self.rng.below(4)).map(|_| 1 + self.rng.below(600)).collect();
+    }
+
+    pub(super) fn submit(&mut self, index: usize) {
+        if self.shards.is_empty() {
+            // Nobody listens: the customer tries a little later.
+            self.at(self.now + Duration::from_millis(500), Happening::Submit(index));
+            return;
+        }
+        let submission = &self.submissions[index];
+        let validity = 60 + self.rng.below(300);
+        let body = format!(
+            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity}}}"#,
+            submission.number, submission.text
+        );
+        let request = request("POST", "/api/v1/messages", None, body.as_bytes());
+        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.tickets.insert((shard, ticket), index);
+        let now = self.clock();
+        self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
+        self.drive(shard);
+    }
+
+    pub(super) fn webhook(&mut self, shard: usize, post: &WebhookPost) {
+        let sequence = post.sequence;
+        let status = if self.rng.chance(15) { 503 } else { 204 };
+        if status == 204 {
+            let event: serde_json::Value = serde_json::from_slice(&post.body).unwrap();
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let id = text(&event["data"]["message_id"]);
+            let status = text(&event["data"]["status"]);
+            self.told.entry(id).or_default().insert(status);
+        }
+        self.soon(20_000, Happening::WebhookAnswer { shard, sequence, status });
+    }
+
+    pub(super) fn answered(&mut self, shard: usize, ticket: u64, response: ApiResponse) {
+        let Some(index) = self.tickets.remove(&(shard, ticket)) else {
+            self.answers.insert(ticket, response);
+            return;
+        };
+        self.submissions[index].answer = Some(match response {
+            ApiResponse::Accepted(accepted) => Ok(accepted.id),
+            ApiResponse::Problem(problem) => Err(problem.code.status()),
+            other => panic!("a submission was answered with {other:?}"),
+        });
+    }
+
+    /// Asks for a message as the customer would, at its owner's shard or at another.
+    pub fn view(&mut self, id: MessageId) -> Option<MessageView> {
+        let request = request("GET", &format!("/api/v1/messages/{id}"), None, b"");
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
+        let now = self.clock();
+        self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
+        self.drive(shard);
+        while !self.answers.contains_key(&ticket) && self.step() {}
+        match self.answers.remove(&ticket)? {
+            ApiResponse::Message(view) => Some(*view),
+            _ => None,
+        }
+    }
+}
+
+fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiRequest {
+    let head = RequestHead { method, path, query, content_type: Some(b"application/json") };
+    let endpoint = route(&head).unwrap();
+    let limits = CustomerLimits { max_text_chars: 1_600 };
+    parse(endpoint, &head, body, &limits, &UrlPolicy { allow_private: true }).unwrap()
+}
