@@ -1,6 +1,13 @@
 //! A carrier that connects to us: nothing is connected to it, its credentials decide, and its
 //! connection then serves like any other. In memory, octet by octet.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
 
 mod harness;
 
