@@ -108,13 +108,17 @@ server.on('error', (error) => say('error', { text: String(error.message) }));
 server.listen(0, '127.0.0.1', () => say('listening', { port: server.address().port }));
 
 // {"do": "outbind", "port", "fields"} connects and asks to be bound to; {"do": another request,
-// "fields"} sends it on a bind that may receive.
+// "fields"} sends it on a bind that may receive. A field "udh" is the header of short_message.
 function order(line) {
 	const { do: command, port, fields } = JSON.parse(line);
 	if (command === 'outbind') {
 		const session = smpp.connect({ host: '127.0.0.1', port }, () => session.outbind(fields));
 		serve(session);
 		return;
+	}
+	if (fields.udh) {
+		fields.short_message = { udh: Buffer.from(fields.udh, 'hex'), message: fields.short_message };
+		delete fields.udh;
 	}
 	const [receiver] = receivers;
 	receiver[command](fields, (pdu) => say('answered', { command: pdu.command, status: pdu.command_status }));
