@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
     reason = "tests"
 )]
 
@@ -134,6 +135,9 @@ carriers = ["alpha"]
     }
 }
 
+/// Handset, reference, total.
+type LongKey = (Vec<u8>, u16, u8);
+
 /// What the customer has seen.
 #[derive(Default)]
 struct Seen {
@@ -142,7 +146,7 @@ struct Seen {
     /// The stat of every receipt, by id.
     receipts: BTreeMap<String, Vec<String>>,
     /// Parts of long messages, by handset, reference and total.
-    parts: BTreeMap<(Vec<u8>, u16, u8), BTreeMap<u8, Vec<u8>>>,
+    parts: BTreeMap<LongKey, BTreeMap<u8, Vec<u8>>>,
     texts: BTreeSet<String>,
     taken: u64,
     /// What came a second time.

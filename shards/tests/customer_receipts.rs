@@ -189,6 +189,30 @@ fn the_networks_own_error_is_passed_on() {
 }
 
 #[test]
+fn every_destination_of_a_submit_multi_has_its_receipt_under_the_one_id() {
+    let mut house = House::new(&config(2, ""));
+    let line = house.bound(0);
+    let numbers = [house.number_of(0, 0), house.number_of(1, 0)];
+    let submit = Submit { registered: 1, ..Submit::default() };
+    let destinations = [(1, 1, numbers[0].as_str()), (1, 1, numbers[1].as_str())];
+    house.send(line, &[submit.multi(&destinations)]);
+    house.pass(secs(1));
+    let taken = house.received(line);
+    let id = String::from_utf8(taken[0].body[..36].to_vec()).unwrap();
+    for (shard, number) in numbers.iter().enumerate() {
+        let carrier_id = house.carrier_id(shard);
+        house.carrier_sends(shard, &receipt(9, number, &carrier_id, "DELIVRD"));
+    }
+    let all = deliveries(&mut house, line);
+    assert_eq!(ids(&all), [id.clone(), id]);
+    let mut sources: Vec<String> = all.iter().map(|pdu| pdu.delivered().source.2).collect();
+    sources.sort();
+    let mut expected = numbers.to_vec();
+    expected.sort();
+    assert_eq!(sources, expected);
+}
+
+#[test]
 fn a_receipt_finds_the_receiver_wherever_it_is_bound() {
     // The bind that submits, the shard of the number, the one that the receipt comes to, the
     // receiver's.
