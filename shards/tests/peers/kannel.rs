@@ -41,7 +41,11 @@ impl Kannel {
         let bearerbox = child("bearerbox");
         until("bearerbox answers", STEP, || status_of(admin, "/status").is_some());
         let smsbox = child("smsbox");
-        until("smsbox answers", STEP, || status_of(sendsms, "/").is_some());
+        // It listens long before: asked then, it knows no users, or crashes.
+        let log = folder.join("smsbox.log");
+        until("smsbox is ready", STEP, || {
+            std::fs::read_to_string(&log).is_ok_and(|log| log.contains("Connected to bearerbox"))
+        });
         let folder = folder.to_owned();
         Self { bearerbox, smsbox: Some(smsbox), folder, sendsms, reports, reported }
     }
