@@ -250,9 +250,10 @@ pub const INBOUND_PER_CUSTOMER: usize = 10_000;
 /// Octets of all inbound messages that wait on a shard; more are answered the same way.
 pub const INBOUND_BYTES: usize = 64 * 1024 * 1024;
 /// An inbound message that comes again with the same octets within this time was sent again by its
-/// carrier, not by the handset. Fragments, which have a reference, are known for as long as they may
-/// wait for their siblings.
-pub const INBOUND_RESEND: Duration = Duration::from_secs(30);
+/// carrier: no handset writes that fast. Later it is another message, since a copy too many is better
+/// than a message lost. Fragments, which have a reference, are known for as long as they may wait for
+/// their siblings.
+pub const INBOUND_RESEND: Duration = Duration::from_secs(2);
 /// Inbound messages and fragments that a shard knows again.
 pub const INBOUND_REMEMBERED: usize = 65_536;
 
