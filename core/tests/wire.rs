@@ -208,9 +208,11 @@ proptest! {
         }
         prop_assert_eq!(wire.part(wire.part_count(), reference), None);
         if said != text {
-            // Packed, a carriage return at the very end may read as padding.
+            // Packed, a carriage return at the end of a part may read as padding.
             prop_assert!(config.packed);
-            prop_assert_eq!(said + "\r", text);
+            let without = |text: &str| text.replace('\r', "");
+            prop_assert_eq!(without(&said), without(&text));
+            prop_assert!(text.len() - said.len() <= parts.len(), "one a part at most");
         }
     }
 
