@@ -36,6 +36,100 @@ impl fmt::Display for SegmentId {
     }
 }
 
+/// What an index of open messages is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IndexKind {
+    /// What carriers call parts.
+    Receipts,
+    /// Recipients of messages.
+    Recipients,
+    /// When something is to be done with a message.
+    Due,
+    /// Messages that wait to be sent.
+    Backlog,
+}
+
+impl IndexKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Receipts, Self::Recipients, Self::Due, Self::Backlog];
+
+    /// Its name in file names and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receipts => "receipts",
+            Self::Recipients => "recipients",
+            Self::Due => "due",
+            Self::Backlog => "backlog",
+        }
+    }
+}
+
+/// A file beside the segments that can be rebuilt from them. Numbers are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SideFile {
+    /// Who sent what when: the unchanging part of a register.
+    Register(u64),
+    /// Where each message of a register stands.
+    Slots(u64),
+    /// A sorted run of an index.
+    Run(IndexKind, u64),
+    /// What bounds the next replay.
+    Checkpoint(u64),
+}
+
+impl SideFile {
+    /// The name of the file inside the shard's directory.
+    #[must_use]
+    pub fn file_name(self) -> String {
+        match self {
+            Self::Register(number) => format!("reg-{number:016x}.idx"),
+            Self::Slots(number) => format!("reg-{number:016x}.slots"),
+            Self::Run(kind, number) => format!("run-{}-{number:016x}.idx", kind.name()),
+            Self::Checkpoint(number) => format!("checkpoint-{number:016x}"),
+        }
+    }
+
+    /// The side file that a file name stands for; `None` for any other file.
+    #[must_use]
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let (stem, digits) = name.rsplit_once('-')?;
+        let (digits, end) = digits.split_once('.').unwrap_or((digits, ""));
+        let number = u64::from_str_radix(digits, 16).ok()?;
+        let file = match (stem, end) {
+            ("reg", "idx") => Self::Register(number),
+            ("reg", "slots") => Self::Slots(number),
+            ("checkpoint", "") => Self::Checkpoint(number),
+            (stem, "idx") => {
+                let kind = stem.strip_prefix("run-")?;
+                let kind = IndexKind::ALL.into_iter().find(|known| known.name() == kind)?;
+                Self::Run(kind, number)
+            }
+            _ => return None,
+        };
+        // One spelling only.
+        (file.file_name() == name).then_some(file)
+    }
+}
+
+/// A file of a shard's directory that is read piece by piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileRef {
+    /// A segment of the log.
+    Segment(SegmentId),
+    /// A file beside the segments.
+    Side(SideFile),
+}
+
+impl fmt::Display for FileRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment(segment) => f.write_str(&segment.file_name()),
+            Self::Side(file) => f.write_str(&file.file_name()),
+        }
+    }
+}
+
 /// A segment's file as found on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SegmentFile {
@@ -151,6 +245,26 @@ mod tests {
             "",
         ] {
             assert_eq!(SegmentId::from_file_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn side_files_have_one_spelling() {
+        let runs = IndexKind::ALL.map(|kind| SideFile::Run(kind, 0xab));
+        let others = [SideFile::Register(1), SideFile::Slots(1), SideFile::Checkpoint(u64::MAX)];
+        for file in runs.into_iter().chain(others) {
+            assert_eq!(SideFile::from_file_name(&file.file_name()), Some(file));
+        }
+        for other in [
+            "reg-1.idx",
+            "reg-0000000000000001.log",
+            "run-other-0000000000000001.idx",
+            "run-due-000000000000000A.idx",
+            "checkpoint-0000000000000001.tmp",
+            "seg-0000000000000001.log",
+            "names",
+        ] {
+            assert_eq!(SideFile::from_file_name(other), None, "{other}");
         }
     }
 }

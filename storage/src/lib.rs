@@ -13,16 +13,22 @@ pub mod io;
 mod log;
 mod mem;
 mod names;
+mod position;
 mod record;
+mod search;
 
 pub use block::{BLOCK, Blocks};
-pub use disk::{Disk, LogIoError, LogIoErrorKind, SegmentFile, SegmentId};
+pub use disk::{
+    Disk, FileRef, IndexKind, LogIoError, LogIoErrorKind, SegmentFile, SegmentId, SideFile,
+};
 pub use log::{
     BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, OpenError, Recovery, Repair, Room,
     Urgency, Write, inspect, repair,
 };
 pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};
+pub use position::Position;
 pub use record::{
     Asked, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, Record, RecordError, RecordKind,
 };
+pub use search::{Ask, Search, SearchError, Step};
