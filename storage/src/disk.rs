@@ -112,6 +112,12 @@ impl SideFile {
     }
 }
 
+impl fmt::Display for SideFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file_name())
+    }
+}
+
 /// A file of a shard's directory that is read piece by piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileRef {
@@ -124,8 +130,8 @@ pub enum FileRef {
 impl fmt::Display for FileRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Segment(segment) => f.write_str(&segment.file_name()),
-            Self::Side(file) => f.write_str(&file.file_name()),
+            Self::Segment(segment) => segment.fmt(f),
+            Self::Side(file) => file.fmt(f),
         }
     }
 }
@@ -148,6 +154,9 @@ pub enum LogIoErrorKind {
     Io,
 }
 
+/// The system's number for "no such file": the same on every Linux.
+pub(crate) const NO_ENTRY: i32 = 2;
+
 /// An I/O error on the log's files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -160,6 +169,14 @@ pub struct LogIoError {
     pub code: Option<i32>,
 }
 
+impl LogIoError {
+    /// Whether there is no such file.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.code == Some(NO_ENTRY)
+    }
+}
+
 /// A shard's log directory, blocking. Every method that changes something returns only after the
 /// change (data, length and directory entry) would survive a power cut.
 pub trait Disk {
@@ -169,8 +186,8 @@ pub trait Disk {
     /// [`LogIoError`] when the directory cannot be read.
     fn list(&mut self) -> Result<Vec<SegmentFile>, LogIoError>;
 
-    /// Makes durable what an earlier process may have left in the page cache, so that recovery
-    /// never builds on bytes that a power cut could still take back. Removes files that were being
+    /// Makes durable what an earlier process may have left in the page cache, of segments and of
+    /// side files, so that recovery never builds on bytes that a power cut could still take back. Removes files that were being
     /// made when it stopped.
     ///
     /// # Errors
@@ -225,6 +242,49 @@ pub trait Disk {
     /// # Errors
     /// [`LogIoError`] when any part of it fails.
     fn quarantine(&mut self, segment: SegmentId, offset: u64, len: u64) -> Result<(), LogIoError>;
+
+    /// All side files with their length in bytes, in any order. Changes nothing.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when the directory cannot be read.
+    fn list_side(&mut self) -> Result<Vec<(SideFile, u64)>, LogIoError>;
+
+    /// As [`Disk::read`], from a side file.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when reading fails or there is no such file ([`LogIoError::is_missing`]).
+    fn read_side(
+        &mut self,
+        file: SideFile,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, LogIoError>;
+
+    /// Makes a side file appear at once, complete or not at all; replaces one of that name. `next`
+    /// adds the next bytes to an empty buffer (usual: up to 1 MiB), and returns whether more
+    /// follow.
+    ///
+    /// # Errors
+    /// [`LogIoError`]; [`LogIoErrorKind::Full`] leaves the file as it was.
+    fn write_side(
+        &mut self,
+        file: SideFile,
+        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<(), LogIoError>;
+
+    /// Overwrites bytes of a side file in place: pairs of an offset and what comes there, inside of
+    /// the file. Done together in one sync. A crash before it returns may leave any sector of 512
+    /// bytes old, new or torn.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails, or there is no such file or place.
+    fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError>;
+
+    /// Removes a side file; harmless when there is none.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails.
+    fn remove_side(&mut self, file: SideFile) -> Result<(), LogIoError>;
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod mem;
 mod names;
 mod position;
 mod record;
-mod search;
+pub mod search;
 
 pub use block::{BLOCK, Blocks};
 pub use disk::{
@@ -31,4 +31,4 @@ pub use position::Position;
 pub use record::{
     Asked, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, Record, RecordError, RecordKind,
 };
-pub use search::{Ask, Search, SearchError, Step};
+pub use search::{Ask, LookUpError, Search, SearchError, Step};

@@ -1,9 +1,14 @@
 //! A disk in memory that can crash and fail, for tests and simulation. Pure, lives nowhere.
 
-use std::collections::BTreeMap;
+mod side;
 
-use crate::disk::{Disk, LogIoError, LogIoErrorKind, SegmentFile, SegmentId};
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::disk::{Disk, LogIoError, LogIoErrorKind, NO_ENTRY, SegmentFile, SegmentId, SideFile};
 use crate::log::{Chore, Write};
+
+use side::SideFiles;
 
 /// Bytes that reach the medium together or not at all.
 const SECTOR: usize = 512;
@@ -20,16 +25,17 @@ pub struct Fault {
     pub kind: LogIoErrorKind,
 }
 
-/// A disk in memory. Writes begun with [`MemDisk::begin_write`] and chores begun with
-/// [`MemDisk::begin_chore`] are undecided until completed; [`MemDisk::crash`] decides, sector by
-/// sector, what is left of those that were not. The blocking calls of [`Disk`] take effect at once
-/// and survive.
+/// A disk in memory. Writes begun with [`MemDisk::begin_write`], chores begun with
+/// [`MemDisk::begin_chore`] and work on side files begun with [`MemDisk::begin_side`] are undecided
+/// until completed; [`MemDisk::crash`] decides, sector by sector, what is left of those that were
+/// not. The blocking calls of [`Disk`] take effect at once and survive.
 #[derive(Debug, Clone, Default)]
 pub struct MemDisk {
     segments: BTreeMap<SegmentId, Vec<u8>>,
     quarantine: BTreeMap<(SegmentId, u64), Vec<u8>>,
     writes: Vec<PendingWrite>,
     chores: Vec<(Chore, u64)>,
+    side: SideFiles,
     operations: u64,
     fault: Option<Fault>,
 }
@@ -127,9 +133,39 @@ impl MemDisk {
         chore.run(self, segment_bytes)
     }
 
+    /// The bytes of a side file as they are on the medium.
+    #[must_use]
+    pub fn side_bytes(&self, file: SideFile) -> Option<&[u8]> {
+        self.side.get(file).map(Vec::as_slice)
+    }
+
+    /// The bytes of a side file, to be damaged.
+    pub fn side_bytes_mut(&mut self, file: SideFile) -> Option<&mut Vec<u8>> {
+        self.side.get_mut(file)
+    }
+
+    /// Does work on side files. Its changes are seen at once, but a crash may take them back until
+    /// the work is completed by the number returned: it keeps a first part of them, may tear the
+    /// next one, and undoes the rest. Works under way at the same time touch different files.
+    ///
+    /// # Panics
+    /// When `work` itself begins work.
+    pub fn begin_side<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> (u64, R) {
+        let number = self.side.begin();
+        let result = work(self);
+        self.side.end();
+        (number, result)
+    }
+
+    /// Completes the work with this number: what it changed survives from now on.
+    pub fn complete_side(&mut self, number: u64) {
+        self.side.complete(number);
+    }
+
     /// Power is cut and comes back. For every sector of every undecided write, `choose(3)` says: 0
     /// the new bytes, 1 the old bytes, 2 garbage; for every undecided chore, `choose(2)` says: 0
-    /// done, 1 not done. Planned faults are forgotten.
+    /// done, 1 not done; for undecided work on side files, first how many of its changes were done,
+    /// then the same for the next one. Planned faults are forgotten.
     pub fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
         self.fault = None;
         for write in std::mem::take(&mut self.writes) {
@@ -149,6 +185,7 @@ impl MemDisk {
                 assert!(done.is_ok(), "an undecided chore can be done");
             }
         }
+        self.side.crash(choose);
     }
 
     fn operation(&mut self, what: &str) -> Result<(), LogIoError> {
@@ -165,7 +202,7 @@ impl MemDisk {
                 to.copy_from_slice(bytes);
                 Ok(())
             }
-            None => Err(missing("write", segment)),
+            None => Err(misplaced("write", &segment)),
         }
     }
 }
@@ -189,14 +226,8 @@ impl Disk for MemDisk {
         buf: &mut [u8],
     ) -> Result<usize, LogIoError> {
         self.operation("read")?;
-        let file = self.segments.get(&segment).ok_or_else(|| missing("read", segment))?;
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let from = file.get(offset..).unwrap_or_default();
-        let read = from.len().min(buf.len());
-        for (to, from) in buf.iter_mut().zip(from) {
-            *to = *from;
-        }
-        Ok(read)
+        let file = self.segments.get(&segment).ok_or_else(|| absent("read", &segment))?;
+        Ok(copy_from(file, offset, buf))
     }
 
     fn write_sync(
@@ -217,31 +248,92 @@ impl Disk for MemDisk {
 
     fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
         self.operation("recycle a segment")?;
-        let file = self.segments.remove(&old).ok_or_else(|| missing("recycle", old))?;
+        let file = self.segments.remove(&old).ok_or_else(|| absent("recycle", &old))?;
         self.segments.insert(new, file);
         Ok(())
     }
 
     fn remove(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
         self.operation("remove a segment")?;
-        self.segments.remove(&segment).map(|_| ()).ok_or_else(|| missing("remove", segment))
+        self.segments.remove(&segment).map(|_| ()).ok_or_else(|| absent("remove", &segment))
     }
 
     fn quarantine(&mut self, segment: SegmentId, offset: u64, len: u64) -> Result<(), LogIoError> {
         self.operation("set damaged bytes aside")?;
-        let file = self.segments.get(&segment).ok_or_else(|| missing("set aside", segment))?;
+        let file = self.segments.get(&segment).ok_or_else(|| absent("set aside", &segment))?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let end = from.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(file.len());
         let bytes = file.get(from..end).unwrap_or_default().to_vec();
         self.quarantine.insert((segment, offset), bytes);
         Ok(())
     }
+
+    fn list_side(&mut self) -> Result<Vec<(SideFile, u64)>, LogIoError> {
+        self.operation("list the side files")?;
+        Ok(self.side.list())
+    }
+
+    fn read_side(
+        &mut self,
+        file: SideFile,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, LogIoError> {
+        self.operation("read a side file")?;
+        let bytes = self.side.get(file).ok_or_else(|| absent("read", &file))?;
+        Ok(copy_from(bytes, offset, buf))
+    }
+
+    fn write_side(
+        &mut self,
+        file: SideFile,
+        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<(), LogIoError> {
+        let outcome = self.operation("write a side file");
+        let (mut content, mut chunk) = (Vec::new(), Vec::new());
+        loop {
+            chunk.clear();
+            let more = next(&mut chunk);
+            content.extend_from_slice(&chunk);
+            if !more {
+                return self.side.replace(file, Some(content), outcome);
+            }
+        }
+    }
+
+    fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError> {
+        let outcome = self.operation("update a side file");
+        self.side.update(file, pieces, outcome)
+    }
+
+    fn remove_side(&mut self, file: SideFile) -> Result<(), LogIoError> {
+        let outcome = self.operation("remove a side file");
+        self.side.replace(file, None, outcome)
+    }
+}
+
+/// Fills `buf` with what there is from `offset` on; returns how many bytes that were.
+fn copy_from(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let from = bytes.get(offset..).unwrap_or_default();
+    let read = from.len().min(buf.len());
+    if let (Some(to), Some(from)) = (buf.get_mut(..read), from.get(..read)) {
+        to.copy_from_slice(from);
+    }
+    read
 }
 
 fn error(kind: LogIoErrorKind, what: String) -> LogIoError {
     LogIoError { kind, what, code: None }
 }
 
-fn missing(what: &str, segment: SegmentId) -> LogIoError {
-    error(LogIoErrorKind::Io, format!("cannot {what} {segment}: no such place"))
+/// There is no such file.
+fn absent(what: &str, file: &dyn fmt::Display) -> LogIoError {
+    let what = format!("cannot {what} {file}: no such file");
+    LogIoError { kind: LogIoErrorKind::Io, what, code: Some(NO_ENTRY) }
+}
+
+/// There is no such place in the file.
+fn misplaced(what: &str, file: &dyn fmt::Display) -> LogIoError {
+    error(LogIoErrorKind::Io, format!("cannot {what} {file}: no such place"))
 }

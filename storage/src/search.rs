@@ -1,8 +1,8 @@
 //! Looking something up on the disk without touching it: a search says what it wants to read, and
-//! is given the bytes. The shard reads through its own ring, tools and recovery through a driver of their own.
-//! Pure, lives nowhere.
+//! is given the bytes. The shard reads through its own ring, tools, tests and recovery with
+//! [`run`]. Pure, lives nowhere.
 
-use crate::disk::{FileRef, SegmentId, SideFile};
+use crate::disk::{Disk, FileRef, LogIoError, SegmentId, SideFile};
 
 /// One read that a search asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +35,17 @@ pub enum SearchError {
     Gone,
 }
 
+/// Why [`run`] brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookUpError {
+    /// The search ended without one.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// A file could not be read.
+    #[error(transparent)]
+    Io(#[from] LogIoError),
+}
+
 /// A look-up on the disk, as a machine.
 pub trait Search {
     /// What it finds.
@@ -55,5 +66,40 @@ impl Ask {
     #[must_use]
     pub fn side(file: SideFile, offset: u64, len: u32) -> Self {
         Self { file: FileRef::Side(file), offset, len }
+    }
+}
+
+/// Drives a search to its end with blocking reads. What lay in a file that is not there is
+/// [`SearchError::Gone`].
+///
+/// # Errors
+/// [`LookUpError`].
+pub fn run<S: Search, D: Disk>(mut search: S, disk: &mut D) -> Result<S::Found, LookUpError> {
+    let mut bytes = Vec::new();
+    let mut step = search.next(None);
+    loop {
+        let ask = match step {
+            Step::Done(found) => return Ok(found?),
+            Step::Read(ask) => ask,
+        };
+        read(disk, ask, &mut bytes)?;
+        step = search.next(Some(&bytes));
+    }
+}
+
+/// Reads what a search asks for.
+fn read<D: Disk>(disk: &mut D, ask: Ask, bytes: &mut Vec<u8>) -> Result<(), LookUpError> {
+    bytes.resize(usize::try_from(ask.len).unwrap_or(usize::MAX), 0);
+    let read = match ask.file {
+        FileRef::Segment(segment) => disk.read(segment, ask.offset, bytes),
+        FileRef::Side(file) => disk.read_side(file, ask.offset, bytes),
+    };
+    match read {
+        Ok(read) => {
+            bytes.truncate(read);
+            Ok(())
+        }
+        Err(error) if error.is_missing() => Err(SearchError::Gone.into()),
+        Err(error) => Err(error.into()),
     }
 }

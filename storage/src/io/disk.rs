@@ -2,14 +2,14 @@
 //! Blocking; moves to whichever thread does the work.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
 use crate::block::Blocks;
-use crate::disk::{Disk, LogIoError, SegmentFile, SegmentId};
+use crate::disk::{Disk, LogIoError, SegmentFile, SegmentId, SideFile};
 
 use super::sys::{TMP, log_error, sync_dir, tmp_path};
 
@@ -36,6 +36,10 @@ impl FileDisk {
 
     fn path(&self, segment: SegmentId) -> PathBuf {
         self.dir.join(segment.file_name())
+    }
+
+    fn side_path(&self, file: SideFile) -> PathBuf {
+        self.dir.join(file.file_name())
     }
 
     fn sync_dir(&self) -> Result<(), LogIoError> {
@@ -74,6 +78,22 @@ impl FileDisk {
             }
         }
         options.open(path)
+    }
+
+    /// Makes `path` appear with what `fill` writes, complete or not at all.
+    fn appear(
+        &self,
+        path: &Path,
+        fill: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<(), LogIoError> {
+        let tmp = tmp_path(path);
+        let made = fill(&tmp).and_then(|()| std::fs::rename(&tmp, path));
+        if let Err(error) = made {
+            // Give the room back; that this may fail too changes nothing about the first error.
+            std::fs::remove_file(&tmp).ok();
+            return Err(log_error("make", path, &error));
+        }
+        self.sync_dir()
     }
 
     fn copy_aside(&self, segment: SegmentId, offset: u64, len: u64) -> io::Result<()> {
@@ -121,9 +141,11 @@ impl Disk for FileDisk {
         for name in self.names().map_err(|error| log_error("list", &self.dir, &error))? {
             let path = self.dir.join(&name);
             if name.ends_with(TMP) {
-                // A segment that was being made when the process stopped: never used.
+                // A file that was being made when the process stopped: never used.
                 std::fs::remove_file(&path).map_err(|error| log_error("remove", &path, &error))?;
-            } else if SegmentId::from_file_name(&name).is_some() {
+            } else if SegmentId::from_file_name(&name).is_some()
+                || SideFile::from_file_name(&name).is_some()
+            {
                 let synced = File::open(&path).and_then(|file| file.sync_all());
                 synced.map_err(|error| log_error("sync", &path, &error))?;
             }
@@ -137,21 +159,7 @@ impl Disk for FileDisk {
         offset: u64,
         buf: &mut [u8],
     ) -> Result<usize, LogIoError> {
-        let path = self.path(segment);
-        let fill = |buf: &mut [u8]| -> io::Result<usize> {
-            let file = File::open(&path)?;
-            let mut done = 0;
-            while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
-                match file.read_at(rest, offset + done as u64) {
-                    Ok(0) => break,
-                    Ok(read) => done += read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(done)
-        };
-        fill(buf).map_err(|error| log_error("read", &path, &error))
+        read_file(&self.path(segment), offset, buf)
     }
 
     fn write_sync(
@@ -170,15 +178,7 @@ impl Disk for FileDisk {
     }
 
     fn create_zeroed(&mut self, segment: SegmentId, bytes: u64) -> Result<(), LogIoError> {
-        let path = self.path(segment);
-        let tmp = tmp_path(&path);
-        let made = self.create(&tmp, bytes).and_then(|()| std::fs::rename(&tmp, &path));
-        if let Err(error) = made {
-            // Give the room back; that this may fail too changes nothing about the first error.
-            std::fs::remove_file(&tmp).ok();
-            return Err(log_error("make", &path, &error));
-        }
-        self.sync_dir()
+        self.appear(&self.path(segment), |tmp| self.create(tmp, bytes))
     }
 
     fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
@@ -198,4 +198,88 @@ impl Disk for FileDisk {
         let aside = self.copy_aside(segment, offset, len);
         aside.map_err(|error| log_error("set aside the damage in", &self.path(segment), &error))
     }
+
+    fn list_side(&mut self) -> Result<Vec<(SideFile, u64)>, LogIoError> {
+        let list = |error: io::Error| log_error("list", &self.dir, &error);
+        let mut files = Vec::new();
+        for name in self.names().map_err(list)? {
+            if let Some(file) = SideFile::from_file_name(&name) {
+                files.push((file, std::fs::metadata(self.dir.join(&name)).map_err(list)?.len()));
+            }
+        }
+        Ok(files)
+    }
+
+    fn read_side(
+        &mut self,
+        file: SideFile,
+        offset: u64,
+        buf: &mut [u8],
+    ) -> Result<usize, LogIoError> {
+        read_file(&self.side_path(file), offset, buf)
+    }
+
+    fn write_side(
+        &mut self,
+        file: SideFile,
+        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<(), LogIoError> {
+        self.appear(&self.side_path(file), |tmp| {
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(tmp)?;
+            let mut chunk = Vec::new();
+            loop {
+                chunk.clear();
+                let more = next(&mut chunk);
+                file.write_all(&chunk)?;
+                if !more {
+                    return file.sync_all();
+                }
+            }
+        })
+    }
+
+    fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError> {
+        let path = self.side_path(file);
+        let update = || -> io::Result<()> {
+            let file = OpenOptions::new().write(true).open(&path)?;
+            let len = file.metadata()?.len();
+            if pieces.iter().any(|(offset, bytes)| offset + bytes.len() as u64 > len) {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "no such place"));
+            }
+            for (offset, bytes) in pieces {
+                file.write_all_at(bytes, *offset)?;
+            }
+            file.sync_data()
+        };
+        update().map_err(|error| log_error("update", &path, &error))
+    }
+
+    fn remove_side(&mut self, file: SideFile) -> Result<(), LogIoError> {
+        let path = self.side_path(file);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(log_error("remove", &path, &error))
+            }
+            Ok(()) | Err(_) => self.sync_dir(),
+        }
+    }
+}
+
+/// Fills `buf` from `offset` of a file; fewer bytes only at its end.
+fn read_file(path: &Path, offset: u64, buf: &mut [u8]) -> Result<usize, LogIoError> {
+    let fill = |buf: &mut [u8]| -> io::Result<usize> {
+        let file = File::open(path)?;
+        let mut done = 0;
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    };
+    fill(buf).map_err(|error| log_error("read", path, &error))
 }
