@@ -177,6 +177,9 @@ impl LogIoError {
     }
 }
 
+/// Adds the next bytes of a file that is being written; returns whether more follow.
+pub type NextChunk<'a, D> = dyn FnMut(&mut D, &mut Vec<u8>) -> Result<bool, LogIoError> + 'a;
+
 /// A shard's log directory, blocking. Every method that changes something returns only after the
 /// change (data, length and directory entry) would survive a power cut.
 pub trait Disk {
@@ -262,14 +265,14 @@ pub trait Disk {
 
     /// Makes a side file appear at once, complete or not at all; replaces one of that name. `next`
     /// adds the next bytes to an empty buffer (usual: up to 1 MiB), and returns whether more
-    /// follow.
+    /// follow; it may read other files meanwhile, so that what is made of them streams through.
     ///
     /// # Errors
-    /// [`LogIoError`]; [`LogIoErrorKind::Full`] leaves the file as it was.
+    /// [`LogIoError`]; [`LogIoErrorKind::Full`], and any error of `next`, leave the file as it was.
     fn write_side(
         &mut self,
         file: SideFile,
-        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+        next: &mut NextChunk<'_, Self>,
     ) -> Result<(), LogIoError>;
 
     /// Overwrites bytes of a side file in place: pairs of an offset and what comes there, inside of

@@ -19,7 +19,8 @@ pub mod search;
 
 pub use block::{BLOCK, Blocks};
 pub use disk::{
-    Disk, FileRef, IndexKind, LogIoError, LogIoErrorKind, SegmentFile, SegmentId, SideFile,
+    Disk, FileRef, IndexKind, LogIoError, LogIoErrorKind, NextChunk, SegmentFile, SegmentId,
+    SideFile,
 };
 pub use log::{
     BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, OpenError, Recovery, Repair, Room,

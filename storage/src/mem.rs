@@ -5,7 +5,9 @@ mod side;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::disk::{Disk, LogIoError, LogIoErrorKind, NO_ENTRY, SegmentFile, SegmentId, SideFile};
+use crate::disk::{
+    Disk, LogIoError, LogIoErrorKind, NO_ENTRY, NextChunk, SegmentFile, SegmentId, SideFile,
+};
 use crate::log::{Chore, Write};
 
 use side::SideFiles;
@@ -287,13 +289,13 @@ impl Disk for MemDisk {
     fn write_side(
         &mut self,
         file: SideFile,
-        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+        next: &mut NextChunk<'_, Self>,
     ) -> Result<(), LogIoError> {
         let outcome = self.operation("write a side file");
         let (mut content, mut chunk) = (Vec::new(), Vec::new());
         loop {
             chunk.clear();
-            let more = next(&mut chunk);
+            let more = next(self, &mut chunk)?;
             content.extend_from_slice(&chunk);
             if !more {
                 return self.side.replace(file, Some(content), outcome);

@@ -25,10 +25,10 @@ const SLOTS: SideFile = SideFile::Slots(7);
 
 fn write<D: Disk>(disk: &mut D, file: SideFile, bytes: &[u8]) -> Result<(), LogIoError> {
     let mut chunks = bytes.chunks(3_000).peekable();
-    disk.write_side(file, &mut |out| {
+    disk.write_side(file, &mut |_, out| {
         assert!(out.is_empty());
         out.extend_from_slice(chunks.next().unwrap_or_default());
-        chunks.peek().is_some()
+        Ok(chunks.peek().is_some())
     })
 }
 
@@ -80,7 +80,25 @@ fn contract<D: Disk>(disk: &mut D) {
 
     let other = content(2, 200);
     write(disk, RUN, &other).unwrap();
-    assert_eq!(read(disk, RUN), Some(other));
+    // What is written may be made of what is read meanwhile, from the file replaced too.
+    let mut at = 0;
+    disk.write_side(RUN, &mut |disk, out| {
+        out.resize(50, 0);
+        let read = disk.read_side(RUN, at, out)?;
+        at += 50;
+        Ok(read == 50 && at < 200)
+    })
+    .unwrap();
+    assert_eq!(read(disk, RUN), Some(other.clone()));
+    let stopped = LogIoError { kind: LogIoErrorKind::Io, what: "enough".into(), code: None };
+    let mut calls = 0;
+    let error = disk.write_side(RUN, &mut |_, out| {
+        out.extend_from_slice(b"new");
+        calls += 1;
+        if calls == 2 { Err(stopped.clone()) } else { Ok(true) }
+    });
+    assert_eq!(error, Err(stopped));
+    assert_eq!(read(disk, RUN), Some(other), "the writer stopped: the file is as it was");
     disk.sync().unwrap();
     disk.remove_side(RUN).unwrap();
     assert_eq!(listed(disk), [(SLOTS, 0)]);

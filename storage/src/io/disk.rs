@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::block::Blocks;
-use crate::disk::{Disk, LogIoError, SegmentFile, SegmentId, SideFile};
+use crate::disk::{Disk, LogIoError, NextChunk, SegmentFile, SegmentId, SideFile};
 
 use super::sys::{TMP, log_error, sync_dir, tmp_path};
 
@@ -222,21 +222,27 @@ impl Disk for FileDisk {
     fn write_side(
         &mut self,
         file: SideFile,
-        next: &mut dyn FnMut(&mut Vec<u8>) -> bool,
+        next: &mut NextChunk<'_, Self>,
     ) -> Result<(), LogIoError> {
-        self.appear(&self.side_path(file), |tmp| {
+        let path = self.side_path(file);
+        let mut stopped = None;
+        let made = self.clone().appear(&path, |tmp| {
             let mut options = OpenOptions::new();
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(tmp)?;
             let mut chunk = Vec::new();
             loop {
                 chunk.clear();
-                let more = next(&mut chunk);
+                let more = next(self, &mut chunk).map_err(|error| {
+                    stopped = Some(error);
+                    io::Error::other("nothing more to write")
+                })?;
                 file.write_all(&chunk)?;
                 if !more {
                     return file.sync_all();
                 }
             }
-        })
+        });
+        made.map_err(|error| stopped.unwrap_or(error))
     }
 
     fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError> {
