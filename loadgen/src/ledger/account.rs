@@ -1,5 +1,5 @@
-//! The account itself: one entry a message, filled from the ledgers in the order sender, carriers,
-//! sink. One per join, on the caller's thread.
+//! The account itself: one entry a message, filled from the ledgers in the order senders, carriers,
+//! sinks, then by the store. One per join, on the caller's thread.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,26 +8,27 @@ use serde::de::IgnoredAny;
 
 use super::lines::{CarrierLine, Read, SenderLine, SinkLine};
 use super::report::Report;
+use super::stored::{Copies, Held};
 use crate::stats::Spans;
 
-/// Messages in one ledger at most: the account is kept in memory.
-const MESSAGES_MAX: u64 = 50_000_000;
+/// Messages in all ledgers at most: the account is kept in memory.
+const MESSAGES_MAX: usize = 50_000_000;
 
 /// Parts of a message told apart by bits in its entry; further ones by a set.
 const BITS: u64 = 64;
 
-/// Ids of lost messages that are named.
-const NAMED: usize = 20;
+/// Ids of lost and of misrouted messages that are named.
+pub(super) const NAMED: usize = 20;
 
 /// Final statuses of a message that may never have reached a carrier.
 const GIVEN_UP: [&str; 5] = ["rejected", "expired", "failed", "canceled", "undelivered"];
 
 /// All final statuses.
-const FINAL: [&str; 7] =
+pub(super) const FINAL: [&str; 7] =
     ["delivered", "undelivered", "expired", "rejected", "failed", "canceled", "unknown"];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     /// The sender's ledger ends before it: as good as unacknowledged.
     #[default]
     Open,
@@ -37,9 +38,11 @@ enum Outcome {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Entry {
+pub(super) struct Entry {
     sent: bool,
-    outcome: Outcome,
+    /// Its sender asked for webhooks.
+    webhook: bool,
+    pub(super) outcome: Outcome,
     text: u64,
     accepted_us: u64,
     parts: u64,
@@ -55,25 +58,44 @@ struct Entry {
     status: Option<usize>,
     webhook_us: u64,
     status_changed: bool,
-    id: Option<Box<str>>,
+    pub(super) id: Option<Box<str>>,
+    /// What the store says of it.
+    pub(super) held: Held,
+    /// The copies at carriers, when the store is to be asked.
+    pub(super) copies: Copies,
+}
+
+impl Entry {
+    /// Whether a webhook told its end.
+    pub(super) fn is_told(&self) -> bool {
+        self.status.is_some()
+    }
 }
 
 /// See the module's header.
 #[derive(Debug)]
 pub(super) struct Account {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     by_number: HashMap<u64, usize>,
     by_id: HashMap<Box<str>, usize>,
     texts: Vec<String>,
     late_parts: HashSet<(usize, u64)>,
-    ghosts: HashSet<Box<str>>,
+    pub(super) ghosts: HashSet<Box<str>>,
     webhooks_asked: bool,
+    /// Where the entries and the texts of the present sender begin.
+    base: (usize, usize),
+    /// Carriers that the store knows by name; `None`: there is no store.
+    pub(super) carriers: Option<Vec<String>>,
+    /// Which of them a number in the present carriers' ledger stands for.
+    numbered: HashMap<u64, u16>,
     accept: Spans,
-    report: Report,
+    pub(super) report: Report,
 }
 
 impl Account {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    /// An empty account. `carriers`: the names of the carriers in the store that is asked too.
+    pub(super) fn new(carriers: Option<Vec<String>>) -> anyhow::Result<Self> {
+        let report = Report { store: carriers.as_ref().map(|_| <_>::default()), ..<_>::default() };
         Ok(Self {
             entries: Vec::new(),
             by_number: HashMap::new(),
@@ -82,9 +104,23 @@ impl Account {
             late_parts: HashSet::new(),
             ghosts: HashSet::new(),
             webhooks_asked: true,
+            base: (0, 0),
+            carriers,
+            numbered: HashMap::new(),
             accept: Spans::new()?,
-            report: Report::default(),
+            report,
         })
+    }
+
+    /// The next lines are of another sender's ledger.
+    pub(super) fn begin_sender(&mut self) {
+        self.base = (self.entries.len(), self.texts.len());
+        self.webhooks_asked = true;
+    }
+
+    /// The next lines are of another carriers' ledger.
+    pub(super) fn begin_carriers(&mut self) {
+        self.numbered.clear();
     }
 
     /// Takes a line of the sender's ledger.
@@ -93,7 +129,7 @@ impl Account {
         match serde_json::from_str(line)? {
             SenderLine::Run { webhook } => self.webhooks_asked = webhook,
             SenderLine::Txt { x, text } => {
-                let at = usize::try_from(x)?;
+                let at = self.base.1 + usize::try_from(x)?;
                 ensure!(at == self.texts.len(), "texts are not in order");
                 self.texts.push(text.into_owned());
             }
@@ -109,12 +145,15 @@ impl Account {
     pub(super) fn carrier(&mut self, line: Read<'_>) -> anyhow::Result<()> {
         let Some(line) = self.whole(line) else { return Ok(()) };
         match serde_json::from_str(line)? {
-            CarrierLine::Part { t, to, n, of, st } => {
+            CarrierLine::Carrier { c, name } => self.name_carrier(c, &name),
+            CarrierLine::Part { t, c, to, id, n, of, st } => {
                 self.saw(t);
                 if st == 0 {
                     self.part(t, &to, n, of);
+                    self.note_copy(&to, c, &id);
                 }
             }
+            CarrierLine::Inbound {} => {}
             CarrierLine::Text { t, to, text } => {
                 self.saw(t);
                 self.text(&to, &text);
@@ -163,14 +202,20 @@ impl Account {
         self.report.last_us = self.report.last_us.max(t);
     }
 
+    /// Where a message of the present sender has its entry.
+    fn place(&self, index: u64) -> Option<usize> {
+        usize::try_from(index).ok()?.checked_add(self.base.0)
+    }
+
     fn entry(&mut self, index: u64) -> anyhow::Result<&mut Entry> {
-        let entry = usize::try_from(index).ok().and_then(|index| self.entries.get_mut(index));
+        let entry = self.place(index).and_then(|at| self.entries.get_mut(at));
         entry.filter(|entry| entry.sent).with_context(|| format!("message {index} was never sent"))
     }
 
     fn sent(&mut self, index: u64, to: &str, t: u64, text: u64) -> anyhow::Result<()> {
-        ensure!(index < MESSAGES_MAX, "more than {MESSAGES_MAX} messages");
-        let at = usize::try_from(index)?;
+        let at = self.place(index).filter(|at| *at < MESSAGES_MAX);
+        let at = at.with_context(|| format!("more than {MESSAGES_MAX} messages"))?;
+        let text = u64::try_from(self.base.1)? + text;
         if at >= self.entries.len() {
             self.entries.resize(at + 1, Entry::default());
         }
@@ -179,7 +224,8 @@ impl Account {
         ensure!(other.is_none(), "destination {to} is used twice");
         if let Some(entry) = self.entries.get_mut(at) {
             ensure!(!entry.sent, "message {index} is there twice");
-            *entry = Entry { sent: true, text, ..Entry::default() };
+            let webhook = self.webhooks_asked;
+            *entry = Entry { sent: true, webhook, text, ..Entry::default() };
         }
         let first = self.report.first_us;
         self.report.first_us = if first == 0 { t } else { first.min(t) };
@@ -195,12 +241,13 @@ impl Account {
         lat: u64,
         parts: u64,
     ) -> anyhow::Result<()> {
+        let place = self.place(index);
         let entry = self.entry(index)?;
         entry.outcome = Outcome::Accepted;
         entry.accepted_us = t;
         entry.parts = parts;
         entry.id = Some(id.into());
-        let other = self.by_id.insert(id.into(), usize::try_from(index)?);
+        let other = place.and_then(|at| self.by_id.insert(id.into(), at));
         ensure!(other.is_none(), "message id {id} was given twice");
         self.accept.record_us(lat);
         self.saw(t);
@@ -208,12 +255,30 @@ impl Account {
     }
 
     /// The message for that destination; one that was never sent to is a ghost.
-    fn find(&mut self, to: &str) -> Option<usize> {
+    pub(super) fn find(&mut self, to: &str) -> Option<usize> {
         let found = number(to).and_then(|number| self.by_number.get(&number)).copied();
         if found.is_none() {
-            self.ghosts.insert(to.into());
+            self.ghosts.insert(digits(to).into());
         }
         found
+    }
+
+    fn name_carrier(&mut self, c: u64, name: &str) {
+        let known = self.carriers.iter().flatten().position(|known| known == name);
+        if let Some(known) = known.and_then(|at| u16::try_from(at).ok()) {
+            self.numbered.insert(c, known);
+        }
+    }
+
+    fn note_copy(&mut self, to: &str, c: u64, id: &str) {
+        if self.carriers.is_none() {
+            return;
+        }
+        let carrier = self.numbered.get(&c).copied();
+        let found = self.find(to).and_then(|index| self.entries.get_mut(index));
+        if let Some(entry) = found {
+            entry.copies.add(carrier, id);
+        }
     }
 
     fn part(&mut self, t: u64, to: &str, n: u64, of: u64) {
@@ -269,6 +334,7 @@ impl Account {
         statuses: Option<&HashMap<String, String>>,
         spans: &mut [Spans; 3],
     ) {
+        self.balance_store(entry);
         let report = &mut self.report;
         let at_carrier = entry.taken_count > 0;
         report.text_mismatches += u64::from(entry.text_differs);
@@ -290,7 +356,9 @@ impl Account {
         report.parts += entry.parts;
         report.submitted += u64::from(whole);
         report.webhooks += u64::from(entry.status.is_some());
-        report.status_changes += u64::from(entry.status_changed);
+        let told = entry.status.and_then(|status| FINAL.get(status)).copied();
+        let differ = entry.held.last().zip(told).is_some_and(|(held, told)| held != told);
+        report.status_changes += u64::from(entry.status_changed || differ);
         report.texts_missing += u64::from(whole && !entry.text_seen);
         let [submit, webhook, end_to_end] = spans;
         if whole {
@@ -308,17 +376,19 @@ impl Account {
     fn judge(&mut self, entry: &Entry, whole: bool, statuses: Option<&HashMap<String, String>>) {
         let id = entry.id.as_deref().unwrap_or("");
         let told = statuses.and_then(|statuses| statuses.get(id)).map(String::as_str);
-        let told = told.filter(|name| FINAL.contains(name));
+        let told = told.filter(|name| FINAL.contains(name)).or(entry.held.last());
         let hooked = entry.status.and_then(|status| FINAL.get(status)).copied();
-        let last = if self.webhooks_asked { hooked } else { hooked.or(told) };
+        let stored = entry.held.last().is_some();
+        let last = if entry.webhook && !stored { hooked } else { hooked.or(told) };
         match last {
             Some("delivered") => self.report.delivered += 1,
             Some(_) => self.report.undelivered += 1,
             None => {}
         }
         let given_up = hooked.or(told).is_some_and(|name| GIVEN_UP.contains(&name));
-        let reported = hooked.is_some() || !self.webhooks_asked;
-        if (whole || given_up) && reported {
+        // Without a store a final status is only known to whoever was told.
+        let reported = hooked.is_some() || stored || !entry.webhook;
+        if entry.held == Held::Open && hooked.is_none() || (whole || given_up) && reported {
             return;
         }
         self.report.lost += 1;
@@ -330,6 +400,9 @@ impl Account {
 
 /// The number itself, with or without a plus.
 fn number(to: &str) -> Option<u64> {
-    let digits = to.strip_prefix('+').unwrap_or(to);
-    digits.parse().ok()
+    digits(to).parse().ok()
+}
+
+fn digits(to: &str) -> &str {
+    to.strip_prefix('+').unwrap_or(to)
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
 /// A line of the sender's ledger.
@@ -45,10 +45,18 @@ pub(super) enum SenderLine<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "k", rename_all = "lowercase")]
 pub(super) enum CarrierLine<'a> {
+    Carrier {
+        c: u64,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    },
     Part {
         t: u64,
+        c: u64,
         #[serde(borrow)]
         to: Cow<'a, str>,
+        #[serde(borrow)]
+        id: Cow<'a, str>,
         n: u64,
         of: u64,
         st: u64,
@@ -58,6 +66,8 @@ pub(super) enum CarrierLine<'a> {
         to: Cow<'a, str>,
         text: Cow<'a, str>,
     },
+    /// A message from a handset: no part of the account.
+    Inbound {},
 }
 
 /// A line of the sink's ledger.
@@ -71,6 +81,39 @@ pub(super) enum SinkLine<'a> {
         st: Cow<'a, str>,
         ok: bool,
     },
+}
+
+/// Who wrote a ledger, in the order in which they are read: what was sent says whose the rest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Writer {
+    Sender,
+    Carriers,
+    Sink,
+}
+
+/// Who wrote the ledger, by its first line; `None` for an empty file.
+///
+/// # Errors
+/// When the file cannot be read, or its first line is none of ours.
+pub(super) fn writer(path: &Path) -> anyhow::Result<Option<Writer>> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow)]
+        k: Cow<'a, str>,
+    }
+    let name = || path.display().to_string();
+    let mut line = String::new();
+    BufReader::new(File::open(path).with_context(name)?).read_line(&mut line).with_context(name)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let kind = serde_json::from_str::<Kind<'_>>(&line);
+    Ok(Some(match kind.as_ref().map(|kind| kind.k.as_ref()) {
+        Ok("run" | "txt" | "req" | "acc" | "err" | "una") => Writer::Sender,
+        Ok("carrier" | "part" | "text" | "inbound") => Writer::Carriers,
+        Ok("hook") => Writer::Sink,
+        Ok(_) | Err(_) => bail!("{}: no ledger of load, smsc or sink", name()),
+    }))
 }
 
 /// What [`each`] says about a line.

@@ -6,6 +6,29 @@ use serde::Serialize;
 
 use crate::stats::Percentiles;
 
+/// What the gateway's store holds of a run. `misrouted` and `refused` are 0 in a sound run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct StoreReport {
+    /// Messages in it.
+    pub messages: u64,
+    /// Accepted messages in it that have no final status yet.
+    pub pending: u64,
+    /// Accepted messages that it keeps no longer, and whose end a webhook told.
+    pub forgotten: u64,
+    /// Messages of which it says that a carrier has a part under an id that this carrier never gave
+    /// to a part for that number: another carrier has it, or another message's answer was taken.
+    pub misrouted: u64,
+    /// The ids of the first of them, at most 20.
+    pub misrouted_ids: Vec<String>,
+    /// Messages that the gateway refused, and that are in it all the same.
+    pub refused: u64,
+    /// Messages in it whose answer was lost.
+    pub unacknowledged: u64,
+    /// Copies at carriers that it does not know of: their answers were lost, or not yet on disk when
+    /// the gateway was killed.
+    pub unrecorded_copies: u64,
+}
+
 /// Every message of a run accounted for. `lost`, `ghosts`, `text_mismatches`, `texts_missing`,
 /// `refused_at_carrier` and `status_changes` are 0 in a sound run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -26,12 +49,14 @@ pub struct Report {
     pub webhooks: u64,
     /// Accepted messages that are not at a carrier, though their final status does not say that
     /// they were given up before; or of which no final webhook came, though the run asked for them.
+    /// A store that was asked speaks for the webhook, and what is under way in it is not lost.
     pub lost: u64,
     /// The ids of the first of them, at most 20.
     pub lost_ids: Vec<String>,
     /// Parts that carriers took (status 0) beyond the first time.
     pub duplicates: u64,
-    /// Destinations at a carrier that the sender never sent to.
+    /// Destinations at a carrier, or in the store, that the sender never sent to, and messages in
+    /// the store under an id that nobody was given.
     pub ghosts: u64,
     /// Messages whose text at the carrier differs from what was sent, in any character.
     pub text_mismatches: u64,
@@ -47,10 +72,13 @@ pub struct Report {
     pub bad_signatures: u64,
     /// Webhooks about messages that the sender has no id of (their answer was lost).
     pub webhooks_unknown: u64,
-    /// Messages for which two different final statuses were sent.
+    /// Messages for which two different final statuses were told, by webhook or by the store.
     pub status_changes: u64,
     /// Ledgers that end in the middle of a line, because their writer was killed.
     pub torn_ledgers: u64,
+    /// What the store says of the same messages, when it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreReport>,
     /// From a message's intended instant to its acknowledgement.
     pub accept_ms: Percentiles,
     /// From the acknowledgement to the last part at the carrier, 0 when that came first.
@@ -77,6 +105,7 @@ impl Report {
             && self.refused_at_carrier == 0
             && self.status_changes == 0
             && self.bad_signatures == 0
+            && self.store.as_ref().is_none_or(|store| store.misrouted == 0 && store.refused == 0)
     }
 }
 
@@ -107,9 +136,27 @@ impl fmt::Display for Report {
             self.text_mismatches, self.texts_missing
         )?;
         writeln!(f, "refused but sent  {}", self.refused_at_carrier)?;
+        if let Some(store) = &self.store {
+            write!(f, "{store}")?;
+        }
         writeln!(f, "accept            {}", self.accept_ms)?;
         writeln!(f, "accept to submit  {}", self.accept_to_submit_ms)?;
         writeln!(f, "submit to webhook {}", self.submit_to_webhook_ms)?;
         write!(f, "end to end        {}", self.end_to_end_ms)
+    }
+}
+
+impl fmt::Display for StoreReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { messages, pending, forgotten, refused, unacknowledged, .. } = self;
+        writeln!(f, "misrouted         {}", self.misrouted)?;
+        for id in &self.misrouted_ids {
+            writeln!(f, "  {id}")?;
+        }
+        writeln!(f, "in the store      {messages} ({pending} under way)")?;
+        writeln!(f, "kept no longer    {forgotten}")?;
+        writeln!(f, "refused but kept  {refused}")?;
+        writeln!(f, "unacknowledged    {unacknowledged} in the store")?;
+        writeln!(f, "not on record     {} copies at carriers", self.unrecorded_copies)
     }
 }

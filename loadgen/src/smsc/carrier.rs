@@ -165,6 +165,11 @@ impl Carrier {
         }
     }
 
+    /// Writes down which carrier its number in the ledger stands for.
+    pub(super) fn introduce(&self, ledger: &mut Ledger) {
+        ledger.line("carrier").number("c", self.index).text("name", &self.stats.name).end();
+    }
+
     /// Judges a submit, writes it down and, if it is taken, schedules its receipt.
     pub(super) fn submit(
         &mut self,
@@ -217,7 +222,7 @@ impl Carrier {
         origin: &Origin,
         ledger: &mut Ledger,
     ) {
-        let id = id.map(PartId::text).unwrap_or_default();
+        let id = id.map(|id| self.dialect.response_id(id)).unwrap_or_default();
         let line = ledger.line("part").number("t", origin.wall_us).number("c", self.index);
         line.octets("to", message.dest)
             .text("id", &id)

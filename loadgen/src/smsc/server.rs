@@ -78,13 +78,16 @@ pub(super) fn serve(
     options.inbound.check()?;
     let now_s = unix_us() / 1_000_000;
     let carriers = (0..count).map(|index| RefCell::new(Carrier::new(options, index, now_s)));
+    let carriers: Vec<_> = carriers.collect();
+    let mut ledger = Ledger::create(options.ledger.as_deref())?;
+    carriers.iter().for_each(|carrier| carrier.borrow().introduce(&mut ledger));
     let server = Rc::new(Server {
         clock: Clock::start(),
         options: options.clone(),
         answer_delay: Duration::from_millis(options.answer_delay_ms),
-        carriers: carriers.collect(),
+        carriers,
         connections: RefCell::new(BTreeMap::new()),
-        ledger: RefCell::new(Ledger::create(options.ledger.as_deref())?),
+        ledger: RefCell::new(ledger),
         next_connection: Cell::new(1),
         next_token: Cell::new(1),
         armed: Cell::new(None),
