@@ -28,8 +28,7 @@ use postrider_smpp::pdu::next_frame;
 /// A drain may take ten seconds; a loaded machine gets three times that.
 const DRAIN: Duration = Duration::from_secs(30);
 
-const SHAPE: Shape =
-    Shape { shards: 2, binds: 2, window: 200, answer_delay_ms: 300, receipt_delay_ms: 200 };
+const SHAPE: Shape = Shape { window: 200, answer_delay_ms: 300, ..Shape::USUAL };
 
 /// Sends on what comes in, counting the unbinds among it.
 fn relay(mut from: TcpStream, mut to: TcpStream, unbinds: Option<Arc<AtomicU64>>) {

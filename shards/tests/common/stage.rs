@@ -11,6 +11,7 @@ use postrider_http::auth::hash_api_key;
 use postrider_loadgen::ledger::{self, Report};
 use postrider_loadgen::load::{LoadOptions, LoadSummary, run_load_until};
 use postrider_loadgen::stop::Stop;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
@@ -32,9 +33,20 @@ pub(crate) struct Shape {
     /// From a submit to its answer at the carriers.
     pub(crate) answer_delay_ms: u64,
     pub(crate) receipt_delay_ms: u64,
+    /// How long the gateway waits for an answer.
+    pub(crate) patience_s: u64,
 }
 
 impl Shape {
+    pub(crate) const USUAL: Self = Self {
+        shards: 2,
+        binds: 2,
+        window: 50,
+        answer_delay_ms: 20,
+        receipt_delay_ms: 200,
+        patience_s: 60,
+    };
+
     /// Most parts without an answer at once.
     pub(crate) fn in_flight_max(&self) -> u64 {
         CARRIERS.len() as u64 * u64::from(self.binds) * u64::from(self.window)
@@ -47,10 +59,21 @@ impl Shape {
     }
 }
 
+/// What a test chooses of the gateway's store.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub(crate) data: PathBuf,
+    pub(crate) max_segments: u16,
+    pub(crate) open_messages: u32,
+}
+
 /// See the module's header.
 pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
     pub(crate) shape: Shape,
+    pub(crate) store: Store,
+    /// What the gateway's environment has beside ours.
+    pub(crate) env: Vec<(String, String)>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
     /// Where the gateway connects, one for each carrier.
@@ -69,9 +92,12 @@ impl Stage {
         command.args(["--listen", "127.0.0.1:0", "--ledger"]).arg(folder.join("sink.ndjson"));
         command.env("POSTRIDER_WEBHOOK_SECRET", SECRET);
         let (sink_process, sink) = listening("sink", folder, command);
+        let store = Store { data: folder.join("data"), max_segments: 64, open_messages: 100_000 };
         let stage = Self {
             folder: folder.to_owned(),
             shape,
+            store,
+            env: Vec::new(),
             listen: local(free_port()),
             admin: local(free_port()),
             carriers,
@@ -88,14 +114,44 @@ impl Stage {
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.store.data.clone()
     }
 
-    /// Writes the configuration again after `carriers` or `shape` changed.
+    /// Writes the configuration again after `carriers`, `shape` or `store` changed.
     pub(crate) fn write_config(&self) {
+        std::fs::write(self.config(), self.config_text()).unwrap();
+    }
+
+    fn config_text(&self) -> String {
+        let Shape { shards, binds, window, patience_s, .. } = self.shape;
+        let Store { data, max_segments, open_messages } = &self.store;
         let (listen, admin) = (self.listen, self.admin);
-        let text = config_text(&self.data(), self.shape, listen, admin, &self.carriers);
-        std::fs::write(self.config(), text).unwrap();
+        let hash: String = hash_api_key(KEY).iter().map(|octet| format!("{octet:02x}")).collect();
+        let mut text = format!(
+            "[server]\ndata_dir = {:?}\nshards = {shards}\nlisten = \"{listen}\"\n\
+             admin_listen = \"{admin}\"\npin = false\nspin = false\n\
+             [store]\nsegment_mib = 8\nmax_segments = {max_segments}\n\
+             [limits]\nopen_messages = {open_messages}\n\
+             [webhooks]\nallow_private = true\n\
+             [[customers]]\nname = \"test\"\napi_keys = [\"sha256:{hash}\"]\n\
+             webhook_secret = \"{SECRET}\"\n",
+            data.display().to_string(),
+        );
+        for ((name, _), address) in CARRIERS.iter().zip(&self.carriers) {
+            text.push_str(&format!(
+                "[[carriers]]\nname = \"{name}\"\naddress = \"{address}\"\nsystem_id = \"test\"\n\
+                 password = \"test\"\nbinds = {binds}\nwindow = {window}\n\
+                 response_timeout_seconds = {patience_s}\n"
+            ));
+        }
+        for (first, code) in CARRIERS {
+            let others = CARRIERS.iter().map(|(name, _)| *name).filter(|name| *name != first);
+            let ranked: Vec<String> =
+                std::iter::once(first).chain(others).map(|name| format!("\"{name}\"")).collect();
+            let ranked = ranked.join(", ");
+            text.push_str(&format!("[[routes]]\nprefix = \"{code}\"\ncarriers = [{ranked}]\n"));
+        }
+        text
     }
 
     /// Starts the gateway and returns at once.
@@ -103,6 +159,7 @@ impl Stage {
         let log = self.folder.join("gateway.log");
         let mut command = program("serve");
         command.arg("--config").arg(self.config());
+        command.envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stdout(append(&log)).stderr(append(&log));
         Process::spawn("gateway", command, Some(log))
     }
@@ -135,6 +192,27 @@ impl Stage {
         let seen = stop.clone();
         let thread = std::thread::spawn(move || run_load_until(&options, &seen));
         Load { stop, thread }
+    }
+
+    /// Lets the carriers stand still: what is sent to them waits in the system's buffers.
+    pub(crate) fn stop_carriers(&self) {
+        self.smsc_process.signal(Signal::STOP);
+    }
+
+    /// Lets them go on.
+    pub(crate) fn wake_carriers(&self) {
+        self.smsc_process.signal(Signal::CONT);
+    }
+
+    /// When the carriers took the first part after `since`, Unix microseconds; `None` when none is
+    /// written down yet.
+    pub(crate) fn first_part_after(&self, since: u64) -> Option<u64> {
+        let text = std::fs::read_to_string(self.folder.join("smsc.ndjson")).unwrap();
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let times =
+            lines.filter(|line| line["k"] == "part").map(|line| line["t"].as_u64().unwrap());
+        times.filter(|time| *time > since).min()
     }
 
     /// Waits until every acknowledged message is final; their ids and the statuses told.
@@ -226,39 +304,4 @@ fn listening(name: &str, folder: &Path, mut command: Command) -> (Process, Vec<S
     let line: Value = serde_json::from_str(&std::fs::read_to_string(ready).unwrap()).unwrap();
     let addresses = line["ready"].as_array().unwrap().iter();
     (process, addresses.map(|address| address.as_str().unwrap().parse().unwrap()).collect())
-}
-
-fn config_text(
-    data: &Path,
-    shape: Shape,
-    listen: SocketAddr,
-    admin: SocketAddr,
-    carriers: &[SocketAddr],
-) -> String {
-    let Shape { shards, binds, window, .. } = shape;
-    let hash: String = hash_api_key(KEY).iter().map(|octet| format!("{octet:02x}")).collect();
-    let mut text = format!(
-        "[server]\ndata_dir = {:?}\nshards = {shards}\nlisten = \"{listen}\"\n\
-         admin_listen = \"{admin}\"\npin = false\nspin = false\n\
-         [store]\nsegment_mib = 8\n\
-         [limits]\nopen_messages = 100000\n\
-         [webhooks]\nallow_private = true\n\
-         [[customers]]\nname = \"test\"\napi_keys = [\"sha256:{hash}\"]\n\
-         webhook_secret = \"{SECRET}\"\n",
-        data.display().to_string(),
-    );
-    for ((name, _), address) in CARRIERS.iter().zip(carriers) {
-        text.push_str(&format!(
-            "[[carriers]]\nname = \"{name}\"\naddress = \"{address}\"\nsystem_id = \"test\"\n\
-             password = \"test\"\nbinds = {binds}\nwindow = {window}\n"
-        ));
-    }
-    for (first, code) in CARRIERS {
-        let others = CARRIERS.iter().map(|(name, _)| *name).filter(|name| *name != first);
-        let ranked: Vec<String> =
-            std::iter::once(first).chain(others).map(|name| format!("\"{name}\"")).collect();
-        let ranked = ranked.join(", ");
-        text.push_str(&format!("[[routes]]\nprefix = \"{code}\"\ncarriers = [{ranked}]\n"));
-    }
-    text
 }
