@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use postrider_storage::{Disk as _, Log, LogConfig, MemDisk, Record, SegmentId, Urgency, Write};
+use postrider_storage::{Disk as _, Log, LogConfig, MemDisk, Record, Replayed, Urgency, Write};
 
 use crate::sample::accepted_record;
 
@@ -45,7 +45,7 @@ impl Journal {
     #[must_use]
     pub fn new() -> Self {
         let mut disk = MemDisk::new();
-        let opened = Log::open(&mut disk, config(), Duration::ZERO, WALL_MS, &mut |_, _, _| {});
+        let opened = Log::open(&mut disk, config(), Duration::ZERO, WALL_MS, &mut |_| {});
         let (log, _) = opened.expect("an empty log opens");
         let mut journal = Journal { log, next: 1, now: Duration::ZERO };
         journal.chores();
@@ -85,7 +85,7 @@ impl Journal {
 #[must_use]
 pub fn disk_of(records: u64) -> MemDisk {
     let mut disk = MemDisk::new();
-    let opened = Log::open(&mut disk, config(), Duration::ZERO, WALL_MS, &mut |_, _, _| {});
+    let opened = Log::open(&mut disk, config(), Duration::ZERO, WALL_MS, &mut |_| {});
     let (mut log, _) = opened.expect("an empty log opens");
     for sequence in 1..=records {
         log.append(&accepted_record(sequence), Urgency::Waited, Duration::ZERO);
@@ -117,8 +117,8 @@ fn settle(log: &mut Log, disk: &mut MemDisk) {
 /// When the log does not open.
 pub fn replay(disk: &mut MemDisk) -> u64 {
     let mut records = 0;
-    let mut count = |_: SegmentId, _, record: &Record<'_>| {
-        records += u64::from(matches!(record, Record::Accepted { .. }));
+    let mut count = |replayed: Replayed<'_>| {
+        records += u64::from(matches!(replayed.record, Record::Accepted { .. }));
     };
     Log::open(disk, config(), Duration::ZERO, WALL_MS, &mut count).expect("the log opens");
     records

@@ -23,13 +23,14 @@ pub use disk::{
     SideFile,
 };
 pub use log::{
-    BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, OpenError, Recovery, Repair, Room,
-    Urgency, Write, inspect, repair,
+    Appended, BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, OpenError, Recovery, Repair,
+    Replayed, Room, Urgency, Write, inspect, repair,
 };
 pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};
 pub use position::Position;
 pub use record::{
-    Asked, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, Record, RecordError, RecordKind,
+    Asked, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, ReadBack, ReadRecordError, Record,
+    RecordError, RecordKind, read_record,
 };
 pub use search::{Ask, LookUpError, Search, SearchError, Step};

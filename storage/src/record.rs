@@ -4,13 +4,32 @@
 mod decode;
 mod encode;
 mod layout;
+mod read;
+
+use zerocopy::IntoBytes as _;
 
 use decode::Body;
 pub use decode::{Frame, Frames};
+use layout::FrameLayout;
+pub use read::{ReadBack, ReadRecordError, read_record};
 
 /// Largest record, frame included: 128 KiB. The owner's own limits lie far below; a larger one is a
 /// bug and fails an assertion.
 pub const RECORD_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes before each record's body.
+const FRAME: usize = size_of::<FrameLayout>();
+
+/// The check in a record's frame, over all but itself; never 0, which says that there is none.
+fn frame_check(frame: &FrameLayout, body: &[u8]) -> u16 {
+    let unchecked = FrameLayout { check: 0.into(), ..*frame };
+    let crc = crc32c::crc32c_append(crc32c::crc32c(unchecked.as_bytes()), body);
+    let [a, b, c, d] = crc.to_le_bytes();
+    match u16::from_le_bytes([a ^ c, b ^ d]) {
+        0 => u16::MAX,
+        check => check,
+    }
+}
 
 /// Kinds of records, by their number on the disk. Numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,10 +12,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{WALL_MS, batches, config, content, fill_up_to, open, put, settle};
+use common::{WALL_MS, batches, config, content, encoded, fill_up_to, open, put, settle};
 use postrider_storage::{
-    Chore, Log, LogConfig, LogIoError, LogIoErrorKind, Lsn, MemDisk, OpenError, Record, SegmentId,
-    Urgency,
+    Appended, Chore, Log, LogConfig, LogIoError, LogIoErrorKind, Lsn, MemDisk, OpenError, Position,
+    ReadBack, Record, Replayed, SegmentId, Urgency, read_record,
 };
 
 const ZERO: Duration = Duration::ZERO;
@@ -46,17 +46,17 @@ fn error(kind: LogIoErrorKind) -> LogIoError {
 fn a_waited_record_is_written_at_once_and_a_lazy_one_after_its_time() {
     let (mut log, mut disk) = fresh();
     assert_eq!((log.poll_timeout(), log.durable()), (None, Lsn(0)));
-    let lsn = log.append(&carried(1, b"x"), Urgency::Lazy, ms(10));
+    let lsn = log.append(&carried(1, b"x"), Urgency::Lazy, ms(10)).lsn;
     assert_eq!(lsn, Lsn(2), "the segment's mark comes first");
     assert_eq!(log.poll_timeout(), Some(ms(12)));
     assert!(log.poll_write(ms(11)).is_none());
-    assert!(log.append(&carried(2, b"y"), Urgency::Lazy, ms(11)) > lsn);
+    assert!(log.append(&carried(2, b"y"), Urgency::Lazy, ms(11)).lsn > lsn);
     assert_eq!(log.poll_timeout(), Some(ms(12)), "the oldest record counts");
     let write = log.poll_write(ms(12)).unwrap();
     assert_eq!((write.segment, write.offset, write.blocks.len()), (SegmentId(1), 0, 4096));
 
     // While it is in flight nothing else goes out, and no timer is needed.
-    let waited = log.append(&carried(3, b"z"), Urgency::Waited, ms(12));
+    let waited = log.append(&carried(3, b"z"), Urgency::Waited, ms(12)).lsn;
     assert!(log.poll_write(ms(99)).is_none() && log.poll_timeout().is_none());
     assert_eq!(log.durable(), Lsn(0));
     disk.begin_write(&write);
@@ -68,6 +68,41 @@ fn a_waited_record_is_written_at_once_and_a_lazy_one_after_its_time() {
     log.handle_written(ms(14), write, Ok(()));
     assert_eq!(log.durable(), waited);
     assert!(log.idle());
+}
+
+#[test]
+fn a_record_is_read_back_alone_from_where_it_was_appended() {
+    let (mut log, mut disk) = fresh();
+    let mut appended = Vec::new();
+    for sequence in 1..=90 {
+        // Several records a batch, many batches a segment, three segments.
+        let state = content(sequence, 7_000);
+        let record = carried(sequence, &state);
+        let Appended { lsn, at } = log.append(&record, Urgency::Lazy, ms(sequence));
+        assert_eq!(Position::unpack(at.pack()), Some(at));
+        appended.push((lsn, at, encoded(&record)));
+        if sequence % 7 == 0 || sequence == 90 {
+            settle(&mut log, &mut disk, ms(sequence + 2));
+        }
+    }
+    assert!(log.idle() && log.head_segment() == SegmentId(3));
+    assert!(appended.windows(2).all(|pair| pair[0].1 < pair[1].1), "in the order of the log");
+    for (_, at, expected) in &appended {
+        let bytes = &disk.bytes(at.segment).unwrap()[at.offset as usize..];
+        let Ok(ReadBack::Whole { record, len }) = read_record(bytes) else { panic!("{at:?}") };
+        assert_eq!((encoded(&record), len), (expected.clone(), expected.len()));
+    }
+    let (mut replayed, mut times) = (Vec::new(), Vec::new());
+    Log::open(&mut disk, config(), ZERO, WALL_MS, &mut |Replayed { at, lsn, wall_ms, record }| {
+        times.push(wall_ms);
+        if !matches!(record, Record::Mark { .. }) {
+            replayed.push((lsn, at, encoded(record)));
+        }
+    })
+    .unwrap();
+    assert_eq!(replayed, appended);
+    assert!(times.is_sorted(), "a batch's time");
+    assert_eq!((times.first(), times.last()), (Some(&(WALL_MS + 9)), Some(&(WALL_MS + 92))));
 }
 
 #[test]
@@ -85,7 +120,7 @@ fn enough_lazy_records_do_not_wait() {
 fn what_is_over_the_largest_batch_is_the_next_one() {
     let (mut log, mut disk) = fresh();
     let state = content(1, 60_000);
-    let last = (1..=20).map(|n| log.append(&carried(n, &state), Urgency::Lazy, ZERO)).last();
+    let last = (1..=20).map(|n| log.append(&carried(n, &state), Urgency::Lazy, ZERO).lsn).last();
     let mut sizes = Vec::new();
     loop {
         while let Some(chore) = log.poll_chore() {
@@ -249,7 +284,7 @@ fn a_release_that_waits_for_records_without_a_segment_gets_one() {
 fn recycling_goes_on_while_the_disk_is_full() {
     let mut disk = MemDisk::new();
     let roomy = LogConfig { max_segments: 9, spare_segments: 2, ..config() };
-    let (mut log, _) = Log::open(&mut disk, roomy, ZERO, WALL_MS, &mut |_, _, _| {}).unwrap();
+    let (mut log, _) = Log::open(&mut disk, roomy, ZERO, WALL_MS, &mut |_| {}).unwrap();
     settle(&mut log, &mut disk, ZERO);
     let state = content(1, 20_000);
     while log.head_segment() < SegmentId(2) {
@@ -320,8 +355,7 @@ fn segments_of_another_size_are_used_up_and_replaced() {
     let (mut log, mut disk) = fresh();
     fill_up_to(&mut log, &mut disk, SegmentId(2), 1);
     let larger = LogConfig { segment_bytes: 512 * 1024, ..config() };
-    let (mut log, _) =
-        Log::open(&mut disk, larger.clone(), ZERO, WALL_MS, &mut |_, _, _| {}).unwrap();
+    let (mut log, _) = Log::open(&mut disk, larger.clone(), ZERO, WALL_MS, &mut |_| {}).unwrap();
     let mut done = Vec::new();
     for sequence in 500..600 {
         let state = content(sequence, 20_000);
@@ -346,7 +380,7 @@ fn segments_of_another_size_are_used_up_and_replaced() {
     }
     let last = disk.bytes(log.head_segment()).unwrap();
     assert_eq!(last.len(), 512 * 1024);
-    let recovery = Log::open(&mut disk, larger, ZERO, WALL_MS, &mut |_, _, _| {}).unwrap().1;
+    let recovery = Log::open(&mut disk, larger, ZERO, WALL_MS, &mut |_| {}).unwrap().1;
     assert_eq!((recovery.next_sequence, recovery.quarantined.len()), (600, 0));
 }
 
@@ -355,13 +389,14 @@ fn settings_that_do_not_go_together_are_refused() {
     let wrong = [
         LogConfig { segment_bytes: 128 * 1024, ..config() },
         LogConfig { segment_bytes: 256 * 1024 + 1, ..config() },
+        LogConfig { segment_bytes: 256 * 1024 * 1024 + 4_096, ..config() },
         LogConfig { max_batch: 4096, ..config() },
         LogConfig { max_batch: 2 * 1024 * 1024, ..config() },
         LogConfig { spare_segments: 0, ..config() },
         LogConfig { max_segments: 1, ..config() },
     ];
     for config in wrong {
-        let opened = Log::open(&mut MemDisk::new(), config, ZERO, 0, &mut |_, _, _| {});
+        let opened = Log::open(&mut MemDisk::new(), config, ZERO, 0, &mut |_| {});
         assert!(matches!(opened, Err(OpenError::Config(_))));
     }
 }

@@ -12,13 +12,13 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Placed, Replayed, batches, config, open, put, settle};
+use common::{Placed, Seen, batches, config, open, put, settle};
 use postrider_storage::{MemDisk, OpenError, SegmentId, inspect};
 
 const SEALED: SegmentId = SegmentId(1);
 
 /// Two sealed segments and a head; the batches of the first.
-fn three_segments() -> (MemDisk, Vec<Placed>, Replayed) {
+fn three_segments() -> (MemDisk, Vec<Placed>, Seen) {
     let mut disk = MemDisk::new();
     let (mut log, ..) = open(&mut disk).unwrap();
     settle(&mut log, &mut disk, Duration::ZERO);
@@ -31,13 +31,13 @@ fn three_segments() -> (MemDisk, Vec<Placed>, Replayed) {
     (disk, placed, all)
 }
 
-fn without(all: &Replayed, lost: &[&Placed]) -> Replayed {
+fn without(all: &Seen, lost: &[&Placed]) -> Seen {
     let is_lost = |lsn: &u64| lost.iter().any(|batch| batch.lsns.contains(lsn));
     all.iter().filter(|(_, lsn, _)| !is_lost(lsn)).cloned().collect()
 }
 
 /// Flips one bit and checks detection, loss and naming.
-fn flip(disk: &mut MemDisk, placed: &[Placed], all: &Replayed, at: usize, bit: u8) {
+fn flip(disk: &mut MemDisk, placed: &[Placed], all: &Seen, at: usize, bit: u8) {
     disk.bytes_mut(SEALED)[at] ^= 1 << bit;
     let (_, recovery, seen) = open(disk).unwrap();
     let hit = placed.iter().find(|b| (b.offset..b.offset + b.padded).contains(&at)).unwrap();
@@ -128,7 +128,7 @@ fn swapped_and_misdirected_batches_are_seen() {
 #[test]
 fn missing_and_emptied_segments_are_named() {
     let (whole, _, all) = three_segments();
-    let rest: Replayed = all.iter().filter(|(id, ..)| *id != SegmentId(2)).cloned().collect();
+    let rest: Seen = all.iter().filter(|(id, ..)| *id != SegmentId(2)).cloned().collect();
     for how in 0..3 {
         let mut disk = whole.clone();
         match how {
@@ -166,8 +166,7 @@ fn another_shards_log_is_refused_unchanged() {
     let (whole, ..) = three_segments();
     let mut disk = whole.clone();
     let other = postrider_storage::LogConfig { shard: 4, ..config() };
-    let opened =
-        postrider_storage::Log::open(&mut disk, other, Duration::ZERO, 0, &mut |_, _, _| {});
+    let opened = postrider_storage::Log::open(&mut disk, other, Duration::ZERO, 0, &mut |_| {});
     let error = opened.map(|(_, recovery)| recovery).unwrap_err();
     assert!(error.to_string().contains("shard 3"), "{error}");
     for id in [SegmentId(1), SegmentId(2), SegmentId(3)] {
@@ -180,7 +179,7 @@ fn a_newer_format_is_refused_and_damage_is_not_taken_for_one() {
     let (mut disk, placed, _) = three_segments();
     let batch = &placed[2];
     let bytes = disk.bytes_mut(SEALED);
-    bytes[batch.offset + 4] = 2;
+    bytes[batch.offset + 4] = 3;
     let (head, payload) = (
         &bytes[batch.offset..batch.offset + 60],
         &bytes[batch.offset + 64..batch.offset + batch.used],
@@ -188,7 +187,7 @@ fn a_newer_format_is_refused_and_damage_is_not_taken_for_one() {
     let crc = crc32c::crc32c_append(crc32c::crc32c(head), payload);
     bytes[batch.offset + 60..batch.offset + 64].copy_from_slice(&crc.to_le_bytes());
     let error = open(&mut disk).map(|(_, recovery, _)| recovery).unwrap_err();
-    assert!(matches!(error, OpenError::Format { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Format { found: 3, supported: 2, .. }), "{error}");
     assert!(error.to_string().contains(&SEALED.file_name()));
 }
 
@@ -201,7 +200,7 @@ fn inspection_reports_without_changing_anything() {
     disk.bytes_mut(SegmentId(3))[head[0].offset + 70] ^= 1;
     let before = disk.clone();
     let mut seen = 0;
-    let report = inspect(&mut disk, &config(), &mut |_, _, _| seen += 1).unwrap();
+    let report = inspect(&mut disk, &config(), &mut |_| seen += 1).unwrap();
     assert_eq!(report.quarantined.len(), 2);
     assert_eq!(seen, without(&all, &[&placed[4], &head[0]]).len());
     assert!(disk.quarantined().is_empty());

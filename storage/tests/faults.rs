@@ -47,7 +47,7 @@ fn script(disk: &mut MemDisk) -> Outcome {
             let state = content(sequence, 20_000);
             let record = Record::Carried { sequence, state: &state };
             let before = log.durable();
-            let lsn = log.append(&record, Urgency::Waited, Duration::ZERO);
+            let lsn = log.append(&record, Urgency::Waited, Duration::ZERO).lsn;
             outcome.appended.push((lsn.0, encoded(&record)));
             let poisoned = log.poisoned().is_some();
             drive(&mut log, disk);

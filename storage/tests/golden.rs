@@ -20,6 +20,8 @@ use postrider_storage::{Asked, FORMAT, InboundRecord, MemDisk, Record, SegmentId
 const FIRST: &str = "format-1.log";
 /// With version 2 of accepted, and kinds 8 to 11.
 const SECOND: &str = "format-1-kinds-11.log";
+/// With a check in the frame of every record.
+const THIRD: &str = "format-2.log";
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -189,16 +191,17 @@ fn reads_as(name: &str, records: &[Record<'static>]) {
 #[test]
 fn every_release_of_the_format_stays_readable() {
     if std::env::var_os("POSTRIDER_WRITE_GOLDEN").is_some() {
-        std::fs::write(path(SECOND), written_today()).unwrap();
+        std::fs::write(path(THIRD), written_today()).unwrap();
     }
     reads_as(FIRST, &first_records(Asked::default()));
     reads_as(SECOND, &records());
+    reads_as(THIRD, &records());
 }
 
 #[test]
 fn this_release_writes_exactly_the_golden_bytes() {
-    assert_eq!(FORMAT, 1, "a new format needs a golden file of its own beside this one");
-    let (today, golden) = (written_today(), std::fs::read(path(SECOND)).unwrap());
+    assert_eq!(FORMAT, 2, "a new format needs a golden file of its own beside these");
+    let (today, golden) = (written_today(), std::fs::read(path(THIRD)).unwrap());
     let differs = today.iter().zip(&golden).position(|(today, golden)| today != golden);
     assert_eq!((differs, today.len()), (None, golden.len()), "the first byte that differs");
 }

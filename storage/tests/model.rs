@@ -121,7 +121,7 @@ impl World {
         let state = content(self.sequence, size);
         let record = Record::Carried { sequence: self.sequence, state: &state };
         let urgency = if waited { Urgency::Waited } else { Urgency::Lazy };
-        let lsn = self.log.append(&record, urgency, self.now).0;
+        let lsn = self.log.append(&record, urgency, self.now).lsn.0;
         self.model.insert(lsn, (self.log.head_segment(), encoded(&record)));
         self.sequence += 1;
     }

@@ -44,11 +44,10 @@ type Seen = Vec<(u64, Vec<u8>)>;
 
 fn open(disk: &mut FileDisk) -> (Log, postrider_storage::Recovery, Seen) {
     let mut seen = Vec::new();
-    let (log, recovery) =
-        Log::open(disk, config(), Duration::ZERO, WALL_MS, &mut |_, lsn, record| {
-            seen.push((lsn.0, encoded(record)));
-        })
-        .unwrap();
+    let (log, recovery) = Log::open(disk, config(), Duration::ZERO, WALL_MS, &mut |replayed| {
+        seen.push((replayed.lsn.0, encoded(replayed.record)));
+    })
+    .unwrap();
     (log, recovery, seen)
 }
 

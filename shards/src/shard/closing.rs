@@ -7,8 +7,8 @@ use postrider_core::clock::Now;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
-use postrider_storage::Lsn;
 use postrider_storage::Record;
+use postrider_storage::{Appended, Lsn};
 
 use super::bind::Link;
 use super::message::{Event, Message, NO_CARRIER};
@@ -44,7 +44,7 @@ impl Shard {
         waited: bool,
     ) -> Lsn {
         let record = part_record(sequence, &event);
-        let lsn = if waited {
+        let Appended { lsn, .. } = if waited {
             self.journal.append(now.mono, &record)
         } else {
             self.journal.append_lazy(now.mono, &record)

@@ -4,8 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use postrider_storage::Record;
-use postrider_storage::{Log, Lsn, Urgency};
+use postrider_storage::{Appended, Log, Lsn, Record, Urgency};
 
 use super::After;
 
@@ -23,15 +22,19 @@ impl Journal {
     }
 
     /// Appends a record that nobody waits for: it rides with the next batch.
-    pub(crate) fn append_lazy(&mut self, now: Duration, record: &Record<'_>) -> Lsn {
-        self.last = self.log.append(record, Urgency::Lazy, now);
-        self.last
+    pub(crate) fn append_lazy(&mut self, now: Duration, record: &Record<'_>) -> Appended {
+        self.add(now, record, Urgency::Lazy)
     }
 
     /// Appends a record that somebody waits for.
-    pub(crate) fn append(&mut self, now: Duration, record: &Record<'_>) -> Lsn {
-        self.last = self.log.append(record, Urgency::Waited, now);
-        self.last
+    pub(crate) fn append(&mut self, now: Duration, record: &Record<'_>) -> Appended {
+        self.add(now, record, Urgency::Waited)
+    }
+
+    fn add(&mut self, now: Duration, record: &Record<'_>, urgency: Urgency) -> Appended {
+        let appended = self.log.append(record, urgency, now);
+        self.last = appended.lsn;
+        appended
     }
 
     /// `after` happens once everything appended so far is on disk.

@@ -60,10 +60,9 @@ impl Shard {
             latest: now.wall,
         };
         let segment_bytes = config.segment_bytes;
-        let (log, recovery) =
-            Log::open(disk, config, now.mono, now.wall.0, &mut |segment, _lsn, record| {
-                replay.apply(segment, record);
-            })?;
+        let (log, recovery) = Log::open(disk, config, now.mono, now.wall.0, &mut |replayed| {
+            replay.apply(replayed.at.segment, replayed.record);
+        })?;
         let Replay { table, orphans, inbox, references, next_sequence, .. } = replay;
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;

@@ -7,12 +7,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::block::{BLOCK, Blocks};
 use crate::disk::SegmentId;
+use crate::position::Position;
 use crate::record::Record;
 
 use super::{Lsn, Write};
 
-/// Version of the on-disk format that this release writes, and the newest that it reads.
-pub const FORMAT: u16 = 1;
+/// Version of the on-disk format that this release writes, and the newest that it reads. Every
+/// older one is read.
+pub const FORMAT: u16 = 2;
 
 /// Hard bound on a batch in bytes, header and padding included: 1 MiB. Part of the format: recovery
 /// takes a longer one for damage.
@@ -79,6 +81,15 @@ pub(super) struct Place {
     pub(super) segment: SegmentId,
     pub(super) offset: u64,
     pub(super) capacity: u64,
+}
+
+impl Place {
+    /// The position `bytes` behind the batch's beginning.
+    pub(super) fn at(self, bytes: usize) -> Position {
+        let offset = self.offset.saturating_add(bytes as u64);
+        // The configuration bounds segments far below.
+        Position { segment: self.segment, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
+    }
 }
 
 /// What the header says that the batch itself does not know.
@@ -148,19 +159,16 @@ impl Batch {
         self.used + len <= self.limit
     }
 
-    /// Adds a record, which must fit.
-    pub(super) fn push(&mut self, record: &Record<'_>) {
-        let len = record.encoded_len();
+    /// Adds a record, which must fit; returns where it begins.
+    pub(super) fn push(&mut self, record: &Record<'_>) -> Position {
+        let (start, len) = (self.used, record.encoded_len());
         assert!(self.fits(len), "a record of {len} bytes does not fit the batch");
-        self.blocks.resize((self.used + len).div_ceil(BLOCK));
-        let mut rest = self.blocks.as_bytes_mut().get_mut(self.used..).unwrap_or_default();
-        record.encode_to(&mut |bytes| {
-            let (to, after) = std::mem::take(&mut rest).split_at_mut(bytes.len());
-            to.copy_from_slice(bytes);
-            rest = after;
-        });
+        self.blocks.resize((start + len).div_ceil(BLOCK));
+        let to = self.blocks.as_bytes_mut().get_mut(start..start + len);
+        record.encode_to(to.unwrap_or_default());
         self.used += len;
         self.records += 1;
+        self.place.at(start)
     }
 
     /// The last record's number.

@@ -22,6 +22,7 @@ pub use repair::{Repair, inspect, repair};
 
 use crate::block::{BLOCK, Blocks};
 use crate::disk::{Disk, LogIoError, SegmentId};
+use crate::position::Position;
 use crate::record::{RECORD_BYTES_MAX, Record};
 
 use batch::{Batch, Place};
@@ -31,12 +32,35 @@ use chore::Segments;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lsn(pub u64);
 
+/// Where an appended record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its number.
+    pub lsn: Lsn,
+    /// Its place, once it is durable.
+    pub at: Position,
+}
+
+/// One record as it is replayed.
+#[derive(Debug, Clone, Copy)]
+pub struct Replayed<'a> {
+    /// Its place.
+    pub at: Position,
+    /// Its number.
+    pub lsn: Lsn,
+    /// When its batch was written, Unix milliseconds.
+    pub wall_ms: u64,
+    /// Its content.
+    pub record: &'a Record<'a>,
+}
+
 /// Settings of one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogConfig {
     /// The shard; batches of another shard are refused.
     pub shard: u16,
-    /// Bytes of a new segment: a multiple of 4 KiB, at least `max_batch`, at most 1 TiB.
+    /// Bytes of a new segment: a multiple of 4 KiB, at least `max_batch`, at most 256
+    /// MiB: what a [`Position`] can point into.
     pub segment_bytes: u64,
     /// Most segment files there may be, spares included; at least `spare_segments` + 1. The owner
     /// keeps a reserve by watching [`Room`]. Should it run out all the same, while a release waits
@@ -52,7 +76,7 @@ pub struct LogConfig {
     pub lazy: Duration,
 }
 
-const SEGMENT_BYTES_MAX: u64 = 1 << 40;
+const SEGMENT_BYTES_MAX: u64 = 1 << 28;
 const MAX_BATCH_MIN: usize = 256 * 1024;
 // A batch has room for its header, a mark and the largest record.
 const _: () = assert!(MAX_BATCH_MIN > RECORD_BYTES_MAX + BLOCK && BATCH_BYTES_MAX >= MAX_BATCH_MIN);
@@ -67,7 +91,7 @@ impl LogConfig {
         } else if !self.segment_bytes.is_multiple_of(block)
             || !(self.max_batch as u64..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes)
         {
-            "a segment must be a multiple of 4 KiB, hold the largest batch and be at most 1 TiB"
+            "a segment must be a multiple of 4 KiB, hold the largest batch and be at most 256 MiB"
         } else if self.spare_segments < 1 || self.max_segments <= self.spare_segments {
             "there must be at least one spare segment, and more segments than spares"
         } else {
@@ -146,8 +170,8 @@ impl Log {
     /// Opens the log in `disk`: makes durable what is there, replays every record in order, cuts a
     /// torn tail, passes over damage in sealed segments, and is ready to append.
     ///
-    /// `replay` gets the segment, number and content of every record. When an error is returned it
-    /// may have been called already: throw away what it built.
+    /// `replay` gets every record. When an error is returned it may have been called already: throw
+    /// away what it built.
     ///
     /// # Errors
     /// [`OpenError`]; nothing has been changed except that on an I/O error a torn tail may be cut.
@@ -156,7 +180,7 @@ impl Log {
         config: LogConfig,
         now: Duration,
         wall_ms: u64,
-        replay: &mut dyn FnMut(SegmentId, Lsn, &Record<'_>),
+        replay: &mut dyn FnMut(Replayed<'_>),
     ) -> Result<(Self, Recovery), OpenError> {
         config.check()?;
         let found = recover::recover(disk, &config, recover::Mode::Open, replay)?;

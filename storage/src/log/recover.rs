@@ -5,11 +5,11 @@ use crate::block::BLOCK;
 use crate::disk::{Disk, LogIoErrorKind, SegmentFile, SegmentId};
 use crate::record::{Frames, Record, RecordError};
 
-use super::batch::{BATCH_BYTES_MAX, BatchHeader, FLAG_RECYCLED, FORMAT, Place};
+use super::batch::{BATCH_BYTES_MAX, BatchHeader, FLAG_RECYCLED, FORMAT, HEADER, Place};
 use super::chore::{LastWritten, Spare};
 use super::scan::{Found, Scanner, Window};
 use super::write::next_sequence_after;
-use super::{LogConfig, Lsn, OpenError};
+use super::{LogConfig, Lsn, OpenError, Replayed};
 
 /// What opening a log found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,7 +76,7 @@ pub(super) fn recover<D: Disk>(
     disk: &mut D,
     config: &LogConfig,
     mode: Mode,
-    replay: &mut dyn FnMut(SegmentId, Lsn, &Record<'_>),
+    replay: &mut dyn FnMut(Replayed<'_>),
 ) -> Result<Recovered, OpenError> {
     if mode != Mode::Inspect {
         disk.sync()?;
@@ -109,7 +109,7 @@ struct Run<'r, D: Disk> {
     window: Window,
     shard: u16,
     mode: Mode,
-    replay: &'r mut dyn FnMut(SegmentId, Lsn, &Record<'_>),
+    replay: &'r mut dyn FnMut(Replayed<'_>),
     oldest: SegmentId,
     recovery: Recovery,
     /// Number of the batch that must come next; `None` before the first.
@@ -263,14 +263,18 @@ impl<D: Disk> Run<'_, D> {
         self.note_oddities(file, at, header)?;
         let mut scanner = Scanner::new(self.disk, &mut self.window, file, self.shard);
         let mut lsn = Lsn(header.first_lsn.get());
+        let place = Place { segment: file.id, offset: at, capacity: file.len };
+        let mut start = HEADER;
         for frame in Frames::new(scanner.payload(at, header)?) {
+            let len = frame.map_or(0, |frame| frame.len());
             let record = frame.and_then(|f| Record::decode(f.kind, f.version, f.body));
             match record {
                 Ok(Some(record)) => {
                     let next = next_sequence_after(&record);
                     self.recovery.next_sequence = self.recovery.next_sequence.max(next);
                     self.recovery.clean = matches!(record, Record::Mark { clean: true, .. });
-                    (self.replay)(file.id, lsn, &record);
+                    let (at, wall_ms) = (place.at(start), header.wall_ms.get());
+                    (self.replay)(Replayed { at, lsn, wall_ms, record: &record });
                 }
                 Ok(None) => {
                     self.unknown += 1;
@@ -282,6 +286,7 @@ impl<D: Disk> Run<'_, D> {
                 }
             }
             lsn = Lsn(lsn.0 + 1);
+            start += len;
         }
         let records = u64::from(header.records.get());
         if lsn.0 != header.first_lsn.get() + records {

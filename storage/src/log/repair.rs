@@ -9,7 +9,7 @@ use crate::record::Record;
 
 use super::batch::{Batch, Place, Stamp};
 use super::recover::{Mode, Recovered, recover};
-use super::{LogConfig, Lsn, OpenError, Recovery};
+use super::{LogConfig, OpenError, Recovery, Replayed};
 
 /// What a repair found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Repair {
 pub fn inspect<D: Disk>(
     disk: &mut D,
     config: &LogConfig,
-    replay: &mut dyn FnMut(SegmentId, Lsn, &Record<'_>),
+    replay: &mut dyn FnMut(Replayed<'_>),
 ) -> Result<Recovery, OpenError> {
     config.check()?;
     Ok(recover(disk, config, Mode::Inspect, replay)?.recovery)
@@ -46,7 +46,7 @@ pub fn repair<D: Disk>(
     wall_ms: u64,
 ) -> Result<Repair, OpenError> {
     config.check()?;
-    let found = recover(disk, config, Mode::Repair, &mut |_, _, _| {})?;
+    let found = recover(disk, config, Mode::Repair, &mut |_| {})?;
     let newest = found.files.last().map(|file| file.id);
     let damaged = newest.filter(|id| {
         let name = id.file_name();

@@ -71,8 +71,10 @@ impl<'d, D: Disk> Scanner<'d, D> {
         if !self.is_intact(offset, &header)? {
             return Ok(Found::Nothing("the checksum does not agree"));
         }
-        Ok(if header.format.get() != FORMAT {
+        Ok(if header.format.get() > FORMAT {
             Found::Newer(header.format.get())
+        } else if header.format.get() == 0 {
+            Found::Odd("the batch has no format")
         } else if header.shard.get() != self.shard {
             Found::Odd("the batch belongs to another shard")
         } else if u64::from(header.block.get()) * BLOCK as u64 != offset {

@@ -6,22 +6,22 @@ use crate::disk::{LogIoError, SegmentId};
 use crate::record::{RECORD_BYTES_MAX, Record};
 
 use super::batch::{Batch, HEADER, Place, Stamp};
-use super::{InFlight, Log, Lsn, Urgency, Write};
+use super::{Appended, InFlight, Log, Lsn, Urgency, Write};
 
 /// Buffers kept for use again: one in flight, one being built, one to spare.
 const BUFFERS_KEPT: usize = 3;
 
 impl Log {
-    /// Appends a record to the batch being built and returns its number. It is safe once
+    /// Appends a record to the batch being built and returns its number and place. It is safe once
     /// [`Log::durable`] has reached that number. On a poisoned log it is dropped.
     ///
     /// # Panics
     /// When the record is larger than [`RECORD_BYTES_MAX`].
-    pub fn append(&mut self, record: &Record<'_>, urgency: Urgency, now: Duration) -> Lsn {
+    pub fn append(&mut self, record: &Record<'_>, urgency: Urgency, now: Duration) -> Appended {
         let len = record.encoded_len();
         assert!(len <= RECORD_BYTES_MAX, "a record of {len} bytes is over the limit");
         if self.poisoned.is_some() {
-            return self.take_lsn();
+            return Appended { lsn: self.take_lsn(), at: self.place.at(0) };
         }
         if self.building.as_ref().is_some_and(|batch| !batch.fits(len)) {
             self.close_building();
@@ -30,11 +30,11 @@ impl Log {
             Some(batch) => batch,
             None => self.begin_batch(len, now),
         };
-        batch.push(record);
+        let at = batch.push(record);
         batch.waited |= urgency == Urgency::Waited;
         self.building = Some(batch);
         self.note_sequence(record);
-        self.take_lsn()
+        Appended { lsn: self.take_lsn(), at }
     }
 
     /// The next batch to write, when one is due. At most one is out at a time: the next comes after

@@ -8,7 +8,7 @@ use super::layout::{
     InboundClosedLayout, InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
     ReplacedLayout, WebhookLayout,
 };
-use super::{Asked, InboundRecord, Record, RecordError};
+use super::{Asked, FRAME, InboundRecord, Record, RecordError};
 
 /// One framed record, not yet decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,13 @@ pub struct Frame<'a> {
     pub version: u8,
     /// Its body.
     pub body: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Bytes of frame and body.
+    pub(crate) fn len(&self) -> usize {
+        FRAME + self.body.len()
+    }
 }
 
 /// The records of a payload, one after the other. Stops after the first error.

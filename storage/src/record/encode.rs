@@ -1,4 +1,4 @@
-//! Writing records: frame and body, piece by piece. Pure, lives nowhere.
+//! Writing records: frame and body, piece by piece, then the frame's check. Pure, lives nowhere.
 
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
@@ -8,10 +8,7 @@ use super::layout::{
     InboundClosedLayout, InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
     ReplacedLayout, WebhookLayout, size_field,
 };
-use super::{Asked, InboundRecord, RECORD_BYTES_MAX, Record};
-
-/// Bytes before each record's body.
-const FRAME: usize = size_of::<FrameLayout>();
+use super::{Asked, FRAME, InboundRecord, RECORD_BYTES_MAX, Record, frame_check};
 
 impl Record<'_> {
     /// Bytes that [`Record::encode`] appends: frame and body.
@@ -51,22 +48,31 @@ impl Record<'_> {
     /// # Panics
     /// When the record is larger than [`RECORD_BYTES_MAX`].
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(self.encoded_len());
-        self.encode_to(&mut |bytes| out.extend_from_slice(bytes));
+        let start = out.len();
+        out.resize(start + self.encoded_len(), 0);
+        self.encode_to(out.get_mut(start..).unwrap_or_default());
     }
 
-    /// Hands the record to `put` piece by piece, [`Record::encoded_len`] bytes in all.
-    pub(crate) fn encode_to(&self, put: &mut impl FnMut(&[u8])) {
+    /// Fills `out`, which is [`Record::encoded_len`] bytes long.
+    pub(crate) fn encode_to(&self, out: &mut [u8]) {
         let length = self.encoded_len();
         assert!(length <= RECORD_BYTES_MAX, "a record of {length} bytes is over the limit");
-        let frame = FrameLayout {
+        assert!(length == out.len(), "a record is as long as it says");
+        let mut frame = FrameLayout {
             kind: self.kind() as u8,
             version: self.kind().version(),
-            reserved: U16::ZERO,
+            check: U16::ZERO,
             length: size_field(length - FRAME),
         };
-        put(frame.as_bytes());
-        self.encode_body(put);
+        let (head, body) = out.split_at_mut(FRAME);
+        let mut rest = &mut *body;
+        self.encode_body(&mut |bytes| {
+            let (to, after) = std::mem::take(&mut rest).split_at_mut(bytes.len());
+            to.copy_from_slice(bytes);
+            rest = after;
+        });
+        frame.check = frame_check(&frame, body).into();
+        head.copy_from_slice(frame.as_bytes());
     }
 
     fn encode_body(&self, put: &mut impl FnMut(&[u8])) {

@@ -3,12 +3,12 @@
 use zerocopy::little_endian::{U16, U32, U64, U128};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct FrameLayout {
     pub(super) kind: u8,
     pub(super) version: u8,
-    pub(super) reserved: U16,
+    pub(super) check: U16,
     pub(super) length: U32,
 }
 

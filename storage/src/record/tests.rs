@@ -1,5 +1,11 @@
 //! Tests of the record codec. Pure, lives nowhere.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 use proptest::prelude::*;
 
@@ -192,6 +198,74 @@ proptest! {
         }
         prop_assert!(Frames::new(&bytes).count() <= bytes.len());
     }
+}
+
+proptest! {
+    #[test]
+    fn a_record_is_read_alone_whatever_follows(
+        item in material(),
+        more in prop::collection::vec(any::<u8>(), 0..40),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = Vec::new();
+        record(&item).encode(&mut bytes);
+        let len = bytes.len();
+        prop_assert!(bytes[2..4] != [0, 0], "it has a check");
+        let whole = Ok(ReadBack::Whole { record: record(&item), len });
+        let short = cut.index(len);
+        let needed = if short < FRAME { FRAME } else { len };
+        prop_assert_eq!(read_record(&bytes[..short]), Ok(ReadBack::Incomplete { needed }));
+        let mut unchecked = bytes.clone();
+        unchecked[2..4].fill(0);
+        prop_assert_eq!(read_record(&unchecked), whole, "as format 1 wrote it");
+        bytes.extend(more);
+        prop_assert_eq!(read_record(&bytes), whole);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_never_taken_for_more_than_they_are(
+        bytes in prop::collection::vec(prop_oneof![2 => 0u8..16, 1 => any::<u8>()], 0..200),
+    ) {
+        match read_record(&bytes) {
+            Ok(ReadBack::Whole { len, .. }) => prop_assert!(len <= bytes.len()),
+            Ok(ReadBack::Incomplete { needed }) => {
+                prop_assert!(needed > bytes.len() && needed <= RECORD_BYTES_MAX);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_record_read_alone_is_seen() {
+    for size in [0, 300, 5_000] {
+        let state: Vec<u8> = (0..size).map(|at| (at * 7) as u8).collect();
+        let mut bytes = Vec::new();
+        Record::Carried { sequence: 7, state: &state }.encode(&mut bytes);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                bytes[at] ^= 1 << bit;
+                let read = read_record(&bytes);
+                assert!(
+                    !matches!(read, Ok(ReadBack::Whole { .. })),
+                    "byte {at} bit {bit}: {read:?}"
+                );
+                bytes[at] ^= 1 << bit;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_record_says_why() {
+    assert_eq!(read_record(&[0; 64]), Err(ReadRecordError::Kind { kind: 0 }));
+    assert_eq!(read_record(&[0xff; 64]), Err(ReadRecordError::TooLong { length: u32::MAX }));
+    let newer = RecordError::Version { kind: 7, version: 9, newest: 1 };
+    assert_eq!(read_record(&[7, 9, 0, 0, 0, 0, 0, 0]), Err(newer.into()));
+    let mut bytes = Vec::new();
+    Record::OrphanClosed { orphan: 1, at_ms: 2, outcome: 3 }.encode(&mut bytes);
+    bytes[8] ^= 1;
+    assert_eq!(read_record(&bytes), Err(ReadRecordError::Check));
 }
 
 proptest! {

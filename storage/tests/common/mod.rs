@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use postrider_storage::{Log, LogConfig, MemDisk, OpenError, Record, Recovery, SegmentId, Urgency};
+use postrider_storage::{
+    Log, LogConfig, MemDisk, OpenError, Record, Recovery, Replayed, SegmentId, Urgency,
+};
 
 pub(crate) const WALL_MS: u64 = 1_790_000_000_000;
 
@@ -20,7 +22,8 @@ pub(crate) fn config() -> LogConfig {
     }
 }
 
-pub(crate) type Replayed = Vec<(SegmentId, u64, Vec<u8>)>;
+/// Records as they were replayed: segment, number, content.
+pub(crate) type Seen = Vec<(SegmentId, u64, Vec<u8>)>;
 
 pub(crate) fn encoded(record: &Record<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -29,10 +32,10 @@ pub(crate) fn encoded(record: &Record<'_>) -> Vec<u8> {
 }
 
 /// Opens the log and collects what it replays.
-pub(crate) fn open(disk: &mut MemDisk) -> Result<(Log, Recovery, Replayed), OpenError> {
+pub(crate) fn open(disk: &mut MemDisk) -> Result<(Log, Recovery, Seen), OpenError> {
     let mut seen = Vec::new();
-    let mut replay = |segment: SegmentId, lsn: postrider_storage::Lsn, record: &Record<'_>| {
-        seen.push((segment, lsn.0, encoded(record)));
+    let mut replay = |Replayed { at, lsn, record, .. }: Replayed<'_>| {
+        seen.push((at.segment, lsn.0, encoded(record)));
     };
     let (log, recovery) = Log::open(disk, config(), Duration::ZERO, WALL_MS, &mut replay)?;
     Ok((log, recovery, seen))
@@ -63,9 +66,9 @@ pub(crate) fn settle(log: &mut Log, disk: &mut MemDisk, now: Duration) {
 pub(crate) fn put(log: &mut Log, disk: &mut MemDisk, sequence: u64, size: usize) -> u64 {
     let state = content(sequence, size);
     let record = Record::Carried { sequence, state: &state };
-    let lsn = log.append(&record, Urgency::Waited, Duration::ZERO);
+    let appended = log.append(&record, Urgency::Waited, Duration::ZERO);
     settle(log, disk, Duration::ZERO);
-    lsn.0
+    appended.lsn.0
 }
 
 /// Bytes without zeros that differ from record to record and from sector to sector.
