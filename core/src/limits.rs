@@ -308,6 +308,19 @@ pub const MEMORY_PER_CONNECTION: u64 = 24 * 1024;
 /// Octets of memory of a parked receipt.
 pub const MEMORY_PER_ORPHAN: u64 = 512;
 
+// ---- Hot and cold messages ----
+
+/// A message for which nothing can be done is in memory this long; then it is on disk alone until
+/// something happens to it.
+pub const PARK_AFTER: Duration = Duration::from_secs(30);
+/// A route takes at most one in so many of the hot messages of a shard.
+pub const ACTIVE_ROUTE_SHARE: usize = 4;
+/// Each lane of a route may count on one in so many of the route's.
+pub const ACTIVE_LANE_SHARE: usize = 8;
+/// New messages that come in a burst may have one in so many of a route's before its backlog's next
+/// turn.
+pub const ACTIVE_NEW_SHARE: usize = 16;
+
 // ---- What must hold between them ----
 
 const _: () = assert!(VALIDITY_MIN.as_secs() < VALIDITY_DEFAULT.as_secs());
@@ -347,6 +360,8 @@ const _: () = assert!(RESERVE_PER_OPEN_MESSAGE <= STORE_PER_OPEN_MESSAGE);
 const _: () = assert!(OPEN_MESSAGES_DEFAULT <= OPEN_MESSAGES_MAX);
 const _: () = assert!(HISTORY_MESSAGES_DEFAULT <= HISTORY_MESSAGES_MAX);
 const _: () = assert!(WEBHOOK_TIMEOUT_DEFAULT.as_secs() <= WEBHOOK_TIMEOUT_MAX.as_secs());
+// What lanes count on and what new messages may have leaves a backlog room.
+const _: () = assert!(ACTIVE_LANE_SHARE >= 4 && ACTIVE_NEW_SHARE > ACTIVE_LANE_SHARE);
 // The default store carries the default number of open messages in half of its segments.
 const _: () = assert!(
     OPEN_MESSAGES_DEFAULT as u64 * STORE_PER_OPEN_MESSAGE
@@ -508,6 +523,10 @@ const ALL: &[Limit] = table! {
     MEMORY_PER_MESH_ENTRY MEMORY_PER_MESH_ENTRY, "bytes";
     MEMORY_PER_CONNECTION MEMORY_PER_CONNECTION, "bytes";
     MEMORY_PER_ORPHAN MEMORY_PER_ORPHAN, "bytes";
+    PARK_AFTER PARK_AFTER.as_secs(), "s";
+    ACTIVE_ROUTE_SHARE ACTIVE_ROUTE_SHARE, "of a shard's";
+    ACTIVE_LANE_SHARE ACTIVE_LANE_SHARE, "of a route's";
+    ACTIVE_NEW_SHARE ACTIVE_NEW_SHARE, "of a route's";
 };
 
 /// Every bound, in the order above.

@@ -7,6 +7,7 @@ mod accept;
 mod answers;
 mod bind;
 mod closing;
+pub mod cold;
 mod customers;
 mod deliveries;
 mod envelope_record;

@@ -1,0 +1,399 @@
+//! Which messages are hot. Every hot message has a seat, and there are so many seats and no more; what
+//! finds none waits on the disk, in the backlog, until one is free. The set knows messages by sequence
+//! and counts those on disk; it reads and writes nothing. Pure; one per shard.
+//!
+//! - A message that wants to be sent takes a seat of its route's. A route has at most a quarter of all
+//!   seats. A quarter of the seats is split between all routes for good; of the rest a route has no
+//!   more than it leaves free. So routes that stand still, however many, never stop another.
+//! - Each lane of a route may count on an eighth of what the route may have.
+//! - When new messages and a backlog of the same route and lane both want seats, each gets every other
+//!   one. The backlog's go to its customers in turn.
+//! - A message that waits for something else (a receipt, a time, an endpoint) has a seat as long as
+//!   nobody needs it, and for [`limits::PARK_AFTER`] at most.
+//! - A message that is woken because something happened to it has a seat of those kept for that.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
+use std::time::Duration;
+
+use postrider_core::limits;
+
+use super::queue::after;
+use super::{Group, Lane};
+
+/// How many seats a shard has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seats {
+    /// All of them: hot messages at most.
+    pub all: usize,
+    /// Those that are kept for messages that something happened to; fewer than `all`.
+    pub wanted: usize,
+    /// Routes that there may be: carriers of the configuration.
+    pub routes: usize,
+}
+
+/// The hot messages of a shard. See the module's page.
+#[derive(Debug)]
+pub struct ActiveSet {
+    seats: Seats,
+    hot: HashMap<u64, Seat, std::hash::BuildHasherDefault<ahash::AHasher>>,
+    /// Those that nobody is busy with, by the time since when.
+    idle: BTreeSet<(Duration, u64)>,
+    /// Messages that lost their seat and are still to be parked.
+    leaving: VecDeque<u64>,
+    routes: BTreeMap<u32, Route>,
+    /// Seats of all routes, those kept for messages that are being read among them.
+    sending: usize,
+    /// Of these, those that routes have beyond what they have for good.
+    beyond: usize,
+    wanted: usize,
+    /// The route that had its turn last.
+    last: u32,
+    /// Something happened since nobody's turn had come.
+    stirred: bool,
+}
+
+/// Why a message is hot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seat {
+    /// It waits for a bind, or for the answer to what a bind was given.
+    Sending(Group),
+    /// Something happened to it.
+    Wanted,
+    /// It waits for something else, since then.
+    Idle(Duration),
+}
+
+#[derive(Debug, Default)]
+struct Route {
+    lanes: [Share; 3],
+    turn: u8,
+}
+
+/// A lane of a route.
+#[derive(Debug, Default)]
+struct Share {
+    /// Seats taken, those kept for messages that are being read among them.
+    taken: usize,
+    /// Messages on disk that want to be sent, of each customer that has any.
+    backlog: BTreeMap<u32, u64>,
+    /// The customer that had its turn last.
+    last: u32,
+    /// Seats that new messages may take although there is a backlog: it had as many.
+    due_to_new: usize,
+}
+
+impl Route {
+    fn share(&mut self, lane: Lane) -> &mut Share {
+        let [otp, transactional, bulk] = &mut self.lanes;
+        match lane {
+            Lane::Otp => otp,
+            Lane::Transactional => transactional,
+            Lane::Bulk => bulk,
+        }
+    }
+
+    /// Seats that a lane may take when the whole route may have `most`.
+    fn room(&self, lane: Lane, most: usize) -> usize {
+        let floor = most / limits::ACTIVE_LANE_SHARE;
+        let others = |index: usize, share: &Share| {
+            if index == lane.index() { share.taken } else { share.taken.max(floor) }
+        };
+        let held = self.lanes.iter().enumerate().map(|(index, share)| others(index, share));
+        most.saturating_sub(held.sum())
+    }
+
+    /// The lane whose backlog has its turn, if any has room beyond what new messages are due.
+    fn next_lane(&self, most: usize) -> Option<Lane> {
+        Lane::order(self.turn).into_iter().find(|lane| {
+            self.lanes.get(lane.index()).is_some_and(|share| {
+                let kept = share.due_to_new.min(most / limits::ACTIVE_NEW_SHARE);
+                !share.backlog.is_empty() && self.room(*lane, most) > kept
+            })
+        })
+    }
+
+    fn taken(&self) -> usize {
+        self.lanes.iter().map(|share| share.taken).sum()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.lanes.iter().all(|share| share.taken == 0 && share.backlog.is_empty())
+    }
+}
+
+impl Share {
+    fn one_less(&mut self, customer: u32) {
+        if let Some(count) = self.backlog.get_mut(&customer) {
+            *count -= 1;
+            if *count == 0 {
+                self.forget(customer);
+            }
+        }
+    }
+
+    fn forget(&mut self, customer: u32) {
+        self.backlog.remove(&customer);
+        if self.backlog.is_empty() {
+            self.due_to_new = 0;
+        }
+    }
+}
+
+impl ActiveSet {
+    /// An empty set.
+    ///
+    /// # Panics
+    /// When every seat is kept: nothing could ever be sent.
+    #[must_use]
+    pub fn new(seats: Seats) -> Self {
+        assert!(seats.wanted < seats.all, "every seat is kept: {seats:?}");
+        ActiveSet {
+            seats,
+            hot: HashMap::default(),
+            idle: BTreeSet::new(),
+            leaving: VecDeque::new(),
+            routes: BTreeMap::new(),
+            sending: 0,
+            beyond: 0,
+            wanted: 0,
+            last: 0,
+            stirred: false,
+        }
+    }
+
+    /// A message wants to be sent, one that is new or one that was hot for another reason. False when
+    /// it has to wait on disk: then it goes to the backlog, and [`ActiveSet::filed`] says so.
+    pub fn admit(&mut self, sequence: u64, group: Group) -> bool {
+        self.leave(sequence);
+        let most = self.most(self.routes.get(&group.carrier));
+        let route = self.routes.entry(group.carrier).or_default();
+        let room = route.room(group.lane, most);
+        let share = route.share(group.lane);
+        let allowed = room > 0 && (share.backlog.is_empty() || share.due_to_new > 0);
+        if allowed {
+            share.due_to_new = share.due_to_new.saturating_sub(1);
+            self.hot.insert(sequence, Seat::Sending(group));
+            self.take(group);
+        }
+        self.tidy(group.carrier);
+        allowed
+    }
+
+    /// Nothing can be done for a message until something happens to it: it keeps its seat as long as
+    /// nobody needs that.
+    pub fn idle(&mut self, sequence: u64, now: Duration) {
+        self.leave(sequence);
+        self.hot.insert(sequence, Seat::Idle(now));
+        self.idle.insert((now, sequence));
+        self.make_room();
+    }
+
+    /// Something happened to a message, hot or cold. False when too many such are hot already: it is
+    /// to be tried again.
+    pub fn want(&mut self, sequence: u64) -> bool {
+        match self.hot.get(&sequence) {
+            Some(Seat::Sending(_) | Seat::Wanted) => return true,
+            Some(Seat::Idle(_)) | None => {}
+        }
+        if self.wanted >= self.seats.wanted {
+            return false;
+        }
+        self.leave(sequence);
+        self.wanted += 1;
+        self.hot.insert(sequence, Seat::Wanted);
+        self.make_room();
+        true
+    }
+
+    /// A message is not hot any more: it ended.
+    pub fn leave(&mut self, sequence: u64) {
+        match self.hot.remove(&sequence) {
+            Some(Seat::Sending(group)) => self.give_back(group),
+            Some(Seat::Wanted) => self.wanted -= 1,
+            Some(Seat::Idle(since)) => {
+                self.idle.remove(&(since, sequence));
+            }
+            None => {}
+        }
+    }
+
+    /// The next message that has to go to disk: its seat is gone.
+    pub fn poll_leaving(&mut self, now: Duration) -> Option<u64> {
+        if let Some((since, sequence)) = self.idle.first().copied()
+            && since + limits::PARK_AFTER <= now
+        {
+            self.part_with(sequence);
+        }
+        self.leaving.pop_front()
+    }
+
+    /// When [`ActiveSet::poll_leaving`] has something to give at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let oldest = self.idle.first().map(|idle| idle.0 + limits::PARK_AFTER);
+        if self.leaving.is_empty() { oldest } else { Some(Duration::ZERO) }
+    }
+
+    /// One message more of a group waits on disk.
+    pub fn filed(&mut self, group: Group) {
+        self.file(group, 1);
+    }
+
+    /// `count` messages more of a group wait on disk: a checkpoint says so.
+    pub fn file(&mut self, group: Group, count: u64) {
+        if count > 0 {
+            self.stirred = true;
+            let share = self.routes.entry(group.carrier).or_default().share(group.lane);
+            *share.backlog.entry(group.customer).or_default() += count;
+        }
+    }
+
+    /// A message of a group that waited on disk does so no more, for another reason than a turn.
+    pub fn unfiled(&mut self, group: Group) {
+        if let Some(route) = self.routes.get_mut(&group.carrier) {
+            route.share(group.lane).one_less(group.customer);
+        }
+        self.tidy(group.carrier);
+    }
+
+    /// Nothing of a group waits on disk, whatever was counted.
+    pub fn emptied(&mut self, group: Group) {
+        if let Some(route) = self.routes.get_mut(&group.carrier) {
+            route.share(group.lane).forget(group.customer);
+        }
+        self.tidy(group.carrier);
+    }
+
+    /// The group whose turn it is to have a message woken: a seat is kept for it until
+    /// [`ActiveSet::woken`] or [`ActiveSet::missed`].
+    pub fn poll_wake(&mut self) -> Option<Group> {
+        let Some(group) = self.next_group().filter(|_| self.stirred) else {
+            self.stirred = false;
+            return None;
+        };
+        let kept = self.quarter() / limits::ACTIVE_NEW_SHARE;
+        let route = self.routes.get_mut(&group.carrier)?;
+        route.turn = route.turn.wrapping_add(1);
+        let share = route.share(group.lane);
+        share.last = group.customer;
+        share.due_to_new = (share.due_to_new + 1).min(kept);
+        share.one_less(group.customer);
+        self.last = group.carrier;
+        self.take(group);
+        Some(group)
+    }
+
+    fn next_group(&self) -> Option<Group> {
+        let later = self.routes.range((Bound::Excluded(self.last), Bound::Unbounded));
+        later.chain(self.routes.range(..=self.last)).find_map(|(carrier, route)| {
+            let lane = route.next_lane(self.most(Some(route)))?;
+            let share = route.lanes.get(lane.index())?;
+            let customer = after(&share.backlog, share.last)?;
+            Some(Group { carrier: *carrier, lane, customer })
+        })
+    }
+
+    /// The message of a turn was read: it takes the seat that was kept for its group. One that is hot
+    /// already, or belongs to another group by now, is [`ActiveSet::missed`], and may be admitted.
+    pub fn woken(&mut self, sequence: u64, group: Group) {
+        if self.hot.contains_key(&sequence) {
+            return self.missed(group);
+        }
+        self.hot.insert(sequence, Seat::Sending(group));
+    }
+
+    /// Nothing came of a turn.
+    pub fn missed(&mut self, group: Group) {
+        self.give_back(group);
+    }
+
+    /// Messages that are hot; with the seats kept for those that are being read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sending + self.wanted + self.idle.len()
+    }
+
+    /// Whether no message is hot.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every group with messages on disk that want to be sent, and how many: for a checkpoint.
+    pub fn backlog(&self) -> impl Iterator<Item = (Group, u64)> + '_ {
+        self.routes.iter().flat_map(|(carrier, route)| {
+            Lane::ALL.into_iter().zip(&route.lanes).flat_map(move |(lane, share)| {
+                let group = move |customer| Group { carrier: *carrier, lane, customer };
+                share.backlog.iter().map(move |(customer, count)| (group(*customer), *count))
+            })
+        })
+    }
+
+    fn quarter(&self) -> usize {
+        (self.seats.all / limits::ACTIVE_ROUTE_SHARE).max(1)
+    }
+
+    /// Seats that messages which want to be sent may have.
+    fn to_send(&self) -> usize {
+        self.seats.all - self.seats.wanted
+    }
+
+    /// Seats that each route has for good.
+    fn floor(&self) -> usize {
+        let routes = limits::ACTIVE_ROUTE_SHARE.saturating_mul(self.seats.routes.max(1));
+        (self.to_send() / routes).max(1)
+    }
+
+    /// Seats that one route may have now.
+    fn most(&self, route: Option<&Route>) -> usize {
+        let (floor, free) = (self.floor(), self.to_send().saturating_sub(self.sending));
+        let rest = self.to_send().saturating_sub(floor.saturating_mul(self.seats.routes));
+        let beyond = self.quarter().saturating_sub(floor).min(rest.saturating_sub(self.beyond));
+        (floor + beyond).min(route.map_or(0, Route::taken) + free)
+    }
+
+    fn take(&mut self, group: Group) {
+        let floor = self.floor();
+        let route = self.routes.entry(group.carrier).or_default();
+        self.beyond += usize::from(route.taken() >= floor);
+        route.share(group.lane).taken += 1;
+        self.sending += 1;
+        self.make_room();
+    }
+
+    fn give_back(&mut self, group: Group) {
+        let floor = self.floor();
+        if let Some(route) = self.routes.get_mut(&group.carrier) {
+            self.beyond -= usize::from(route.taken() > floor);
+            route.share(group.lane).taken -= 1;
+        }
+        self.sending -= 1;
+        self.stirred = true;
+        self.tidy(group.carrier);
+    }
+
+    /// While there are more than all, the message that has been idle longest goes.
+    fn make_room(&mut self) {
+        while self.len() > self.seats.all
+            && let Some((_, sequence)) = self.idle.first().copied()
+        {
+            self.part_with(sequence);
+        }
+    }
+
+    fn part_with(&mut self, sequence: u64) {
+        self.leave(sequence);
+        self.leaving.push_back(sequence);
+    }
+
+    fn tidy(&mut self, carrier: u32) {
+        if self.routes.get(&carrier).is_some_and(Route::is_spent) {
+            self.routes.remove(&carrier);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "active_tests.rs"]
+mod tests;
