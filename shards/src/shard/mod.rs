@@ -11,6 +11,7 @@ pub mod cold;
 mod customers;
 mod deliveries;
 mod envelope_record;
+pub(crate) mod fold;
 mod inbound;
 mod journal;
 mod learned;

@@ -4,17 +4,15 @@
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
-use postrider_storage::Disk;
-use postrider_storage::{Frames, Record};
-use postrider_storage::{Log, LogConfig, OpenError, Recovery, SegmentId};
+use postrider_storage::{Disk, Log, LogConfig, OpenError, Record, Recovery, SegmentId};
 
 use super::customers::Customers;
 use super::deliveries::Deliveries;
-use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd, owed_since};
-use super::envelope_record::{envelope, replaced};
+use super::deliveries::receipt::owed_since;
+use super::fold;
 use super::inbound::{Inbox, Owners};
 use super::mesh::Mesh;
-use super::message::{ALL_PARTS, Event, Message, WebhookAttempt, WebhookOutcome};
+use super::message::ALL_PARTS;
 use super::orphans::Orphans;
 use super::outbound::Outbound;
 use super::receipt_pdu::orphan_notice;
@@ -148,79 +146,50 @@ impl Shard {
 impl Replay<'_> {
     fn apply(&mut self, segment: SegmentId, record: &Record<'_>) {
         match record {
-            Record::Accepted { .. } => self.accepted(segment, record),
-            Record::Part { .. } => self.part(record),
-            Record::Webhook { sequence, attempt, at_ms, next_ms, outcome, status } => {
-                let Some(outcome) = WebhookOutcome::from_u8(*outcome) else { return };
-                let entry = WebhookAttempt { at: UnixMs(*at_ms), outcome, status: *status };
-                if let Some(message) = self.table.get_mut(*sequence) {
-                    message.apply_webhook(*attempt, entry, UnixMs(*next_ms));
-                }
-            }
+            Record::Accepted { .. } | Record::Carried { .. } => self.message(segment, record),
+            Record::Part { sequence, .. }
+            | Record::Webhook { sequence, .. }
+            | Record::CustomerReceipt { sequence, .. }
+            | Record::Replaced { sequence, .. } => self.change(*sequence, record),
             Record::Orphan { .. } => self.orphan(record),
             Record::OrphanClosed { orphan, .. } => {
                 self.orphans.remove(*orphan);
             }
-            Record::Carried { sequence, state } => self.carried(segment, *sequence, state),
             Record::Mark { next_sequence, .. } => {
                 self.next_sequence = self.next_sequence.max(*next_sequence);
             }
-            Record::CustomerReceipt { .. } => self.customer_receipt(record),
             Record::Inbound(record) => self.inbox.replay(segment, record),
             Record::InboundClosed { inbound, .. } => self.inbox.replay_end(*inbound),
-            Record::Replaced { sequence, .. } => {
-                if let Some(message) = self.table.get_mut(*sequence)
-                    && let Some(replaced) = replaced(&message.envelope, record)
-                {
-                    message.replace(replaced);
-                }
-            }
         }
     }
 
-    fn accepted(&mut self, segment: SegmentId, record: &Record<'_>) {
-        let Some(envelope) = envelope(record) else { return };
-        self.next_sequence = self.next_sequence.max(envelope.sequence + 1);
+    /// A message, new or carried here from an older segment with its state.
+    fn message(&mut self, segment: SegmentId, record: &Record<'_>) {
+        let message = match fold::message_of(record, segment) {
+            Ok(Some(message)) => message,
+            Ok(None) => return,
+            Err(error) => panic!("a verified batch holds a broken carried record: {error}"),
+        };
+        let envelope = &message.envelope;
+        let sequence = envelope.sequence;
+        self.next_sequence = self.next_sequence.max(sequence + 1);
         self.latest = self.latest.max(envelope.accepted);
         self.references.seen(&envelope.sender, envelope.to, envelope.reference);
-        self.table.discard(envelope.sequence);
-        self.table.insert(Message::new(envelope, segment));
-    }
-
-    fn part(&mut self, record: &Record<'_>) {
-        let Record::Part { sequence, part, event, carrier, status, at_ms, detail, attempt } =
-            record
-        else {
-            return;
-        };
-        let Some(kind) = PartEvent::from_u8(*event) else { return };
-        // The message may have been forgotten with its segment.
-        let Some(message) = self.table.get_mut(*sequence) else { return };
-        let event = Event {
-            at: UnixMs(*at_ms),
-            kind,
-            part: *part,
-            carrier: *carrier,
-            status: *status,
-            attempt: *attempt,
-            detail: (*detail).into(),
-        };
-        message.apply(event);
-        if matches!(kind, PartEvent::Submitted | PartEvent::AcceptedLate) {
-            self.table.index(*carrier, detail, PartRef { sequence: *sequence, part: *part });
+        self.table.discard(sequence);
+        for (part, carrier, id) in message.carrier_ids() {
+            self.table.index(carrier, id, PartRef { sequence, part });
         }
+        self.table.insert(message);
     }
 
-    fn customer_receipt(&mut self, record: &Record<'_>) {
-        let Record::CustomerReceipt { sequence, receipt, attempt, at_ms, outcome, status, .. } =
-            *record
-        else {
-            return;
-        };
-        let Some(end) = DeliveryEnd::from_u8(outcome) else { return };
-        let end = ReceiptEnd { receipt, attempt, at: UnixMs(at_ms), end, status };
-        if let Some(message) = self.table.get_mut(sequence) {
-            message.apply_receipt_end(end);
+    fn change(&mut self, sequence: u64, record: &Record<'_>) {
+        // The message may have been forgotten with its segment.
+        let Some(message) = self.table.get_mut(sequence) else { return };
+        fold::apply(message, record);
+        if let Record::Part { part, event, carrier, detail, .. } = record
+            && let Some(PartEvent::Submitted | PartEvent::AcceptedLate) = PartEvent::from_u8(*event)
+        {
+            self.table.index(*carrier, detail, PartRef { sequence, part: *part });
         }
     }
 
@@ -230,18 +199,5 @@ impl Replay<'_> {
         let Some(notice) = orphan_notice(record, carrier) else { return };
         let forms = self.shared.learned.forms(carrier);
         self.orphans.insert(Some(*orphan), Box::new(notice), forms);
-    }
-
-    /// A message's state that was carried here from an older segment.
-    fn carried(&mut self, segment: SegmentId, sequence: u64, state: &[u8]) {
-        self.table.discard(sequence);
-        for frame in Frames::new(state) {
-            let decoded = frame.and_then(|f| Record::decode(f.kind, f.version, f.body));
-            match decoded {
-                Ok(Some(record)) => self.apply(segment, &record),
-                Ok(None) => {}
-                Err(error) => panic!("a verified batch holds a broken carried record: {error}"),
-            }
-        }
     }
 }

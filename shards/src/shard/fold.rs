@@ -1,0 +1,89 @@
+//! Records of the log as they make a message and change it: one reading of them for the replay at
+//! start, for what is read back from the disk and for the offline tools. Pure, lives nowhere.
+
+use postrider_core::clock::UnixMs;
+use postrider_core::lifecycle::PartEvent;
+use postrider_storage::{Frames, Record, RecordError, SegmentId};
+
+use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd};
+use super::envelope_record::{envelope, replaced};
+use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
+
+/// The message that a record makes by itself: one that was accepted, or carried with all that had
+/// happened to it. `None` for another kind and for values that no release writes.
+///
+/// # Errors
+/// When the records within a carried one cannot be read.
+pub(crate) fn message_of(
+    record: &Record<'_>,
+    home: SegmentId,
+) -> Result<Option<Message>, RecordError> {
+    let Record::Carried { state, .. } = record else {
+        return Ok(envelope(record).map(|envelope| Message::new(envelope, home)));
+    };
+    let mut message: Option<Message> = None;
+    for frame in Frames::new(state) {
+        let frame = frame?;
+        let Some(record) = Record::decode(frame.kind, frame.version, frame.body)? else { continue };
+        match &mut message {
+            Some(message) => apply(message, &record),
+            None => message = envelope(&record).map(|envelope| Message::new(envelope, home)),
+        }
+    }
+    Ok(message)
+}
+
+/// Applies a record to the message that it is about; one that says nothing of a message, or holds
+/// values that no release writes, changes nothing.
+///
+/// # Panics
+/// On an event that the lifecycle does not allow.
+pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
+    match record {
+        Record::Part { .. } => {
+            if let Some(event) = event_of(record) {
+                message.apply(event);
+            }
+        }
+        Record::Webhook { attempt, at_ms, next_ms, outcome, status, .. } => {
+            let Some(outcome) = WebhookOutcome::from_u8(*outcome) else { return };
+            let entry = WebhookAttempt { at: UnixMs(*at_ms), outcome, status: *status };
+            message.apply_webhook(*attempt, entry, UnixMs(*next_ms));
+        }
+        Record::CustomerReceipt { receipt, attempt, at_ms, outcome, status, .. } => {
+            let Some(end) = DeliveryEnd::from_u8(*outcome) else { return };
+            let (receipt, attempt, status) = (*receipt, *attempt, *status);
+            let end = ReceiptEnd { receipt, attempt, at: UnixMs(*at_ms), end, status };
+            message.apply_receipt_end(end);
+        }
+        Record::Replaced { .. } => {
+            if let Some(replaced) = replaced(&message.envelope, record) {
+                message.replace(replaced);
+            }
+        }
+        Record::Accepted { .. }
+        | Record::Carried { .. }
+        | Record::Orphan { .. }
+        | Record::OrphanClosed { .. }
+        | Record::Mark { .. }
+        | Record::Inbound(_)
+        | Record::InboundClosed { .. } => {}
+    }
+}
+
+/// The event of a record of kind part; `None` for another kind and for one that no release writes.
+fn event_of(record: &Record<'_>) -> Option<Event> {
+    let Record::Part { sequence: _, part, event, carrier, status, at_ms, detail, attempt } = record
+    else {
+        return None;
+    };
+    Some(Event {
+        at: UnixMs(*at_ms),
+        kind: PartEvent::from_u8(*event)?,
+        part: *part,
+        carrier: *carrier,
+        status: *status,
+        attempt: *attempt,
+        detail: (*detail).into(),
+    })
+}
