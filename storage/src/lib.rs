@@ -15,6 +15,7 @@ mod mem;
 mod names;
 mod position;
 mod record;
+pub mod runs;
 pub mod search;
 
 pub use block::{BLOCK, Blocks};
