@@ -156,7 +156,7 @@ impl Server {
         let plan = Plan::new(&config, cores).map_err(|errors| anyhow!("{errors}"))?;
         let shards = plan.shard_count();
         let carrier_tls = rt::carrier_links(&config.carriers)?;
-        let (shared, dir) = open_data(config, shards)?;
+        let (shared, mut dir) = open_data(config, shards)?;
         let clock = Clock::start();
         let stats: Vec<Arc<Stats>> = (0..shards)
             .map(|id| Arc::new(Stats::with_binds(labels(&shared, &plan, ShardId(id)))))
@@ -183,6 +183,7 @@ impl Server {
         let threads = process.start_shards(&stats, &dir)?;
         drop(process);
         let reports = await_shards(&started, shards)?;
+        dir.upgrade()?;
         drop(held);
         let admin = control.local_addr();
         let smpp_tls = ports.smpp_tls.as_ref().map(|(address, _)| *address);

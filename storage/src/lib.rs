@@ -31,7 +31,8 @@ pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};
 pub use position::Position;
 pub use record::{
-    Asked, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, ReadBack, ReadRecordError, Record,
-    RecordError, RecordKind, read_record,
+    Asked, CARRIED_PARKED, CARRIED_RECYCLED, ERASED_CUSTOMER, ERASED_RECIPIENT, Frame, Frames,
+    InboundRecord, RECORD_BYTES_MAX, ReadBack, ReadRecordError, Record, RecordError, RecordKind,
+    read_record,
 };
 pub use search::{Ask, LookUpError, Search, SearchError, Step};

@@ -1,4 +1,4 @@
-//! Where a record lies in the log, in one number. Pure, lives nowhere.
+//! Where a record lies in the log, in one number, and lists of such numbers. Pure, lives nowhere.
 
 use crate::disk::SegmentId;
 
@@ -44,9 +44,29 @@ impl Position {
         let valid = segment > 0 && segment >> SEGMENT_BITS == 0;
         valid.then_some(Self { segment: SegmentId(segment), offset })
     }
+
+    /// Adds the position to a list, as in [`Record::Closed`](crate::Record::Closed).
+    ///
+    /// # Panics
+    /// As [`Position::pack`].
+    pub fn push_to(self, list: &mut Vec<u8>) {
+        list.extend_from_slice(&self.pack().to_le_bytes());
+    }
+
+    /// The positions of a list; stops at the first number that is none.
+    pub fn list(bytes: &[u8]) -> impl Iterator<Item = Self> {
+        let (packed, _) = bytes.as_chunks::<{ size_of::<u64>() }>();
+        packed.iter().map_while(|packed| Self::unpack(u64::from_le_bytes(*packed)))
+    }
+
+    /// Whether all the bytes are positions.
+    pub(crate) fn is_list(bytes: &[u8]) -> bool {
+        Self::list(bytes).count() * size_of::<u64>() == bytes.len()
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -59,6 +79,13 @@ mod tests {
             position.pack()
         });
         assert!(packed.is_sorted() && packed.iter().all(|packed| packed >> Position::BITS == 0));
+        let mut list = Vec::new();
+        for (segment, offset) in places {
+            Position { segment: SegmentId(segment), offset }.push_to(&mut list);
+        }
+        assert!(Position::is_list(&list) && Position::is_list(&[]));
+        assert!(Position::list(&list).map(Position::pack).eq(packed));
+        assert!(!Position::is_list(&list[1..]) && !Position::is_list(&[0; 8]));
         for wrong in [0, 5, 1 << Position::BITS, u64::MAX] {
             assert_eq!(Position::unpack(wrong), None, "{wrong}");
         }

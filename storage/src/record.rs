@@ -57,6 +57,12 @@ pub enum RecordKind {
     Inbound = 10,
     /// [`Record::InboundClosed`]
     InboundClosed = 11,
+    /// [`Record::Closed`]
+    Closed = 12,
+    /// [`Record::Erased`]
+    Erased = 13,
+    /// [`Record::Epoch`]
+    Epoch = 14,
 }
 
 impl RecordKind {
@@ -73,6 +79,9 @@ impl RecordKind {
             9 => Self::CustomerReceipt,
             10 => Self::Inbound,
             11 => Self::InboundClosed,
+            12 => Self::Closed,
+            13 => Self::Erased,
+            14 => Self::Epoch,
             _ => return None,
         })
     }
@@ -81,20 +90,31 @@ impl RecordKind {
     #[must_use]
     pub fn version(self) -> u8 {
         match self {
-            Self::Accepted => 2,
+            Self::Accepted | Self::Carried => 2,
             Self::Part
             | Self::Webhook
             | Self::Orphan
             | Self::OrphanClosed
-            | Self::Carried
             | Self::Mark
             | Self::Replaced
             | Self::CustomerReceipt
             | Self::Inbound
-            | Self::InboundClosed => 1,
+            | Self::InboundClosed
+            | Self::Closed
+            | Self::Erased
+            | Self::Epoch => 1,
         }
     }
 }
+
+/// [`Record::Carried`]: so that the segments that held it can be recycled.
+pub const CARRIED_RECYCLED: u8 = 1;
+/// [`Record::Carried`]: so that the message need not stay in memory.
+pub const CARRIED_PARKED: u8 = 2;
+/// [`Record::Erased`]: a recipient.
+pub const ERASED_RECIPIENT: u8 = 1;
+/// [`Record::Erased`]: a customer.
+pub const ERASED_CUSTOMER: u8 = 2;
 
 /// What a message's customer asked for beside its text. The default is what version 1 of
 /// [`Record::Accepted`], which holds none of it, means.
@@ -265,10 +285,15 @@ pub enum Record<'a> {
         /// How it ended.
         outcome: u8,
     },
-    /// A whole message carried forward, so that the segments that held it can be recycled.
+    /// A whole message in one record, which takes the place of all its records before.
     Carried {
         /// The message.
         sequence: u64,
+        /// Packed [`Position`](crate::Position) of the record that led to its state until now; 0:
+        /// not known, as in version 1.
+        from: u64,
+        /// Why: [`CARRIED_RECYCLED`] (always, in version 1) or [`CARRIED_PARKED`].
+        reason: u8,
         /// Snapshot, encoded by the owner.
         state: &'a [u8],
     },
@@ -333,6 +358,40 @@ pub enum Record<'a> {
         /// How it ended.
         outcome: u8,
     },
+    /// A message has its final status, and nothing more is owed for it.
+    Closed {
+        /// The message.
+        sequence: u64,
+        /// When.
+        at_ms: u64,
+        /// Its status.
+        status: u8,
+        /// Where its records lie: packed [`Position`](crate::Position)s of 8 bytes each, oldest
+        /// first, from the one that leads to its state on.
+        records: &'a [u8],
+    },
+    /// Whatever is on record of a recipient or a customer up to now is to be forgotten.
+    Erased {
+        /// When it was asked for.
+        at_ms: u64,
+        /// Of whom: [`ERASED_RECIPIENT`] or [`ERASED_CUSTOMER`].
+        scope: u8,
+        /// Keyed hash of the recipient; 0: every one.
+        hash: u128,
+        /// The customer; 0: every one.
+        customer: u32,
+        /// Messages accepted up to then are meant.
+        until_ms: u64,
+    },
+    /// From here on the data directory has another number of shards.
+    Epoch {
+        /// When.
+        at_ms: u64,
+        /// Number of the change, from 1.
+        epoch: u32,
+        /// Shards from here on.
+        shards: u16,
+    },
 }
 
 /// Why a record with an intact checksum cannot be read: a newer version of its kind, or a bug.
@@ -381,6 +440,9 @@ impl<'a> Record<'a> {
             Self::CustomerReceipt { .. } => RecordKind::CustomerReceipt,
             Self::Inbound(_) => RecordKind::Inbound,
             Self::InboundClosed { .. } => RecordKind::InboundClosed,
+            Self::Closed { .. } => RecordKind::Closed,
+            Self::Erased { .. } => RecordKind::Erased,
+            Self::Epoch { .. } => RecordKind::Epoch,
         }
     }
 
@@ -401,12 +463,15 @@ impl<'a> Record<'a> {
             RecordKind::Webhook => rest.webhook()?,
             RecordKind::Orphan => rest.orphan()?,
             RecordKind::OrphanClosed => rest.orphan_closed()?,
-            RecordKind::Carried => rest.carried()?,
+            RecordKind::Carried => rest.carried(version)?,
             RecordKind::Mark => rest.mark()?,
             RecordKind::Replaced => rest.replaced()?,
             RecordKind::CustomerReceipt => rest.customer_receipt()?,
             RecordKind::Inbound => rest.inbound()?,
             RecordKind::InboundClosed => rest.inbound_closed()?,
+            RecordKind::Closed => rest.closed()?,
+            RecordKind::Erased => rest.erased()?,
+            RecordKind::Epoch => rest.epoch()?,
         };
         if rest.rest.is_empty() { Ok(Some(record)) } else { Err(RecordError::Length { kind }) }
     }

@@ -12,7 +12,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{WALL_MS, batches, config, content, encoded, fill_up_to, open, put, settle};
+use common::{WALL_MS, batches, carried, config, content, encoded, fill_up_to, open, put, settle};
 use postrider_storage::{
     Appended, Chore, Log, LogConfig, LogIoError, LogIoErrorKind, Lsn, MemDisk, OpenError, Position,
     ReadBack, Record, Replayed, SegmentId, Urgency, read_record,
@@ -32,10 +32,6 @@ fn fresh() -> (Log, MemDisk) {
     settle(&mut log, &mut disk, ZERO);
     assert!(log.idle());
     (log, disk)
-}
-
-fn carried(sequence: u64, state: &[u8]) -> Record<'_> {
-    Record::Carried { sequence, state }
 }
 
 fn error(kind: LogIoErrorKind) -> LogIoError {

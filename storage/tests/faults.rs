@@ -13,9 +13,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Choices, config, content, encoded, open};
-use postrider_storage::{
-    Fault, Log, LogIoErrorKind, MemDisk, OpenError, Record, SegmentId, Urgency,
-};
+use postrider_storage::{Fault, Log, LogIoErrorKind, MemDisk, OpenError, SegmentId, Urgency};
 
 /// What the run achieved before it was over.
 #[derive(Default)]
@@ -45,7 +43,7 @@ fn script(disk: &mut MemDisk) -> Outcome {
         for step in 0..if round == 0 { 34 } else { 4 } {
             let sequence = 1 + round * 100 + step;
             let state = content(sequence, 20_000);
-            let record = Record::Carried { sequence, state: &state };
+            let record = common::carried(sequence, &state);
             let before = log.durable();
             let lsn = log.append(&record, Urgency::Waited, Duration::ZERO).lsn;
             outcome.appended.push((lsn.0, encoded(&record)));

@@ -14,13 +14,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{batches, encoded, open};
-use postrider_storage::{Asked, FORMAT, InboundRecord, MemDisk, Record, SegmentId, Urgency};
+use postrider_storage::{
+    Asked, CARRIED_RECYCLED, FORMAT, InboundRecord, MemDisk, Record, SegmentId, Urgency,
+};
 
 /// The first release: kinds 1 to 7, all at version 1.
 const FIRST: &str = "format-1.log";
 /// With version 2 of accepted, and kinds 8 to 11.
 const SECOND: &str = "format-1-kinds-11.log";
-/// With a check in the frame of every record.
+/// With a check in the frame of every record, version 2 of carried, and kinds 12 to 14.
 const THIRD: &str = "format-2.log";
 
 fn path(name: &str) -> PathBuf {
@@ -28,7 +30,7 @@ fn path(name: &str) -> PathBuf {
 }
 
 /// One record of every kind that the first release knew, with every field different.
-fn first_records(asked: Asked<'static>) -> Vec<Record<'static>> {
+fn first_records(asked: Asked<'static>, from: u64, reason: u8) -> Vec<Record<'static>> {
     vec![
         Record::Accepted {
             sequence: 0x0102_0304_0506_0708,
@@ -76,7 +78,7 @@ fn first_records(asked: Asked<'static>) -> Vec<Record<'static>> {
             error: b"000",
         },
         Record::OrphanClosed { orphan: 9, at_ms: 1_790_000_003_000, outcome: 12 },
-        Record::Carried { sequence: 13, state: b"opaque \x00\xff" },
+        Record::Carried { sequence: 13, from, reason, state: b"opaque \x00\xff" },
         Record::Mark {
             at_ms: 1_790_000_004_000,
             next_sequence: 0x0102_0304_0506_0709,
@@ -85,9 +87,9 @@ fn first_records(asked: Asked<'static>) -> Vec<Record<'static>> {
     ]
 }
 
-/// One record of every kind of today; the mark, as in every orderly end, comes last.
-fn records() -> Vec<Record<'static>> {
-    let mut records = first_records(Asked {
+/// What was asked for since version 2 of accepted, with every field different.
+fn asked() -> Asked<'static> {
+    Asked {
         due_ms: 1_790_086_400_000,
         group: 0xffee_ddcc_bbaa_9988_7766_5544_3322_1100,
         origin: 1,
@@ -100,14 +102,48 @@ fn records() -> Vec<Record<'static>> {
         service_type: b"CMT",
         source_ton_npi: [5, 0],
         dest_ton_npi: [1, 8],
-    });
+    }
+}
+
+/// The records of the second release; the mark, as in every orderly end, comes last.
+fn second_records() -> Vec<Record<'static>> {
+    let mut records = first_records(asked(), 0, CARRIED_RECYCLED);
     let mark = records.pop();
-    records.extend(newer_records());
+    records.extend(kinds_8_to_11());
     records.extend(mark);
     records
 }
 
-fn newer_records() -> [Record<'static>; 4] {
+/// One record of every kind of today.
+fn records() -> Vec<Record<'static>> {
+    let mut records = first_records(asked(), 0x0000_0002_1000_0040, 2);
+    let mark = records.pop();
+    records.extend(kinds_8_to_11());
+    records.extend(kinds_12_to_14());
+    records.extend(mark);
+    records
+}
+
+fn kinds_12_to_14() -> [Record<'static>; 3] {
+    [
+        Record::Closed {
+            sequence: 0x0102_0304_0506_0708,
+            at_ms: 1_790_000_009_000,
+            status: 5,
+            records: b"\x40\0\0\x10\0\0\0\0\x80\x01\0\x20\0\0\0\0",
+        },
+        Record::Erased {
+            at_ms: 1_790_000_010_000,
+            scope: 1,
+            hash: 0x1021_3243_5465_7687_98a9_bacb_dced_fe0f,
+            customer: 14,
+            until_ms: 1_790_000_009_999,
+        },
+        Record::Epoch { at_ms: 1_790_000_011_000, epoch: 3, shards: 515 },
+    ]
+}
+
+fn kinds_8_to_11() -> [Record<'static>; 4] {
     [
         Record::Replaced {
             sequence: 0x0102_0304_0506_0708,
@@ -193,8 +229,8 @@ fn every_release_of_the_format_stays_readable() {
     if std::env::var_os("POSTRIDER_WRITE_GOLDEN").is_some() {
         std::fs::write(path(THIRD), written_today()).unwrap();
     }
-    reads_as(FIRST, &first_records(Asked::default()));
-    reads_as(SECOND, &records());
+    reads_as(FIRST, &first_records(Asked::default(), 0, CARRIED_RECYCLED));
+    reads_as(SECOND, &second_records());
     reads_as(THIRD, &records());
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Choices, config, content, encoded, open};
-use postrider_storage::{Chore, Log, MemDisk, Record, SegmentId, Urgency, Write};
+use postrider_storage::{Chore, Log, MemDisk, SegmentId, Urgency, Write};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -119,7 +119,7 @@ impl World {
             return;
         }
         let state = content(self.sequence, size);
-        let record = Record::Carried { sequence: self.sequence, state: &state };
+        let record = common::carried(self.sequence, &state);
         let urgency = if waited { Urgency::Waited } else { Urgency::Lazy };
         let lsn = self.log.append(&record, urgency, self.now).lsn.0;
         self.model.insert(lsn, (self.log.head_segment(), encoded(&record)));

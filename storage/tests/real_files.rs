@@ -17,9 +17,7 @@ use common::{WALL_MS, config, content, encoded};
 use compio::driver::{DriverType, ProactorBuilder};
 use compio::runtime::{Runtime, RuntimeBuilder};
 use postrider_storage::io::{DataDir, FileDisk, LogFile, OpenDirError, probe};
-use postrider_storage::{
-    Blocks, Disk, Log, LogIoErrorKind, NameKind, Record, SegmentId, Urgency, Write,
-};
+use postrider_storage::{Blocks, Disk, Log, LogIoErrorKind, NameKind, SegmentId, Urgency, Write};
 
 /// A runtime on this driver; `None` where the kernel or a sandbox refuses io_uring.
 fn runtime(driver: DriverType) -> Option<Runtime> {
@@ -63,7 +61,7 @@ async fn write(
     let mut file: Option<LogFile> = None;
     for sequence in sequence..sequence + count {
         let state = content(sequence, 7_000);
-        log.append(&Record::Carried { sequence, state: &state }, Urgency::Waited, Duration::ZERO);
+        log.append(&common::carried(sequence, &state), Urgency::Waited, Duration::ZERO);
         while !log.idle() {
             if let Some(chore) = log.poll_chore() {
                 let done = chore.run(disk, config().segment_bytes);
@@ -103,7 +101,7 @@ fn written_through_both_drivers_and_opened_again() {
             runtime.block_on(write(dir, &mut log, &mut disk, first, 25, direct));
             for sequence in first..first + 25 {
                 let state = content(sequence, 7_000);
-                expected.push((0, encoded(&Record::Carried { sequence, state: &state })));
+                expected.push((0, encoded(&common::carried(sequence, &state))));
             }
             // The numbers come from the log; the content and its order are the test's.
             let (_, _, seen) = open(&mut disk);
@@ -240,7 +238,9 @@ fn a_data_directory_that_does_not_fit_is_refused_unchanged() {
 
     let meta = std::fs::read_to_string(path.join("meta")).unwrap();
     for (text, newer) in [
-        (meta.replace("format = 1", "format = 2"), true),
+        (meta.replace("format = 2", "format = 3"), true),
+        (meta.replace("format = 2", "format = 1"), false),
+        (meta.replace("format = 2", "format = 0"), false),
         (meta.replace("shards = 2", "shards = 3"), false),
         (meta.replace("placement_key = ", "placement_key = +"), false),
         (String::new(), false),
@@ -249,7 +249,7 @@ fn a_data_directory_that_does_not_fit_is_refused_unchanged() {
         let before = snapshot(&path);
         let error = DataDir::open(&path, 2).unwrap_err();
         if newer {
-            assert!(matches!(error, OpenDirError::Format { found: 2, .. }), "{error}");
+            assert!(matches!(error, OpenDirError::Format { found: 3, .. }), "{error}");
         } else {
             assert!(matches!(error, OpenDirError::Damaged { .. }), "{error}");
         }
@@ -267,6 +267,33 @@ fn a_data_directory_that_does_not_fit_is_refused_unchanged() {
         assert!(matches!(error, OpenDirError::Damaged { .. }), "{error}");
         assert_eq!(snapshot(&path), before);
     }
+}
+
+/// A meta file as the first format wrote it.
+const FIRST_META: &str = "postrider data directory\nformat = 1\nshards = 2\n\
+    placement_key = 00112233445566778899aabbccddeeff\ncreated_ms = 1790000000000\n\
+    check = 433471f2\n";
+
+#[test]
+fn a_directory_of_the_first_format_is_read_and_says_so_until_it_is_written_to() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("data");
+    drop(DataDir::open(&path, 2).unwrap());
+    std::fs::write(path.join("meta"), FIRST_META).unwrap();
+    let before = snapshot(&path);
+    let mut dir = DataDir::open(&path, 2).unwrap();
+    assert_eq!(dir.created_ms(), WALL_MS);
+    assert_eq!(dir.placement_key()[..3], [0, 0x11, 0x22]);
+    assert_eq!(snapshot(&path), before, "nothing changes by opening it");
+    dir.upgrade().unwrap();
+    let meta = std::fs::read_to_string(path.join("meta")).unwrap();
+    assert!(meta.contains("\nformat = 2\n"), "{meta}");
+    let upgraded = snapshot(&path);
+    dir.upgrade().unwrap();
+    drop(dir);
+    let again = DataDir::open(&path, 2).unwrap();
+    assert_eq!((again.created_ms(), again.placement_key()[15]), (WALL_MS, 0xff));
+    assert_eq!(snapshot(&path), upgraded);
 }
 
 #[test]

@@ -63,6 +63,9 @@ pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
         }
         Record::Accepted { .. }
         | Record::Carried { .. }
+        | Record::Closed { .. }
+        | Record::Erased { .. }
+        | Record::Epoch { .. }
         | Record::Orphan { .. }
         | Record::OrphanClosed { .. }
         | Record::Mark { .. }

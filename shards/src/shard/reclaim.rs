@@ -4,7 +4,7 @@
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
-use postrider_storage::{Record, SegmentId};
+use postrider_storage::{CARRIED_RECYCLED, Record, SegmentId};
 
 use super::Shard;
 use super::deliveries::receipt_record;
@@ -48,7 +48,9 @@ impl Shard {
         }
         let mut state = Vec::new();
         encode_state(message, &self.shared, &mut state);
-        self.journal.append_lazy(now.mono, &Record::Carried { sequence, state: &state });
+        let reason = CARRIED_RECYCLED;
+        let carried = Record::Carried { sequence, from: 0, reason, state: &state };
+        self.journal.append_lazy(now.mono, &carried);
         let head = self.journal.log.head_segment();
         self.table.rehome(sequence, head);
     }

@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::FlockOperation;
 use rustix::rand::GetRandomFlags;
 
+use crate::log::FORMAT;
 use crate::names::{NameError, NameTable};
 
 use super::disk::FileDisk;
 use super::sys::{sync_dir, write_whole};
 
-/// Format of the directory that this release writes and reads.
-const DIR_FORMAT: u16 = 1;
+/// Format of the directory that this release writes, and the newest that it reads.
+const DIR_FORMAT: u16 = FORMAT;
 
 /// How long a lock is tried for: the closing rings of a killed process keep it for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -97,6 +98,7 @@ pub struct DataDir {
 /// What is fixed when a data directory is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Meta {
+    format: u16,
     shards: u16,
     placement_key: [u8; 16],
     created_ms: u64,
@@ -122,6 +124,19 @@ impl DataDir {
         }
         synced(&path)?;
         Ok(Self { path, meta, id_key, _lock: lock })
+    }
+
+    /// Says in the directory that it has the newest format, if it was made by an older release,
+    /// which can then no longer open it. To be called once it is written to.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`]; the directory can then still be opened.
+    pub fn upgrade(&mut self) -> Result<(), OpenDirError> {
+        if self.meta.format < DIR_FORMAT {
+            self.meta.format = DIR_FORMAT;
+            self.meta.write(&self.path)?;
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -203,13 +218,19 @@ impl Meta {
             let why = format!("it is missing, but {name} is there");
             return Err(OpenDirError::Damaged { path, why });
         }
-        let meta = Self { shards, placement_key: random_key(dir)?, created_ms: wall_ms() };
-        write_whole(&path, 0o600, meta.to_text().as_bytes()).map_err(|error| OpenDirError::Io {
+        let placement_key = random_key(dir)?;
+        let meta = Self { format: DIR_FORMAT, shards, placement_key, created_ms: wall_ms() };
+        meta.write(dir)?;
+        Ok(meta)
+    }
+
+    fn write(&self, dir: &Path) -> Result<(), OpenDirError> {
+        let path = dir.join("meta");
+        write_whole(&path, 0o600, self.to_text().as_bytes()).map_err(|error| OpenDirError::Io {
             what: "write",
             path,
             error,
-        })?;
-        Ok(meta)
+        })
     }
 
     fn read(dir: &Path, bytes: &[u8], shards: u16) -> Result<Self, OpenDirError> {
@@ -222,17 +243,18 @@ impl Meta {
         let number = |name: &str| value(text, name).and_then(|value| value.parse::<u64>().ok());
         // The format comes first: a newer one may say the rest in another way.
         let found = number("format").ok_or_else(|| damaged("it has no format"))?;
-        if found != u64::from(DIR_FORMAT) {
+        if found > u64::from(DIR_FORMAT) {
             let path = dir.to_owned();
             return Err(OpenDirError::Format { path, found, supported: DIR_FORMAT });
         }
+        let format = u16::try_from(found).map_err(|_| damaged("it has no format"))?;
         let made_for = number("shards").and_then(|shards| u16::try_from(shards).ok());
         let made_for = made_for.ok_or_else(|| damaged("it has no number of shards"))?;
         let key = value(text, "placement_key").and_then(parse_key);
         let placement_key = key.ok_or_else(|| damaged("it has no placement key"))?;
         let created_ms = number("created_ms").ok_or_else(|| damaged("it has no creation time"))?;
-        let meta = Self { shards: made_for, placement_key, created_ms };
-        if meta.to_text() != text {
+        let meta = Self { format, shards: made_for, placement_key, created_ms };
+        if format == 0 || meta.to_text() != text {
             return Err(damaged("the checksum does not agree"));
         }
         if made_for != shards {
@@ -243,10 +265,10 @@ impl Meta {
     }
 
     fn to_text(&self) -> String {
-        let Self { shards, placement_key, created_ms } = self;
+        let Self { format, shards, placement_key, created_ms } = self;
         let key = u128::from_be_bytes(*placement_key);
         let text = format!(
-            "{FIRST_LINE}\nformat = {DIR_FORMAT}\nshards = {shards}\nplacement_key = {key:032x}\n\
+            "{FIRST_LINE}\nformat = {format}\nshards = {shards}\nplacement_key = {key:032x}\n\
              created_ms = {created_ms}\n"
         );
         format!("{text}check = {:08x}\n", crc32c::crc32c(text.as_bytes()))

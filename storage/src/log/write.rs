@@ -189,6 +189,9 @@ pub(super) fn next_sequence_after(record: &Record<'_>) -> u64 {
         | Record::Replaced { .. }
         | Record::CustomerReceipt { .. }
         | Record::Inbound(_)
-        | Record::InboundClosed { .. } => 0,
+        | Record::InboundClosed { .. }
+        | Record::Closed { .. }
+        | Record::Erased { .. }
+        | Record::Epoch { .. } => 0,
     }
 }

@@ -4,11 +4,13 @@ use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::layout::{
-    AcceptedLayout, AskedLayout, CarriedLayout, CustomerReceiptLayout, FrameLayout,
-    InboundClosedLayout, InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
-    ReplacedLayout, WebhookLayout,
+    AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
+    CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
+    InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout, ReplacedLayout,
+    WebhookLayout,
 };
-use super::{Asked, FRAME, InboundRecord, Record, RecordError};
+use super::{Asked, CARRIED_RECYCLED, FRAME, InboundRecord, Record, RecordError};
+use crate::position::Position;
 
 /// One framed record, not yet decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,9 +179,50 @@ impl<'a> Body<'a> {
         })
     }
 
-    pub(super) fn carried(&mut self) -> Result<Record<'a>, RecordError> {
+    pub(super) fn carried(&mut self, version: u8) -> Result<Record<'a>, RecordError> {
         let fixed: &CarriedLayout = self.fixed()?;
-        Ok(Record::Carried { sequence: fixed.sequence.get(), state: self.tail(fixed.state_len)? })
+        let origin: Option<&CarriedOriginLayout> =
+            if version > 1 { Some(self.fixed()?) } else { None };
+        Ok(Record::Carried {
+            sequence: fixed.sequence.get(),
+            from: origin.map_or(0, |origin| origin.from.get()),
+            reason: origin.map_or(CARRIED_RECYCLED, |origin| origin.reason),
+            state: self.tail(fixed.state_len)?,
+        })
+    }
+
+    pub(super) fn closed(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &ClosedLayout = self.fixed()?;
+        let records = self.tail(fixed.records_len)?;
+        if !Position::is_list(records) {
+            return Err(RecordError::Field { kind: self.kind });
+        }
+        Ok(Record::Closed {
+            sequence: fixed.sequence.get(),
+            at_ms: fixed.at_ms.get(),
+            status: fixed.status,
+            records,
+        })
+    }
+
+    pub(super) fn erased(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &ErasedLayout = self.fixed()?;
+        Ok(Record::Erased {
+            at_ms: fixed.at_ms.get(),
+            scope: fixed.scope,
+            hash: fixed.hash.get(),
+            customer: fixed.customer.get(),
+            until_ms: fixed.until_ms.get(),
+        })
+    }
+
+    pub(super) fn epoch(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &EpochLayout = self.fixed()?;
+        Ok(Record::Epoch {
+            at_ms: fixed.at_ms.get(),
+            epoch: fixed.epoch.get(),
+            shards: fixed.shards.get(),
+        })
     }
 
     pub(super) fn mark(&mut self) -> Result<Record<'a>, RecordError> {

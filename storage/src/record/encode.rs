@@ -4,9 +4,10 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
 
 use super::layout::{
-    AcceptedLayout, AskedLayout, CarriedLayout, CustomerReceiptLayout, FrameLayout,
-    InboundClosedLayout, InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
-    ReplacedLayout, WebhookLayout, size_field,
+    AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
+    CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
+    InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout, ReplacedLayout,
+    WebhookLayout, size_field,
 };
 use super::{Asked, FRAME, InboundRecord, RECORD_BYTES_MAX, Record, frame_check};
 
@@ -31,7 +32,9 @@ impl Record<'_> {
                 source.len() + dest.len() + carrier_message_id.len() + error.len(),
             ),
             Self::OrphanClosed { .. } => (size_of::<OrphanClosedLayout>(), 0),
-            Self::Carried { state, .. } => (size_of::<CarriedLayout>(), state.len()),
+            Self::Carried { state, .. } => {
+                (size_of::<CarriedLayout>() + size_of::<CarriedOriginLayout>(), state.len())
+            }
             Self::Mark { .. } => (size_of::<MarkLayout>(), 0),
             Self::Replaced { body, .. } => (size_of::<ReplacedLayout>(), body.len()),
             Self::CustomerReceipt { .. } => (size_of::<CustomerReceiptLayout>(), 0),
@@ -39,6 +42,9 @@ impl Record<'_> {
                 (size_of::<InboundLayout>(), source.len() + dest.len() + udh.len() + body.len())
             }
             Self::InboundClosed { .. } => (size_of::<InboundClosedLayout>(), 0),
+            Self::Closed { records, .. } => (size_of::<ClosedLayout>(), records.len()),
+            Self::Erased { .. } => (size_of::<ErasedLayout>(), 0),
+            Self::Epoch { .. } => (size_of::<EpochLayout>(), 0),
         };
         FRAME + fixed + tail
     }
@@ -99,10 +105,11 @@ impl Record<'_> {
                 reserved: [0; 7],
             }
             .as_bytes()),
-            Self::Carried { sequence, state } => {
+            Self::Carried { sequence, from, reason, state } => {
                 let state_len = size_field(state.len());
                 put(CarriedLayout { sequence: sequence.into(), state_len, reserved: U32::ZERO }
                     .as_bytes());
+                put(CarriedOriginLayout { from: from.into(), reason, reserved: [0; 7] }.as_bytes());
                 put(state);
             }
             Self::Mark { at_ms, next_sequence, clean } => put(MarkLayout {
@@ -122,7 +129,42 @@ impl Record<'_> {
                 reserved: [0; 7],
             }
             .as_bytes()),
+            Self::Closed { .. } => self.encode_closed(put),
+            Self::Erased { .. } => self.encode_erased(put),
+            Self::Epoch { at_ms, epoch, shards } => put(EpochLayout {
+                at_ms: at_ms.into(),
+                epoch: epoch.into(),
+                shards: shards.into(),
+                reserved: U16::ZERO,
+            }
+            .as_bytes()),
         }
+    }
+
+    fn encode_closed(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::Closed { sequence, at_ms, status, records } = *self else { return };
+        let fixed = ClosedLayout {
+            sequence: sequence.into(),
+            at_ms: at_ms.into(),
+            records_len: size_field(records.len()),
+            status,
+            reserved: [0; 3],
+        };
+        put(fixed.as_bytes());
+        put(records);
+    }
+
+    fn encode_erased(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::Erased { at_ms, scope, hash, customer, until_ms } = *self else { return };
+        let fixed = ErasedLayout {
+            at_ms: at_ms.into(),
+            until_ms: until_ms.into(),
+            hash: hash.into(),
+            customer: customer.into(),
+            scope,
+            reserved: [0; 3],
+        };
+        put(fixed.as_bytes());
     }
 
     fn encode_part(&self, put: &mut impl FnMut(&[u8])) {

@@ -89,6 +89,45 @@ pub(super) struct CarriedLayout {
     pub(super) reserved: U32,
 }
 
+/// What version 2 of a carried record has between version 1's fixed part and the state.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct CarriedOriginLayout {
+    pub(super) from: U64,
+    pub(super) reason: u8,
+    pub(super) reserved: [u8; 7],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct ClosedLayout {
+    pub(super) sequence: U64,
+    pub(super) at_ms: U64,
+    pub(super) records_len: U32,
+    pub(super) status: u8,
+    pub(super) reserved: [u8; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct ErasedLayout {
+    pub(super) at_ms: U64,
+    pub(super) until_ms: U64,
+    pub(super) hash: U128,
+    pub(super) customer: U32,
+    pub(super) scope: u8,
+    pub(super) reserved: [u8; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct EpochLayout {
+    pub(super) at_ms: U64,
+    pub(super) epoch: U32,
+    pub(super) shards: U16,
+    pub(super) reserved: U16,
+}
+
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct MarkLayout {
@@ -181,6 +220,8 @@ const _: () = assert!(size_of::<FrameLayout>() == 8 && size_of::<AcceptedLayout>
 const _: () = assert!(size_of::<PartLayout>() == 32 && size_of::<WebhookLayout>() == 32);
 const _: () = assert!(size_of::<OrphanLayout>() == 40 && size_of::<OrphanClosedLayout>() == 24);
 const _: () = assert!(size_of::<CarriedLayout>() == 16 && size_of::<MarkLayout>() == 24);
+const _: () = assert!(size_of::<CarriedOriginLayout>() == 16 && size_of::<ClosedLayout>() == 24);
+const _: () = assert!(size_of::<ErasedLayout>() == 40 && size_of::<EpochLayout>() == 16);
 const _: () = assert!(size_of::<AskedLayout>() == 40 && size_of::<ReplacedLayout>() == 44);
 const _: () = assert!(size_of::<CustomerReceiptLayout>() == 40);
 const _: () = assert!(size_of::<InboundLayout>() == 56 && size_of::<InboundClosedLayout>() == 24);

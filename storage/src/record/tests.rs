@@ -10,6 +10,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::disk::SegmentId;
+use crate::position::Position;
 
 /// Owned material from which any record can be made.
 #[derive(Debug, Clone)]
@@ -18,12 +20,22 @@ struct Material {
     numbers: [u64; 4],
     bytes: [Vec<u8>; 4],
     small: [u8; 4],
+    /// A list of positions.
+    positions: Vec<u8>,
 }
 
 fn material() -> impl Strategy<Value = Material> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..300);
-    (0u8..11, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>())
-        .prop_map(|(pick, numbers, bytes, small)| Material { pick, numbers, bytes, small })
+    (0u8..14, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>()).prop_map(
+        |(pick, numbers, bytes, small)| {
+            let mut positions = Vec::new();
+            for (segment, offset) in bytes[0].iter().zip(&bytes[1]) {
+                let segment = SegmentId(u64::from(*segment) + 1);
+                Position { segment, offset: u32::from(*offset) }.push_to(&mut positions);
+            }
+            Material { pick, numbers, bytes, small, positions }
+        },
+    )
 }
 
 fn low32(number: u64) -> u32 {
@@ -84,7 +96,7 @@ fn record(m: &Material) -> Record<'_> {
             error: &m.bytes[3],
         },
         4 => Record::OrphanClosed { orphan: a, at_ms: b, outcome: w },
-        5 => Record::Carried { sequence: a, state: &m.bytes[0] },
+        5 => Record::Carried { sequence: a, from: b, reason: w, state: &m.bytes[0] },
         6 => Record::Mark { at_ms: a, next_sequence: b, clean: w % 2 == 0 },
         _ => newer(m),
     }
@@ -153,7 +165,16 @@ fn newer(m: &Material) -> Record<'_> {
             udh: &m.bytes[2],
             body: &m.bytes[3],
         }),
-        _ => Record::InboundClosed { inbound: a, at_ms: b, outcome: w },
+        10 => Record::InboundClosed { inbound: a, at_ms: b, outcome: w },
+        11 => Record::Closed { sequence: a, at_ms: b, status: x, records: &m.positions },
+        12 => Record::Erased {
+            at_ms: a,
+            scope: w,
+            hash: u128::from(b) << 64 | u128::from(c),
+            customer: low32(d),
+            until_ms: c,
+        },
+        _ => Record::Epoch { at_ms: a, epoch: low32(b), shards: low16(c) },
     }
 }
 
@@ -193,7 +214,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(kind in any::<u8>(), version in 0u8..4,
                                    bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let decoded = Record::decode(kind, version, &bytes);
-        if kind == 0 || kind > 11 {
+        if kind == 0 || kind > 14 {
             prop_assert_eq!(decoded, Ok(None));
         }
         prop_assert!(Frames::new(&bytes).count() <= bytes.len());
@@ -241,7 +262,7 @@ fn every_flipped_bit_of_a_record_read_alone_is_seen() {
     for size in [0, 300, 5_000] {
         let state: Vec<u8> = (0..size).map(|at| (at * 7) as u8).collect();
         let mut bytes = Vec::new();
-        Record::Carried { sequence: 7, state: &state }.encode(&mut bytes);
+        Record::Carried { sequence: 7, from: 9, reason: 1, state: &state }.encode(&mut bytes);
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 bytes[at] ^= 1 << bit;
@@ -284,6 +305,19 @@ proptest! {
         *asked = Asked::default();
         prop_assert_eq!(Record::decode(1, 1, &first), Ok(Some(expected)));
     }
+
+    #[test]
+    fn version_1_of_carried_reads_as_one_whose_origin_is_not_known(
+        sequence in any::<u64>(),
+        state in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let mut first = sequence.to_le_bytes().to_vec();
+        first.extend_from_slice(&u32::try_from(state.len()).unwrap().to_le_bytes());
+        first.extend_from_slice(&[0; 4]);
+        first.extend_from_slice(&state);
+        let expected = Record::Carried { sequence, from: 0, reason: CARRIED_RECYCLED, state: &state };
+        prop_assert_eq!(Record::decode(6, 1, &first), Ok(Some(expected)));
+    }
 }
 
 #[test]
@@ -295,10 +329,17 @@ fn a_newer_version_of_a_known_kind_is_refused() {
 }
 
 #[test]
-fn a_flag_outside_its_range_is_refused() {
+fn a_field_outside_its_range_is_refused() {
     let mut body = [0; 24];
     body[16] = 2;
     assert_eq!(Record::decode(7, 1, &body), Err(RecordError::Field { kind: 7 }));
+    // A list of positions holds nothing else.
+    for records in [&[0; 8][..], &[1; 7], &[0xff; 16]] {
+        let mut bytes = Vec::new();
+        Record::Closed { sequence: 1, at_ms: 2, status: 3, records }.encode(&mut bytes);
+        let refused = Err(RecordError::Field { kind: 12 });
+        assert_eq!(Record::decode(12, 1, &bytes[FRAME..]), refused);
+    }
 }
 
 #[test]
@@ -313,11 +354,11 @@ fn a_frame_that_overruns_its_payload_is_an_error_once() {
 
 #[test]
 fn the_largest_record_fits_and_one_byte_more_does_not() {
-    let state = vec![0; RECORD_BYTES_MAX - 8 - 16];
+    let state = vec![0; RECORD_BYTES_MAX - 8 - 32];
     let mut out = Vec::new();
-    Record::Carried { sequence: 1, state: &state }.encode(&mut out);
+    Record::Carried { sequence: 1, from: 0, reason: 1, state: &state }.encode(&mut out);
     assert_eq!(out.len(), RECORD_BYTES_MAX);
     let state = vec![0; state.len() + 1];
-    let over = Record::Carried { sequence: 1, state: &state };
+    let over = Record::Carried { sequence: 1, from: 0, reason: 1, state: &state };
     assert!(std::panic::catch_unwind(move || over.encode(&mut Vec::new())).is_err());
 }

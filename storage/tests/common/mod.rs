@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use postrider_storage::{
-    Log, LogConfig, MemDisk, OpenError, Record, Recovery, Replayed, SegmentId, Urgency,
+    CARRIED_RECYCLED, Log, LogConfig, MemDisk, OpenError, Record, Recovery, Replayed, SegmentId,
+    Urgency,
 };
 
 pub(crate) const WALL_MS: u64 = 1_790_000_000_000;
@@ -29,6 +30,11 @@ pub(crate) fn encoded(record: &Record<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     record.encode(&mut bytes);
     bytes
+}
+
+/// A record of this content.
+pub(crate) fn carried(sequence: u64, state: &[u8]) -> Record<'_> {
+    Record::Carried { sequence, from: 0, reason: CARRIED_RECYCLED, state }
 }
 
 /// Opens the log and collects what it replays.
@@ -65,7 +71,7 @@ pub(crate) fn settle(log: &mut Log, disk: &mut MemDisk, now: Duration) {
 /// Appends one record of `size` content bytes that begin with `sequence`, and writes it as a batch.
 pub(crate) fn put(log: &mut Log, disk: &mut MemDisk, sequence: u64, size: usize) -> u64 {
     let state = content(sequence, size);
-    let record = Record::Carried { sequence, state: &state };
+    let record = carried(sequence, &state);
     let appended = log.append(&record, Urgency::Waited, Duration::ZERO);
     settle(log, disk, Duration::ZERO);
     appended.lsn.0
