@@ -24,8 +24,8 @@ pub use disk::{
     SideFile,
 };
 pub use log::{
-    Appended, BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, OpenError, Recovery, Repair,
-    Replayed, Room, Urgency, Write, inspect, repair,
+    Appended, BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, Note, Observer, OpenError,
+    Recovery, Repair, Replayed, Room, SeenBatch, Urgency, Write, inspect, repair,
 };
 pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};

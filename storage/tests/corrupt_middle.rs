@@ -13,7 +13,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Placed, Seen, batches, config, open, put, settle};
-use postrider_storage::{MemDisk, OpenError, SegmentId, inspect};
+use postrider_storage::{MemDisk, Observer, OpenError, Replayed, SeenBatch, SegmentId, inspect};
 
 const SEALED: SegmentId = SegmentId(1);
 
@@ -200,11 +200,60 @@ fn inspection_reports_without_changing_anything() {
     disk.bytes_mut(SegmentId(3))[head[0].offset + 70] ^= 1;
     let before = disk.clone();
     let mut seen = 0;
-    let report = inspect(&mut disk, &config(), &mut |_| seen += 1).unwrap();
+    let report = inspect(&mut disk, &config(), &mut |_: Replayed<'_>| seen += 1).unwrap();
     assert_eq!(report.quarantined.len(), 2);
     assert_eq!(seen, without(&all, &[&placed[4], &head[0]]).len());
     assert!(disk.quarantined().is_empty());
     for id in [SegmentId(1), SegmentId(2), SegmentId(3)] {
         assert_eq!(disk.bytes(id), before.bytes(id));
     }
+}
+
+#[derive(Default)]
+struct Watcher {
+    batches: Vec<SeenBatch>,
+    /// Records by the batch that was shown before them.
+    records: Vec<u32>,
+}
+
+impl Observer for Watcher {
+    fn batch(&mut self, batch: SeenBatch) {
+        self.batches.push(batch);
+        self.records.push(0);
+    }
+
+    fn record(&mut self, record: Replayed<'_>) {
+        let batch = self.batches.last().unwrap();
+        let within = batch.offset..batch.offset + batch.used;
+        assert_eq!(record.at.segment, batch.segment);
+        assert!(within.contains(&u64::from(record.at.offset)));
+        *self.records.last_mut().unwrap() += 1;
+    }
+}
+
+#[test]
+fn inspection_shows_every_intact_batch_before_its_records() {
+    let (mut disk, placed, _) = three_segments();
+    let mut watcher = Watcher::default();
+    inspect(&mut disk, &config(), &mut watcher).unwrap();
+    let expected = [1, 2, 3].into_iter().flat_map(|id| batches(&disk, SegmentId(id)));
+    let place =
+        |segment: SegmentId, offset: u64, used: u64, padding: u64| (segment, offset, used, padding);
+    let expected: Vec<_> = expected
+        .map(|own| {
+            let (offset, used, padded) = (own.offset as u64, own.used as u64, own.padded as u64);
+            place(own.segment, offset, used, padded - used)
+        })
+        .collect();
+    let seen = watcher.batches.iter();
+    let seen: Vec<_> =
+        seen.map(|own| place(own.segment, own.offset, own.used, own.padding)).collect();
+    assert_eq!(seen, expected);
+    let said: Vec<u32> = watcher.batches.iter().map(|batch| batch.records).collect();
+    assert_eq!(watcher.records, said);
+    assert!(watcher.batches.iter().all(|batch| batch.wall_ms >= common::WALL_MS));
+    disk.bytes_mut(SEALED)[placed[4].offset + 100] ^= 1;
+    let mut again = Watcher::default();
+    inspect(&mut disk, &config(), &mut again).unwrap();
+    assert_eq!(again.batches.len(), expected.len() - 1, "a damaged batch is not shown");
 }

@@ -6,6 +6,7 @@
 mod batch;
 mod chore;
 mod error;
+mod observe;
 mod recover;
 mod repair;
 mod scan;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use batch::{BATCH_BYTES_MAX, FORMAT};
 pub use chore::Chore;
 pub use error::OpenError;
+pub use observe::{Note, Observer, SeenBatch};
 pub use recover::Recovery;
 pub use repair::{Repair, inspect, repair};
 
@@ -183,7 +185,8 @@ impl Log {
         replay: &mut dyn FnMut(Replayed<'_>),
     ) -> Result<(Self, Recovery), OpenError> {
         config.check()?;
-        let found = recover::recover(disk, &config, recover::Mode::Open, replay)?;
+        let mut observer = |record: Replayed<'_>| replay(record);
+        let found = recover::recover(disk, &config, recover::Mode::Open, &mut observer)?;
         let place = found.place(config.segment_bytes);
         let segments = Segments::new(&config, found.files, found.spares, found.last_written);
         let last = Lsn(found.recovery.next_lsn.0 - 1);

@@ -7,6 +7,7 @@ use crate::record::{Frames, Record, RecordError};
 
 use super::batch::{BATCH_BYTES_MAX, BatchHeader, FLAG_RECYCLED, FORMAT, HEADER, Place};
 use super::chore::{LastWritten, Spare};
+use super::observe::{Note, Observer, SeenBatch};
 use super::scan::{Found, Scanner, Window};
 use super::write::next_sequence_after;
 use super::{LogConfig, Lsn, OpenError, Replayed};
@@ -33,7 +34,7 @@ pub struct Recovery {
     /// Whether the last record is a clean mark: the shard was shut down in order.
     pub clean: bool,
     /// Anything else that an operator may want to know.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What recovery may do.
@@ -76,7 +77,7 @@ pub(super) fn recover<D: Disk>(
     disk: &mut D,
     config: &LogConfig,
     mode: Mode,
-    replay: &mut dyn FnMut(Replayed<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<Recovered, OpenError> {
     if mode != Mode::Inspect {
         disk.sync()?;
@@ -88,7 +89,7 @@ pub(super) fn recover<D: Disk>(
         window: Window::default(),
         shard: config.shard,
         mode,
-        replay,
+        observer,
         oldest: files.first().map_or(SegmentId(0), |file| file.id),
         recovery: Recovery { next_sequence: 1, ..Recovery::default() },
         next_batch: None,
@@ -109,7 +110,7 @@ struct Run<'r, D: Disk> {
     window: Window,
     shard: u16,
     mode: Mode,
-    replay: &'r mut dyn FnMut(Replayed<'_>),
+    observer: &'r mut dyn Observer,
     oldest: SegmentId,
     recovery: Recovery,
     /// Number of the batch that must come next; `None` before the first.
@@ -261,6 +262,7 @@ impl<D: Disk> Run<'_, D> {
         header: &BatchHeader,
     ) -> Result<(), OpenError> {
         self.note_oddities(file, at, header)?;
+        self.observer.batch(SeenBatch::new(at, header));
         let mut scanner = Scanner::new(self.disk, &mut self.window, file, self.shard);
         let mut lsn = Lsn(header.first_lsn.get());
         let place = Place { segment: file.id, offset: at, capacity: file.len };
@@ -274,7 +276,7 @@ impl<D: Disk> Run<'_, D> {
                     self.recovery.next_sequence = self.recovery.next_sequence.max(next);
                     self.recovery.clean = matches!(record, Record::Mark { clean: true, .. });
                     let (at, wall_ms) = (place.at(start), header.wall_ms.get());
-                    (self.replay)(Replayed { at, lsn, wall_ms, record: &record });
+                    self.observer.record(Replayed { at, lsn, wall_ms, record: &record });
                 }
                 Ok(None) => {
                     self.unknown += 1;
@@ -309,20 +311,23 @@ impl<D: Disk> Run<'_, D> {
         at: u64,
         header: &BatchHeader,
     ) -> Result<(), OpenError> {
-        let name = file.id;
         if !self.scanner(file).padding_is_zero(at, header)? {
-            let note = format!("{name}: the padding of the batch at byte {at} is not zero");
-            self.recovery.notes.push(format!("{note}; its records are intact"));
+            self.note(file, at, "the batch's padding is not zero; its records are intact");
         }
         let Some(next) = self.next_batch else { return Ok(()) };
         let chained = header.sequence.get() == next
             && header.first_lsn.get() == self.next_lsn.0
             && header.previous_crc.get() == self.previous_crc;
         if !chained {
-            let note = format!("{name}: the batch at byte {at} does not follow the one before it");
-            self.recovery.notes.push(format!("{note}; its records are intact"));
+            let what = "the batch does not follow the one before it; its records are intact";
+            self.note(file, at, what);
         }
         Ok(())
+    }
+
+    fn note(&mut self, file: SegmentFile, offset: u64, what: &str) {
+        let place = Some((file.id.file_name(), offset));
+        self.recovery.notes.push(Note { place, what: what.to_owned() });
     }
 
     fn quarantine(
@@ -333,14 +338,13 @@ impl<D: Disk> Run<'_, D> {
         why: &str,
     ) -> Result<(), OpenError> {
         let name = file.id.file_name();
-        self.recovery.quarantined.push((name.clone(), from, why.to_owned()));
+        self.recovery.quarantined.push((name, from, why.to_owned()));
         if self.mode == Mode::Inspect {
             return Ok(());
         }
         match self.disk.quarantine(file.id, from, to - from) {
             Err(error) if error.kind == LogIoErrorKind::Full => {
-                let note = format!("{name}: no room to set the damaged bytes aside: {error}");
-                self.recovery.notes.push(note);
+                self.note(file, from, &format!("no room to set the damaged bytes aside: {error}"));
                 Ok(())
             }
             other => Ok(other?),
@@ -411,8 +415,8 @@ impl<D: Disk> Run<'_, D> {
 
     fn finish(mut self, files: &[SegmentFile], spares: Vec<Spare>, end: u64) -> Recovered {
         if self.unknown > 0 {
-            let note = format!("{} records of unknown kinds were passed over", self.unknown);
-            self.recovery.notes.push(note);
+            let what = format!("{} records of unknown kinds were passed over", self.unknown);
+            self.recovery.notes.push(Note { place: None, what });
         }
         self.recovery.segments = files.len();
         self.recovery.next_lsn = self.next_lsn;

@@ -8,6 +8,7 @@ use crate::disk::{Disk, SegmentId};
 use crate::record::Record;
 
 use super::batch::{Batch, Place, Stamp};
+use super::observe::Observer;
 use super::recover::{Mode, Recovered, recover};
 use super::{LogConfig, OpenError, Recovery, Replayed};
 
@@ -21,17 +22,18 @@ pub struct Repair {
 }
 
 /// Reads the whole log and reports, as [`super::Log::open`] would, without changing anything. Damage
-/// in the newest segment is reported too, not refused.
+/// in the newest segment is reported too, not refused. `observer`: a closure that takes records, or
+/// something that wants to see batches too.
 ///
 /// # Errors
 /// [`OpenError`] for what cannot be passed over.
 pub fn inspect<D: Disk>(
     disk: &mut D,
     config: &LogConfig,
-    replay: &mut dyn FnMut(Replayed<'_>),
+    observer: &mut dyn Observer,
 ) -> Result<Recovery, OpenError> {
     config.check()?;
-    Ok(recover(disk, config, Mode::Inspect, replay)?.recovery)
+    Ok(recover(disk, config, Mode::Inspect, observer)?.recovery)
 }
 
 /// Makes a log that [`super::Log::open`] refuses as [`OpenError::Corrupt`] open again: sets the
@@ -46,7 +48,7 @@ pub fn repair<D: Disk>(
     wall_ms: u64,
 ) -> Result<Repair, OpenError> {
     config.check()?;
-    let found = recover(disk, config, Mode::Repair, &mut |_| {})?;
+    let found = recover(disk, config, Mode::Repair, &mut |_: Replayed<'_>| {})?;
     let newest = found.files.last().map(|file| file.id);
     let damaged = newest.filter(|id| {
         let name = id.file_name();
