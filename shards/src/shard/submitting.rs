@@ -47,7 +47,7 @@ impl Shard {
         if let Some(part) = carrier.ready.front().copied() {
             return self.submit_ready(now, ix, part);
         }
-        let Some(sequence) = carrier.queue.front().copied() else { return false };
+        let Some(sequence) = carrier.queue.front() else { return false };
         let next = self.table.get(sequence).and_then(|message| {
             let open = message.outcome.is_none() && message.queued_on == Some(ix);
             message.next_sendable().filter(|_| open).map(|part| (part, message.bind))
