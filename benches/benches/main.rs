@@ -13,6 +13,7 @@ mod ids;
 mod log;
 mod receipts;
 mod ring;
+mod runs;
 mod session;
 mod shard;
 mod smpp;

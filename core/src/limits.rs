@@ -321,6 +321,23 @@ pub const ACTIVE_LANE_SHARE: usize = 8;
 /// turn.
 pub const ACTIVE_NEW_SHARE: usize = 16;
 
+/// What carriers call parts is in memory this long after they said it; then in the index on disk.
+pub const RECEIPTS_HOT: Duration = Duration::from_secs(3_600);
+/// Octets of memory of a part in that table.
+pub const MEMORY_PER_HOT_RECEIPT: u64 = 24;
+/// Rows of an index of cold messages that are in memory before they are written as a run.
+pub const RUN_ROWS_IN_MEMORY: usize = 65_536;
+/// Octets of memory of such a row.
+pub const MEMORY_PER_FRESH_ROW: u64 = 64;
+/// Runs of an index beyond which the small ones are merged.
+pub const RUNS_PER_INDEX: usize = 8;
+/// All runs of an index are merged this often: what closed is dropped then.
+pub const RUN_MERGE_EVERY: Duration = Duration::from_secs(3_600);
+/// Rows of a file of a run, and what one chore reads: 48 MiB, well under a second.
+pub const RUN_SLICE_ROWS: u64 = 2_097_152;
+/// Octets of memory for each row on disk: its share of a filter and of the keys of pages.
+pub const MEMORY_PER_RUN_ROW: u64 = 2;
+
 // ---- What must hold between them ----
 
 const _: () = assert!(VALIDITY_MIN.as_secs() < VALIDITY_DEFAULT.as_secs());
@@ -362,6 +379,7 @@ const _: () = assert!(HISTORY_MESSAGES_DEFAULT <= HISTORY_MESSAGES_MAX);
 const _: () = assert!(WEBHOOK_TIMEOUT_DEFAULT.as_secs() <= WEBHOOK_TIMEOUT_MAX.as_secs());
 // What lanes count on and what new messages may have leaves a backlog room.
 const _: () = assert!(ACTIVE_LANE_SHARE >= 4 && ACTIVE_NEW_SHARE > ACTIVE_LANE_SHARE);
+const _: () = assert!(RUN_ROWS_IN_MEMORY as u64 <= RUN_SLICE_ROWS && RUNS_PER_INDEX >= 2);
 // The default store carries the default number of open messages in half of its segments.
 const _: () = assert!(
     OPEN_MESSAGES_DEFAULT as u64 * STORE_PER_OPEN_MESSAGE
@@ -527,6 +545,14 @@ const ALL: &[Limit] = table! {
     ACTIVE_ROUTE_SHARE ACTIVE_ROUTE_SHARE, "of a shard's";
     ACTIVE_LANE_SHARE ACTIVE_LANE_SHARE, "of a route's";
     ACTIVE_NEW_SHARE ACTIVE_NEW_SHARE, "of a route's";
+    RECEIPTS_HOT RECEIPTS_HOT.as_secs(), "s";
+    MEMORY_PER_HOT_RECEIPT MEMORY_PER_HOT_RECEIPT, "bytes";
+    RUN_ROWS_IN_MEMORY RUN_ROWS_IN_MEMORY, "rows";
+    MEMORY_PER_FRESH_ROW MEMORY_PER_FRESH_ROW, "bytes";
+    RUNS_PER_INDEX RUNS_PER_INDEX, "runs";
+    RUN_MERGE_EVERY RUN_MERGE_EVERY.as_secs(), "s";
+    RUN_SLICE_ROWS RUN_SLICE_ROWS, "rows";
+    MEMORY_PER_RUN_ROW MEMORY_PER_RUN_ROW, "bytes";
 };
 
 /// Every bound, in the order above.

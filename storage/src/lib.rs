@@ -8,7 +8,6 @@
 //! `FORMAT.md` in this crate describes every byte on the disk.
 
 mod block;
-pub mod crash;
 mod disk;
 pub mod io;
 mod log;

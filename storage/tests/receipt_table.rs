@@ -1,6 +1,11 @@
 //! The table of carriers' ids of the hot hour: against a map, within its memory, and when the plan is
 //! exceeded. Tests only.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod common;
 

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::block::Blocks;
-use crate::crash;
 use crate::disk::{Disk, LogIoError, NextChunk, SegmentFile, SegmentId, SideFile};
 
 use super::sys::{TMP, log_error, sync_dir, tmp_path};
@@ -86,22 +85,15 @@ impl FileDisk {
         &self,
         path: &Path,
         fill: impl FnOnce(&Path) -> io::Result<()>,
-        [made_point, renamed_point, there_point]: [&'static str; 3],
     ) -> Result<(), LogIoError> {
         let tmp = tmp_path(path);
-        let made = fill(&tmp).and_then(|()| {
-            crash::point(made_point);
-            std::fs::rename(&tmp, path)
-        });
+        let made = fill(&tmp).and_then(|()| std::fs::rename(&tmp, path));
         if let Err(error) = made {
             // Give the room back; that this may fail too changes nothing about the first error.
             std::fs::remove_file(&tmp).ok();
             return Err(log_error("make", path, &error));
         }
-        crash::point(renamed_point);
-        self.sync_dir()?;
-        crash::point(there_point);
-        Ok(())
+        self.sync_dir()
     }
 
     fn copy_aside(&self, segment: SegmentId, offset: u64, len: u64) -> io::Result<()> {
@@ -186,19 +178,14 @@ impl Disk for FileDisk {
     }
 
     fn create_zeroed(&mut self, segment: SegmentId, bytes: u64) -> Result<(), LogIoError> {
-        let points = ["segment-made", "segment-renamed", "segment-there"];
-        self.appear(&self.path(segment), |tmp| self.create(tmp, bytes), points)
+        self.appear(&self.path(segment), |tmp| self.create(tmp, bytes))
     }
 
     fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
         let path = self.path(old);
-        crash::point("recycle-begun");
         std::fs::rename(&path, self.path(new))
             .map_err(|error| log_error("recycle", &path, &error))?;
-        crash::point("recycle-renamed");
-        self.sync_dir()?;
-        crash::point("recycled");
-        Ok(())
+        self.sync_dir()
     }
 
     fn remove(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
@@ -239,9 +226,7 @@ impl Disk for FileDisk {
     ) -> Result<(), LogIoError> {
         let path = self.side_path(file);
         let mut stopped = None;
-        let points = ["side-made", "side-renamed", "side-there"];
-        let place = self.clone();
-        let fill = |tmp: &Path| {
+        let made = self.clone().appear(&path, |tmp| {
             let mut options = OpenOptions::new();
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(tmp)?;
             let mut chunk = Vec::new();
@@ -256,8 +241,7 @@ impl Disk for FileDisk {
                     return file.sync_all();
                 }
             }
-        };
-        let made = place.appear(&path, fill, points);
+        });
         made.map_err(|error| stopped.unwrap_or(error))
     }
 
@@ -271,11 +255,8 @@ impl Disk for FileDisk {
             }
             for (offset, bytes) in pieces {
                 file.write_all_at(bytes, *offset)?;
-                crash::point("side-updating");
             }
-            file.sync_data()?;
-            crash::point("side-updated");
-            Ok(())
+            file.sync_data()
         };
         update().map_err(|error| log_error("update", &path, &error))
     }

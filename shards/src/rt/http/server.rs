@@ -22,8 +22,6 @@ use hyper::{
     service::service_fn,
 };
 
-use postrider_storage::crash;
-
 use super::{
     super::{
         deadline::LazyTimer,
@@ -289,10 +287,7 @@ where
     F: Future<Output = HttpResponse>,
 {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if self.requests.replace(self.requests.get() + 1) > 0 {
-            // Whoever asks again has read the answer before.
-            crash::point("answered");
-        }
+        self.requests.set(self.requests.get() + 1);
         let response = match refusal(&request) {
             Some(status) => refuse(status),
             None => self.handle(request).await,
