@@ -11,6 +11,7 @@ use postrider_http::problem::{Code, Problem, WWW_AUTHENTICATE};
 use postrider_http::request::{CustomerLimits, RequestHead, parse, route};
 use postrider_http::response::{accepted_json, list_json, message_json};
 use postrider_http::url_guard::UrlPolicy;
+use postrider_storage::crash;
 
 use crate::node::Node;
 use crate::rt::http::{BodyError, HttpRequest, HttpResponse};
@@ -71,6 +72,7 @@ impl Edge {
         let body = self.count(body_of(request))?;
         let limits = self.limits(customer);
         let parsed = self.count(parse(endpoint, &head, body, &limits, &self.policy))?;
+        crash::point("request-parsed");
         Ok(self.node.ask(customer, parsed).await)
     }
 

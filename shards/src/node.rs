@@ -21,7 +21,7 @@ use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 use postrider_smpp::session::CloseReason;
 use postrider_storage::io::{FileDisk, LogFile};
-use postrider_storage::{LogIoError, Write};
+use postrider_storage::{LogIoError, Write, crash};
 
 use crate::mesh_rings::Rings;
 use crate::rt::http::WebhookClient;
@@ -148,6 +148,7 @@ impl Node {
     fn do_op(self: &Rc<Self>, op: Op) {
         match op {
             Op::Answer { ticket, response } => {
+                crash::point("unanswered");
                 let waiting = self.tickets.borrow_mut().remove(&ticket);
                 if let Some(waiting) = waiting {
                     // The customer may have gone; the message is accepted all the same.
@@ -276,10 +277,12 @@ impl Node {
 
     async fn post(self: Rc<Self>, post: WebhookPost) {
         let started = self.now().mono;
+        crash::point("webhook-unsent");
         let answer = self.webhooks.post(&post.target, &post.headers, post.body).await;
         self.stats.observe(Histogram::Webhook, self.now().mono.saturating_sub(started));
         let retry_after = answer.as_ref().ok().and_then(|answer| answer.retry_after);
         let status = answer.map(|answer| answer.status);
+        crash::point("webhook-answered");
         self.with(|shard, now| {
             shard.handle_webhook_result(now, post.sequence, status, retry_after);
         });

@@ -376,3 +376,29 @@ fn a_customer_that_does_not_answer_the_unbind_does_not_hold_the_stop() {
     house.pass(limits::DRAIN_LIMIT);
     assert!(!house.is_open(line) && house.is_drained());
 }
+
+#[test]
+fn haste_comes_first_and_one_customers_queue_is_not_anothers() {
+    let mut house = House::new(&config(1, ""));
+    let (own, other) = (house.bound(0), house.bound_as(0, pdu::BIND_TRX, "other", "hidden"));
+    house.cut_carriers();
+    let numbers: Vec<String> = (0..68).map(|n| house.number_of(0, n)).collect();
+    let mut submit = |line, texts: std::ops::Range<usize>, text: &[u8], priority| {
+        for number in &numbers[texts] {
+            let dest = (1, 1, number.as_str());
+            house.submit(line, &Submit { dest, text, priority, ..Submit::default() });
+        }
+    };
+    submit(own, 0..50, b"many", 0);
+    submit(other, 50..55, b"few", 0);
+    submit(own, 55..68, b"code", 3);
+    house.mend_carriers();
+    house.pass(secs(10));
+    let sent: Vec<Vec<u8>> = house.submits().iter().map(|(_, pdu)| short_message(pdu)).collect();
+    let last = |text: &[u8]| sent.iter().rposition(|own| own == text).unwrap();
+    assert_eq!(sent.len(), 68);
+    // One in eight turns is not theirs, and one may have been waiting for its bind already.
+    assert!(last(b"code") <= 15, "{}", last(b"code"));
+    assert!(last(b"few") <= 13 + 11, "{}", last(b"few"));
+    assert_eq!(last(b"many"), 67);
+}

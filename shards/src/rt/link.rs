@@ -16,6 +16,7 @@ use std::{
 };
 
 use compio::{BufResult, io::AsyncRead};
+use postrider_storage::crash;
 
 use super::{
     local::{Notify, Receiver, Sender, Stop, oneshot},
@@ -371,6 +372,7 @@ async fn write_loop(ends: Ends, end: Sender<LinkEnd>) {
         if let Err(error) = result {
             break LinkEnd::WriteFailed(error.kind());
         }
+        crash::point("submitted");
         buffer.clear();
         buffer.shrink_to(WRITE_BUFFER_KEPT);
     };

@@ -9,6 +9,7 @@ use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::status::{CommandStatus, Pause, StatusClass, Verdict, verdict};
+use postrider_storage::crash;
 
 use super::message::{ALL_PARTS, Event, NO_CARRIER, Part};
 use super::outbound::part_of;
@@ -37,6 +38,7 @@ impl Shard {
         carrier: CarrierIx,
         response: &Response,
     ) {
+        crash::point("response-arrived");
         self.stats.observe(Histogram::SubmitResponse, response.waited);
         let answer = self.reaction(carrier, response.status);
         self.count_answer(bind, answer);
@@ -153,6 +155,7 @@ impl Shard {
         };
         let event = Event { carrier: number, detail: id.into(), ..self.event(now, part, kind) };
         let lsn = self.part_event(now, part.sequence, event, false);
+        crash::point("response-recorded");
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.answered(lsn);
         }

@@ -7,6 +7,7 @@ use postrider_core::limits;
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
 use postrider_smpp::receipt::ReceiptState;
+use postrider_storage::crash;
 
 use super::Shard;
 use super::mesh::ReceiptNotice;
@@ -34,7 +35,9 @@ impl Shard {
         if let Some(ids) = self.shared.learned.of(notice.carrier) {
             ids.note_match();
         }
+        crash::point("receipt-matched");
         self.tell(now, part, notice);
+        crash::point("receipt-recorded");
         Some(part)
     }
 

@@ -14,6 +14,7 @@ use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_storage::SegmentId;
 
+use super::cold::{Group, Lane};
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
 use crate::wheel::TimerId;
 
@@ -203,6 +204,12 @@ impl Envelope {
     /// The id under which an SMPP customer knows it: that of its group, else its own.
     pub(crate) fn customers_id(&self) -> MessageId {
         self.group.unwrap_or(self.id)
+    }
+
+    /// What it waits with for a carrier, which has this durable number.
+    pub(crate) fn group_at(&self, carrier: u32) -> Group {
+        let lane = Lane::of(self.priority, self.group.is_some());
+        Group { carrier, lane, customer: self.customer }
     }
 }
 

@@ -52,7 +52,7 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::WebhookTarget;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_smpp::command::CommandId;
-use postrider_storage::{Chore, LogIoError, Write};
+use postrider_storage::{Chore, LogIoError, Write, crash};
 
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::customers::{CustomerRequest, Customers, OperatedTo};
@@ -464,7 +464,10 @@ impl Shard {
     fn happen(&mut self, now: Now, after: After) {
         match after {
             After::Accepted { sequence, to, spent } => self.accepted(now, sequence, to, spent),
-            After::Respond { delivery, status } => self.respond(delivery, status),
+            After::Respond { delivery, status } => {
+                crash::point("receipt-durable");
+                self.respond(delivery, status);
+            }
             After::Reply { to, call, reply } => self.reply(to, call, *reply),
             After::Inbound { number } => self.inbound_kept(now, number),
             After::Operated { to, spent, outcome } => self.operated(now, to, spent, outcome),

@@ -12,6 +12,7 @@ use postrider_smpp::backoff::Backoff;
 use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
 use super::bind::{Bind, RateWindow};
+use super::cold::{FairQueue, Group};
 use super::message::Message;
 use super::pdu::PduBuffers;
 use super::table::PartRef;
@@ -21,8 +22,8 @@ use crate::stats::BindState;
 /// One carrier on this shard.
 pub(crate) struct Carrier {
     pub(crate) binds: Vec<BindIx>,
-    /// Sequences of messages with parts to send, next first.
-    pub(super) queue: VecDeque<u64>,
+    /// Messages with parts to send, by sequence.
+    pub(super) queue: FairQueue,
     /// Parts whose attempt is on disk: they go before the queue.
     pub(crate) ready: VecDeque<PartRef>,
     /// Parts whose attempt is on its way to the disk.
@@ -71,7 +72,7 @@ impl Outbound {
     ) {
         let mut carrier = Carrier {
             binds: Vec::new(),
-            queue: VecDeque::new(),
+            queue: FairQueue::default(),
             ready: VecDeque::new(),
             recording: 0,
             paused_until: Duration::ZERO,
@@ -172,7 +173,7 @@ impl Shard {
             return;
         }
         match self.choose(message) {
-            Some(carrier) => self.enqueue(carrier, sequence, VecDeque::push_back),
+            Some(carrier) => self.enqueue(carrier, sequence, FairQueue::push_back),
             None => self.no_carrier_left(now, sequence),
         }
     }
@@ -209,24 +210,26 @@ impl Shard {
         best
     }
 
-    /// Puts a message into a carrier's queue, by `put` at its head or its tail.
-    fn enqueue(&mut self, carrier: CarrierIx, sequence: u64, put: fn(&mut VecDeque<u64>, u64)) {
+    /// Puts a message into a carrier's queue, by `put` before or behind those of its group.
+    fn enqueue(&mut self, carrier: CarrierIx, sequence: u64, put: fn(&mut FairQueue, Group, u64)) {
+        let number = self.shared.carrier_number(carrier);
         let Some(message) = self.table.get_mut(sequence) else { return };
         message.queued_on = Some(carrier);
+        let group = message.envelope.group_at(number);
         if let Some(own) = self.outbound.carrier_mut(carrier) {
-            put(&mut own.queue, sequence);
+            put(&mut own.queue, group, sequence);
         }
         self.outbound.touch(carrier);
     }
 
-    /// Puts a message with a part to send again at the head of its carrier's queue.
+    /// Puts a message with a part to send again before the others of its group.
     pub(super) fn enqueue_first(&mut self, sequence: u64) {
         let Some(message) = self.table.get(sequence) else { return };
         if message.outcome.is_some() || message.queued_on.is_some() {
             return;
         }
         let Some(carrier) = self.choose(message) else { return };
-        self.enqueue(carrier, sequence, VecDeque::push_front);
+        self.enqueue(carrier, sequence, FairQueue::push_front);
     }
 
     /// Where the driver connects a bind: the carrier's `host:port`.
@@ -309,15 +312,15 @@ impl Shard {
         }
         self.withdraw_attempts(now, ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
-        let queue = std::mem::take(&mut carrier.queue);
-        for sequence in queue {
+        let mut queue = std::mem::take(&mut carrier.queue);
+        while let Some(sequence) = queue.pop_front() {
             let Some(message) = self.table.get_mut(sequence) else { continue };
             message.queued_on = None;
             if message.outcome.is_some() {
                 continue;
             }
             if message.any_submitted() {
-                self.enqueue(ix, sequence, VecDeque::push_back);
+                self.enqueue(ix, sequence, FairQueue::push_back);
             } else {
                 self.dispatch(now, sequence);
             }

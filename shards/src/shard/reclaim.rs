@@ -4,7 +4,7 @@
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
-use postrider_storage::{CARRIED_RECYCLED, Record, SegmentId};
+use postrider_storage::{CARRIED_RECYCLED, Record, SegmentId, crash};
 
 use super::Shard;
 use super::deliveries::receipt_record;
@@ -33,6 +33,7 @@ impl Shard {
                 self.carry_orphans(now);
                 // The log gives the segment back once all this is on disk.
                 self.journal.log.release_before(SegmentId(oldest.0 + 1));
+                crash::point("released");
             }
         }
     }
@@ -53,6 +54,7 @@ impl Shard {
         self.journal.append_lazy(now.mono, &carried);
         let head = self.journal.log.head_segment();
         self.table.rehome(sequence, head);
+        crash::point("carried");
     }
 }
 

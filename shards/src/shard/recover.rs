@@ -4,7 +4,7 @@
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
-use postrider_storage::{Disk, Log, LogConfig, OpenError, Record, Recovery, SegmentId};
+use postrider_storage::{Disk, Log, LogConfig, OpenError, Record, Recovery, SegmentId, crash};
 
 use super::customers::Customers;
 use super::deliveries::Deliveries;
@@ -94,6 +94,7 @@ impl Shard {
             stats: parts.stats,
         };
         shard.resume_all(now);
+        crash::point("recovered");
         Ok((shard, recovery))
     }
 

@@ -9,6 +9,7 @@ use postrider_core::lifecycle::PartStatus;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::pdu::ShortMessage;
 use postrider_smpp::session::SubmitRefused;
+use postrider_storage::crash;
 
 use super::bind::Link;
 use super::message::ALL_PARTS;
@@ -47,7 +48,7 @@ impl Shard {
         if let Some(part) = carrier.ready.front().copied() {
             return self.submit_ready(now, ix, part);
         }
-        let Some(sequence) = carrier.queue.front().copied() else { return false };
+        let Some(sequence) = carrier.queue.front() else { return false };
         let next = self.table.get(sequence).and_then(|message| {
             let open = message.outcome.is_none() && message.queued_on == Some(ix);
             message.next_sendable().filter(|_| open).map(|part| (part, message.bind))
@@ -155,6 +156,7 @@ impl Shard {
         let Outbound { binds, buffers, .. } = &mut self.outbound;
         let Some(held) = binds.get_mut(bind) else { return false };
         let token = token(part);
+        crash::point("unsubmitted");
         let submit = |pdu: &ShortMessage<'_>| held.session.submit(now.mono, token, pdu);
         let words = match buffers.part(config, message, part.part, now, submit) {
             Ok(Ok(_)) => None,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use crate::block::Blocks;
+use crate::crash;
 use crate::disk::{Disk, LogIoError, NextChunk, SegmentFile, SegmentId, SideFile};
 
 use super::sys::{TMP, log_error, sync_dir, tmp_path};
@@ -85,15 +86,22 @@ impl FileDisk {
         &self,
         path: &Path,
         fill: impl FnOnce(&Path) -> io::Result<()>,
+        [made_point, renamed_point, there_point]: [&'static str; 3],
     ) -> Result<(), LogIoError> {
         let tmp = tmp_path(path);
-        let made = fill(&tmp).and_then(|()| std::fs::rename(&tmp, path));
+        let made = fill(&tmp).and_then(|()| {
+            crash::point(made_point);
+            std::fs::rename(&tmp, path)
+        });
         if let Err(error) = made {
             // Give the room back; that this may fail too changes nothing about the first error.
             std::fs::remove_file(&tmp).ok();
             return Err(log_error("make", path, &error));
         }
-        self.sync_dir()
+        crash::point(renamed_point);
+        self.sync_dir()?;
+        crash::point(there_point);
+        Ok(())
     }
 
     fn copy_aside(&self, segment: SegmentId, offset: u64, len: u64) -> io::Result<()> {
@@ -178,14 +186,19 @@ impl Disk for FileDisk {
     }
 
     fn create_zeroed(&mut self, segment: SegmentId, bytes: u64) -> Result<(), LogIoError> {
-        self.appear(&self.path(segment), |tmp| self.create(tmp, bytes))
+        let points = ["segment-made", "segment-renamed", "segment-there"];
+        self.appear(&self.path(segment), |tmp| self.create(tmp, bytes), points)
     }
 
     fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
         let path = self.path(old);
+        crash::point("recycle-begun");
         std::fs::rename(&path, self.path(new))
             .map_err(|error| log_error("recycle", &path, &error))?;
-        self.sync_dir()
+        crash::point("recycle-renamed");
+        self.sync_dir()?;
+        crash::point("recycled");
+        Ok(())
     }
 
     fn remove(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
@@ -226,7 +239,9 @@ impl Disk for FileDisk {
     ) -> Result<(), LogIoError> {
         let path = self.side_path(file);
         let mut stopped = None;
-        let made = self.clone().appear(&path, |tmp| {
+        let points = ["side-made", "side-renamed", "side-there"];
+        let place = self.clone();
+        let fill = |tmp: &Path| {
             let mut options = OpenOptions::new();
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(tmp)?;
             let mut chunk = Vec::new();
@@ -241,7 +256,8 @@ impl Disk for FileDisk {
                     return file.sync_all();
                 }
             }
-        });
+        };
+        let made = place.appear(&path, fill, points);
         made.map_err(|error| stopped.unwrap_or(error))
     }
 
@@ -255,8 +271,11 @@ impl Disk for FileDisk {
             }
             for (offset, bytes) in pieces {
                 file.write_all_at(bytes, *offset)?;
+                crash::point("side-updating");
             }
-            file.sync_data()
+            file.sync_data()?;
+            crash::point("side-updated");
+            Ok(())
         };
         update().map_err(|error| log_error("update", &path, &error))
     }

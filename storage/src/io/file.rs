@@ -11,6 +11,7 @@ use compio::io::AsyncWriteAt;
 use rustix::fs::OFlags;
 
 use crate::block::Blocks;
+use crate::crash;
 use crate::disk::{LogIoError, LogIoErrorKind, SegmentId};
 use crate::log::Write;
 
@@ -63,7 +64,9 @@ impl LogFile {
         };
         let Write { segment, offset, blocks } = write;
         let len = blocks.len();
+        crash::point("batch-unwritten");
         let BufResult(result, blocks) = (&file).write_at(blocks, offset).await;
+        crash::point("batch-written");
         let path = self.dir.join(segment.file_name());
         let result = whole(&path, result, len);
         (Write { segment, offset, blocks }, result)
@@ -77,11 +80,13 @@ impl LogFile {
             return Ok(file.clone());
         }
         let path = self.dir.join(segment.file_name());
+        crash::point("roll-begun");
         let (file, _) = open_segment(&path, self.direct).await?;
         let before = self.current.replace(Some((segment, file.clone())));
         if let Some((_, before)) = before {
             // All its writes were durable: a failure to close loses nothing.
             before.close().await.ok();
+            crash::point("rolled");
         }
         Ok(file)
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use crate::crash;
 use crate::disk::{LogIoError, LogIoErrorKind};
 
 /// Sorts a system error and puts it into words: "cannot WHAT PATH: REASON".
@@ -35,7 +36,9 @@ pub(super) fn write_whole(path: &Path, mode: u32, content: &[u8]) -> io::Result<
     let mut file = options.open(&tmp)?;
     file.write_all(content)?;
     file.sync_all()?;
+    crash::point("file-made");
     std::fs::rename(&tmp, path)?;
+    crash::point("file-renamed");
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 

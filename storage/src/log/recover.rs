@@ -2,6 +2,7 @@
 //! passes over damage. Pure, lives nowhere; runs once per shard at start.
 
 use crate::block::BLOCK;
+use crate::crash;
 use crate::disk::{Disk, LogIoErrorKind, SegmentFile, SegmentId};
 use crate::record::{Frames, Record, RecordError};
 
@@ -173,6 +174,7 @@ impl<D: Disk> Run<'_, D> {
         if let Some((newest, end)) = previous {
             let cut = self.torn_bytes(newest, end, self.recycled)?;
             self.cut(newest.id, end, cut)?;
+            crash::point("tail-cut");
         }
         Ok(end)
     }
@@ -297,6 +299,7 @@ impl<D: Disk> Run<'_, D> {
         }
         self.recovery.records += records;
         self.recovery.batches += 1;
+        crash::point("mid-replay");
         self.next_lsn = lsn;
         self.next_batch = Some(header.sequence.get() + 1);
         self.previous_crc = header.crc.get();
