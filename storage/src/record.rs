@@ -20,10 +20,14 @@ pub const RECORD_BYTES_MAX: usize = 128 * 1024;
 /// Bytes before each record's body.
 const FRAME: usize = size_of::<FrameLayout>();
 
-/// The check in a record's frame, over all but itself; never 0, which says that there is none.
+/// The check in a record's frame, over all but itself.
 fn frame_check(frame: &FrameLayout, body: &[u8]) -> u16 {
     let unchecked = FrameLayout { check: 0.into(), ..*frame };
-    let crc = crc32c::crc32c_append(crc32c::crc32c(unchecked.as_bytes()), body);
+    folded(crc32c::crc32c_append(crc32c::crc32c(unchecked.as_bytes()), body))
+}
+
+/// A checksum as the check of a frame; never 0, which says that there is none.
+fn folded(crc: u32) -> u16 {
     let [a, b, c, d] = crc.to_le_bytes();
     match u16::from_le_bytes([a ^ c, b ^ d]) {
         0 => u16::MAX,

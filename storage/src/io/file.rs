@@ -67,8 +67,7 @@ impl LogFile {
         crash::point("batch-unwritten");
         let BufResult(result, blocks) = (&file).write_at(blocks, offset).await;
         crash::point("batch-written");
-        let path = self.dir.join(segment.file_name());
-        let result = whole(&path, result, len);
+        let result = whole(&self.dir, segment, result, len);
         (Write { segment, offset, blocks }, result)
     }
 
@@ -93,18 +92,24 @@ impl LogFile {
 }
 
 /// A write of `len` bytes is good when all were taken: a part of a batch is none.
-fn whole(path: &Path, written: io::Result<usize>, len: usize) -> Result<(), LogIoError> {
+fn whole(
+    dir: &Path,
+    segment: SegmentId,
+    written: io::Result<usize>,
+    len: usize,
+) -> Result<(), LogIoError> {
+    let path = || dir.join(segment.file_name());
     match written {
         Ok(written) if written == len => Ok(()),
         Ok(written) => Err(LogIoError {
             kind: LogIoErrorKind::Io,
             what: format!(
                 "cannot write {}: only {written} of {len} bytes were taken",
-                path.display()
+                path().display()
             ),
             code: None,
         }),
-        Err(error) => Err(log_error("write", path, &error)),
+        Err(error) => Err(log_error("write", &path(), &error)),
     }
 }
 
@@ -173,16 +178,16 @@ mod tests {
 
     #[test]
     fn a_short_write_is_an_error() {
-        let path = Path::new("seg");
-        assert_eq!(whole(path, Ok(8_192), 8_192), Ok(()));
+        let whole = |written| whole(Path::new("shard"), SegmentId(1), written, 8_192);
+        assert_eq!(whole(Ok(8_192)), Ok(()));
         for written in [0, 4_096, 8_191] {
-            let error = whole(path, Ok(written), 8_192).err();
+            let error = whole(Ok(written)).err();
             assert_eq!(
                 error.map(|error| (error.kind, error.code)),
                 Some((LogIoErrorKind::Io, None))
             );
         }
-        let full = whole(path, Err(io::Error::from_raw_os_error(28)), 8_192).err();
+        let full = whole(Err(io::Error::from_raw_os_error(28))).err();
         assert_eq!(
             full.map(|error| (error.kind, error.code)),
             Some((LogIoErrorKind::Full, Some(28)))

@@ -159,9 +159,9 @@ impl Batch {
         self.used + len <= self.limit
     }
 
-    /// Adds a record, which must fit; returns where it begins.
-    pub(super) fn push(&mut self, record: &Record<'_>) -> Position {
-        let (start, len) = (self.used, record.encoded_len());
+    /// Adds a record, which is `len` bytes long and must fit; returns where it begins.
+    pub(super) fn push(&mut self, record: &Record<'_>, len: usize) -> Position {
+        let start = self.used;
         assert!(self.fits(len), "a record of {len} bytes does not fit the batch");
         self.blocks.resize((start + len).div_ceil(BLOCK));
         let to = self.blocks.as_bytes_mut().get_mut(start..start + len);

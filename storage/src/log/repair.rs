@@ -72,7 +72,8 @@ fn begin_segment<D: Disk>(
     let place = Place { segment, offset: 0, capacity: config.segment_bytes };
     let (lsn, next_sequence) = (found.recovery.next_lsn, found.recovery.next_sequence);
     let mut batch = Batch::new(place, config.max_batch, Blocks::new(), lsn, Duration::ZERO);
-    batch.push(&Record::Mark { at_ms: wall_ms, next_sequence, clean: false });
+    let mark = Record::Mark { at_ms: wall_ms, next_sequence, clean: false };
+    batch.push(&mark, mark.encoded_len());
     let stamp = Stamp {
         shard: config.shard,
         sequence: found.next_batch,

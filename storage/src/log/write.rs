@@ -26,13 +26,12 @@ impl Log {
         if self.building.as_ref().is_some_and(|batch| !batch.fits(len)) {
             self.close_building();
         }
-        let mut batch = match self.building.take() {
-            Some(batch) => batch,
-            None => self.begin_batch(len, now),
-        };
-        let at = batch.push(record);
+        if self.building.is_none() {
+            self.building = Some(self.begin_batch(len, now));
+        }
+        let Some(batch) = &mut self.building else { panic!("a batch has just been begun") };
+        let at = batch.push(record, len);
         batch.waited |= urgency == Urgency::Waited;
-        self.building = Some(batch);
         self.note_sequence(record);
         Appended { lsn: self.take_lsn(), at }
     }
@@ -145,7 +144,8 @@ impl Log {
         let mut batch = Batch::new(self.place, self.config.max_batch, blocks, self.next_lsn, now);
         if self.place.offset == 0 {
             let (at_ms, next_sequence) = (self.wall_ms(now), self.next_sequence);
-            batch.push(&Record::Mark { at_ms, next_sequence, clean: false });
+            let mark = Record::Mark { at_ms, next_sequence, clean: false };
+            batch.push(&mark, mark.encoded_len());
             self.take_lsn();
         }
         batch

@@ -1,7 +1,7 @@
 //! Writing records: frame and body, piece by piece, then the frame's check. Pure, lives nowhere.
 
-use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
@@ -9,7 +9,7 @@ use super::layout::{
     InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout, ReplacedLayout,
     WebhookLayout, size_field,
 };
-use super::{Asked, FRAME, InboundRecord, RECORD_BYTES_MAX, Record, frame_check};
+use super::{Asked, FRAME, InboundRecord, RECORD_BYTES_MAX, Record, folded};
 
 impl Record<'_> {
     /// Bytes that [`Record::encode`] appends: frame and body.
@@ -61,24 +61,27 @@ impl Record<'_> {
 
     /// Fills `out`, which is [`Record::encoded_len`] bytes long.
     pub(crate) fn encode_to(&self, out: &mut [u8]) {
-        let length = self.encoded_len();
+        let length = out.len();
         assert!(length <= RECORD_BYTES_MAX, "a record of {length} bytes is over the limit");
-        assert!(length == out.len(), "a record is as long as it says");
-        let mut frame = FrameLayout {
+        debug_assert_eq!(length, self.encoded_len(), "a record is as long as it says");
+        let frame = FrameLayout {
             kind: self.kind() as u8,
             version: self.kind().version(),
             check: U16::ZERO,
             length: size_field(length - FRAME),
         };
-        let (head, body) = out.split_at_mut(FRAME);
-        let mut rest = &mut *body;
-        self.encode_body(&mut |bytes| {
+        let mut rest = &mut *out;
+        let mut put = |bytes: &[u8]| {
             let (to, after) = std::mem::take(&mut rest).split_at_mut(bytes.len());
             to.copy_from_slice(bytes);
             rest = after;
-        });
-        frame.check = frame_check(&frame, body).into();
-        head.copy_from_slice(frame.as_bytes());
+        };
+        put(frame.as_bytes());
+        self.encode_body(&mut put);
+        let check = folded(crc32c::crc32c(out));
+        if let Ok((frame, _)) = FrameLayout::mut_from_prefix(out) {
+            frame.check = check.into();
+        }
     }
 
     fn encode_body(&self, put: &mut impl FnMut(&[u8])) {
