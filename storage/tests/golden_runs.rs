@@ -2,7 +2,6 @@
 //! format is the same today's bytes are the same. Tests only.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
 #[path = "common/runs.rs"]
 mod house;
 

@@ -4,6 +4,7 @@
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
+use postrider_storage::runs::receipts::ReceiptTable;
 use postrider_storage::{Disk, Log, LogConfig, OpenError, Record, Recovery, SegmentId, crash};
 
 use super::customers::Customers;
@@ -25,10 +26,7 @@ use postrider_http::webhook::queue::WebhookQueue;
 
 // A message's records fit the log's, with room to spare for its parts' events.
 const _: () = assert!(limits::MAX_RECORD == postrider_storage::RECORD_BYTES_MAX);
-const _: () = assert!(
-    limits::MEMORY_PER_HOT_RECEIPT as usize
-        == postrider_storage::runs::receipts::ReceiptTable::BYTES_PER_ENTRY
-);
+const _: () = assert!(limits::MEMORY_PER_HOT_RECEIPT == ReceiptTable::BYTES_PER_ENTRY as u64);
 
 /// What replay builds.
 struct Replay<'a> {

@@ -126,7 +126,7 @@ impl House {
         let covered = self.set.covered();
         assert!(covered <= Self::lsn(self.log.len()), "a run never knows more than the log");
         assert!(covered >= self.checkpoint.covered, "what the checkpoint knew is there");
-        for event in self.log.clone().split_off(covered.0 as usize) {
+        for event in self.log.clone().split_off(usize::try_from(covered.0).unwrap()) {
             self.apply(event);
         }
     }
