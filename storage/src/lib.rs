@@ -16,6 +16,7 @@ mod mem;
 mod names;
 mod position;
 mod record;
+pub mod register;
 pub mod runs;
 pub mod search;
 

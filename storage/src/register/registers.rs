@@ -1,0 +1,666 @@
+//! All registers of a shard: the one that is open, those that wait to be written, those on the
+//! disk, and what has changed since. Pure; one per shard.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::disk::{LogIoError, SegmentId, SideFile};
+use crate::position::Position;
+
+use super::anchored::{Anchored, AnchoredCursor, AnchoredSearch, Wanted};
+use super::chore::{Outcome, RegisterChore, RegisterDone, Work};
+use super::head::Summary;
+use super::list::{InMemory, PageQuery, PageSearch};
+use super::listed::{Entry, Listed, Shared};
+use super::lookup::{HashSearch, SlotLookup};
+use super::open::{OpenRegister, Row};
+use super::page::Kind;
+use super::row::{RegisterRow, Slot, Statuses};
+use super::slots::{REGISTER_ROWS_MAX, Survey};
+use super::snapshot::{Known, Snapshot};
+
+/// Registers that may wait to be written before the owner is pressed.
+const SEALED_MAX: usize = 4;
+
+/// Bounds of the registers of one shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterConfig {
+    /// Messages of one register at most, up to [`REGISTER_ROWS_MAX`].
+    pub rows: u32,
+    /// Changed slots in memory at most; from half of it on they are written.
+    pub dirty: usize,
+}
+
+/// A register that takes no more messages and is not written yet.
+#[derive(Debug, Clone)]
+struct Sealed {
+    number: u64,
+    stray: bool,
+    register: Arc<OpenRegister>,
+}
+
+/// A register that is no longer listed, whose files are still there.
+#[derive(Debug)]
+struct Doomed {
+    summary: Arc<Summary>,
+    /// A snapshot without it was taken.
+    unlisted: bool,
+    /// And is durable.
+    released: bool,
+}
+
+/// What a flush is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Register(u64),
+    Strays,
+}
+
+/// What a shard knows of where its messages stand. See the module [`super`].
+#[derive(Debug)]
+pub struct Registers {
+    config: RegisterConfig,
+    next_number: u64,
+    open: Option<OpenRegister>,
+    /// Oldest first.
+    sealed: VecDeque<Sealed>,
+    /// Rows that came back in a replay and belong to no register, until they make one.
+    strays: Vec<Row>,
+    strays_at: Option<Position>,
+    listed: Arc<Listed>,
+    changes: Shared,
+    /// What is to be flushed next.
+    plan: VecDeque<Target>,
+    doomed: Vec<Doomed>,
+    /// Some listed register may have nothing left.
+    sweep: bool,
+    under_way: Option<Work>,
+    /// A chore failed: none until [`Registers::retry`].
+    held: bool,
+    /// Open messages by the segment of their anchor.
+    live: BTreeMap<u64, u32>,
+    damaged: BTreeSet<SideFile>,
+}
+
+impl Registers {
+    /// The registers of a shard that has none.
+    ///
+    /// # Panics
+    /// When more rows are configured than a register can have, or none.
+    #[must_use]
+    pub fn new(config: RegisterConfig) -> Self {
+        assert!((1..=REGISTER_ROWS_MAX).contains(&config.rows), "{} rows", config.rows);
+        Self {
+            config,
+            next_number: 1,
+            open: None,
+            sealed: VecDeque::new(),
+            strays: Vec::new(),
+            strays_at: None,
+            listed: Arc::default(),
+            changes: Shared::default(),
+            plan: VecDeque::new(),
+            doomed: Vec::new(),
+            sweep: false,
+            under_way: None,
+            held: false,
+            live: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+        }
+    }
+
+    /// Those found on the disk, with what a snapshot said.
+    pub(super) fn found(config: RegisterConfig, entries: Vec<Entry>, snapshot: Snapshot) -> Self {
+        let mut registers = Self::new(config);
+        let highest = entries.iter().map(|entry| entry.summary.number).max().unwrap_or(0);
+        registers.next_number = snapshot.next_number.max(highest + 1);
+        registers.listed = Arc::new(Listed::of(entries));
+        registers.live = snapshot.live;
+        registers.sweep = true;
+        let listed = Arc::clone(&registers.listed);
+        let mut changes = registers.changes.borrow_mut();
+        changes.oldest = snapshot.oldest;
+        changes.slots = snapshot.slots;
+        // What is in no register comes back in the replay.
+        changes.slots.retain(|sequence, _| listed.spanning(*sequence).next().is_some());
+        drop(changes);
+        registers
+    }
+
+    /// A message is accepted: its `accepted` record is durable. In the order of the log. What a
+    /// replay brings again of a message that is known only moves its slot. When the row comes from
+    /// another segment than the one before, the register is sealed by itself.
+    pub fn accept(&mut self, row: &RegisterRow) {
+        if let Some(open) = &mut self.open
+            && open.takes(row, self.config.rows)
+        {
+            open.accept(row);
+            return;
+        }
+        if self.owned(row.sequence) {
+            self.set_slot(row.sequence, row.slot);
+        } else if self.last().is_none_or(|last| row.sequence > last) {
+            self.seal();
+            self.open = Some(OpenRegister::new(row));
+        } else {
+            self.stray(row);
+        }
+    }
+
+    /// A message's `carried` record is durable: its slot moves there. When a replay brings the
+    /// record and the message is in no register, because its `accepted` record is no more, it
+    /// comes into one.
+    pub fn carried(&mut self, row: &RegisterRow) {
+        let sequence = row.sequence;
+        let in_memory = self.unwritten().any(|register| register.slot(sequence).is_some());
+        if in_memory || self.listed.owner(sequence).is_some() {
+            self.set_slot(sequence, row.slot);
+        } else {
+            self.stray(row);
+        }
+    }
+
+    /// Moves a message's slot: the record at its anchor is durable. Of a message that is in no
+    /// register nothing is noted.
+    pub fn set_slot(&mut self, sequence: u64, slot: Slot) {
+        self.change(sequence, slot.pack());
+    }
+
+    /// The message is gone: nothing finds it any more.
+    pub fn forget(&mut self, sequence: u64) {
+        self.change(sequence, 0);
+    }
+
+    fn change(&mut self, sequence: u64, packed: u64) {
+        if self.open.as_mut().is_some_and(|open| open.set_slot(sequence, packed)) {
+            return;
+        }
+        let known = !self.strays.is_empty()
+            || self.sealed.iter().any(|sealed| sealed.register.slot(sequence).is_some())
+            || self.listed.spanning(sequence).next().is_some();
+        if known {
+            self.changes.borrow_mut().slots.insert(sequence, packed);
+        }
+    }
+
+    /// A message's anchor is now in another segment: `None` before it was accepted, and after it
+    /// is closed. Counts [`Registers::live`].
+    pub fn anchor_moved(&mut self, from: Option<Position>, to: Option<Position>) {
+        if let Some(from) = from {
+            let segment = from.segment.0;
+            match self.live.get_mut(&segment) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) => {
+                    self.live.remove(&segment);
+                }
+                // The segment was given up.
+                None => {}
+            }
+        }
+        if let Some(to) = to {
+            *self.live.entry(to.segment.0).or_default() += 1;
+        }
+    }
+
+    /// Open messages whose anchor lies in a segment.
+    #[must_use]
+    pub fn live(&self, segment: SegmentId) -> u32 {
+        self.live.get(&segment.0).copied().unwrap_or(0)
+    }
+
+    /// The replay is over: what it brought back out of order becomes registers.
+    pub fn replayed(&mut self) {
+        self.seal_strays();
+    }
+
+    /// Where a message stands; `None` when it is unknown or gone.
+    #[must_use]
+    pub fn slot(&self, sequence: u64) -> SlotLookup {
+        let changes = self.changes.borrow();
+        let changed = changes.slots.get(&sequence).copied();
+        let open = || self.open.as_ref()?.slot(sequence);
+        let sealed = || self.sealed.iter().find_map(|sealed| sealed.register.slot(sequence));
+        match changed.or_else(open).or_else(sealed) {
+            Some(packed) => SlotLookup::known(sequence, changes.there(packed), &self.changes),
+            None => SlotLookup::new(sequence, &self.listed, &self.changes),
+        }
+    }
+
+    /// A page of a customer's list. It shows every message as it stood when this was called, or
+    /// later.
+    #[must_use]
+    pub fn page(&self, query: PageQuery) -> PageSearch {
+        PageSearch::new(query, self.in_memory(&query), &self.listed, &self.changes)
+    }
+
+    fn in_memory(&self, query: &PageQuery) -> InMemory {
+        let changes = self.changes.borrow();
+        let mut found = InMemory::default();
+        for register in self.unwritten() {
+            let rows = register.latest(query.customer, query.before(), query.oldest_ms);
+            let (mut looked, mut fitting) = (0, 0);
+            for row in rows {
+                let changed = changes.slots.get(&row.sequence).copied();
+                let slot = changes.there(changed.unwrap_or(row.slot));
+                let slot = slot.filter(|slot| query.statuses.has(slot.status));
+                found.rows.push_back((row.key(), slot));
+                looked += 1;
+                fitting += usize::from(slot.is_some());
+                if looked >= query.scan_max || fitting >= query.limit {
+                    found.horizon = found.horizon.max(Some(row.key()));
+                    break;
+                }
+            }
+        }
+        let rows = found.rows.make_contiguous();
+        rows.sort_unstable_by_key(|(key, _)| std::cmp::Reverse(*key));
+        let whole = rows.partition_point(|(key, _)| Some(*key) >= found.horizon);
+        found.rows.truncate(whole);
+        found
+    }
+
+    /// The messages to a recipient, by the keyed hash of its number: their sequences, ascending. A
+    /// hash may be another recipient's too, and messages may be gone.
+    #[must_use]
+    pub fn by_recipient(&self, hash: u64) -> HashSearch {
+        let rows = self.unwritten().flat_map(OpenRegister::rows);
+        let found = rows.filter(|row| row.recipient == hash).map(|row| row.sequence).collect();
+        HashSearch::new(Kind::Recipients, hash, found, &self.listed)
+    }
+
+    /// The messages of a group, by the keyed hash of its id, as [`Registers::by_recipient`].
+    #[must_use]
+    pub fn by_group(&self, hash: u64) -> HashSearch {
+        let rows = self.unwritten().flat_map(OpenRegister::rows);
+        let own = rows.filter(|row| row.group == hash && hash != 0);
+        let found = own.map(|row| row.sequence).collect();
+        HashSearch::new(Kind::Groups, hash, found, &self.listed)
+    }
+
+    /// The messages with one of these statuses whose anchor lies in a segment, about `limit` of
+    /// them from `from` on (at first the default).
+    #[must_use]
+    pub fn anchored_in(
+        &self,
+        segment: SegmentId,
+        statuses: Statuses,
+        from: AnchoredCursor,
+        limit: usize,
+    ) -> AnchoredSearch {
+        let wanted = Wanted { segment, statuses, limit };
+        let mut found = Anchored::default();
+        if from == AnchoredCursor::default() {
+            let changes = self.changes.borrow();
+            for row in self.unwritten().flat_map(OpenRegister::rows) {
+                let packed = changes.slots.get(&row.sequence).copied().unwrap_or(row.slot);
+                found.rows.extend(wanted.fit(packed).map(|slot| (row.sequence, slot)));
+            }
+        }
+        AnchoredSearch::new(wanted, from, found.rows, &self.listed, &self.changes)
+    }
+
+    /// Segments before this one are given up: anchors in them lead nowhere.
+    pub fn release_before(&mut self, segment: SegmentId) {
+        let mut changes = self.changes.borrow_mut();
+        if segment.0 <= changes.oldest {
+            return;
+        }
+        changes.oldest = segment.0;
+        self.live = self.live.split_off(&segment.0);
+        self.sweep = true;
+    }
+
+    /// The first record that the registers in memory come from: a replay must begin there or
+    /// before. `None`: everything is on the disk, or in the snapshot.
+    #[must_use]
+    pub fn low_water(&self) -> Option<Position> {
+        let unwritten = self.unwritten().map(OpenRegister::first_at);
+        unwritten.chain(self.strays_at).min()
+    }
+
+    /// Whether there is more in memory than there should be: accept nothing new until chores have
+    /// been done, and in a replay do chores before going on.
+    #[must_use]
+    pub fn pressed(&self) -> bool {
+        self.sealed.len() > SEALED_MAX || self.dirty() > self.config.dirty
+    }
+
+    /// Changed slots in memory.
+    #[must_use]
+    pub fn dirty(&self) -> usize {
+        self.changes.borrow().slots.len()
+    }
+
+    /// Registers on the disk.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// Files in which damage was found since the start: name them. They are rebuilt at the next
+    /// start, from the snapshot that was taken after that.
+    #[must_use]
+    pub fn damaged(&self) -> &BTreeSet<SideFile> {
+        &self.damaged
+    }
+
+    /// A search found this file of a register damaged.
+    pub fn condemn(&mut self, file: SideFile) {
+        let (SideFile::Register(number) | SideFile::Slots(number)) = file else { return };
+        if let Some(entry) = Arc::make_mut(&mut self.listed).entry_mut(number) {
+            entry.condemned = true;
+            self.damaged.insert(file);
+        }
+    }
+
+    /// Seals the open register and asks for everything in memory to be written.
+    pub fn flush(&mut self) {
+        self.seal();
+        self.seal_strays();
+        self.plan = self.planned(0);
+    }
+
+    /// Adds to `out` what a checkpoint keeps. Everything that was accepted or moved by records up
+    /// to now is in it, or on the disk, or comes back in a replay from [`Registers::low_water`].
+    /// Call [`Registers::checkpointed`] when the checkpoint is durable.
+    pub fn snapshot(&mut self, out: &mut Vec<u8>) {
+        for doomed in &mut self.doomed {
+            doomed.unlisted = true;
+        }
+        let known = |entry: &Entry| Known {
+            number: entry.summary.number,
+            first: entry.summary.first,
+            last: entry.summary.last,
+            home: entry.summary.home,
+            condemned: entry.condemned,
+        };
+        let changes = self.changes.borrow();
+        let snapshot = Snapshot {
+            next_number: self.next_number,
+            oldest: changes.oldest,
+            registers: self.listed.entries().iter().map(known).collect(),
+            live: self.live.clone(),
+            slots: changes.slots.clone(),
+        };
+        snapshot.encode(out);
+    }
+
+    /// A checkpoint with the last snapshot is durable: files that it does not list may go.
+    pub fn checkpointed(&mut self) {
+        for doomed in &mut self.doomed {
+            doomed.released |= doomed.unlisted;
+        }
+    }
+
+    /// The next work for a helper thread. One at a time.
+    pub fn poll_chore(&mut self) -> Option<RegisterChore> {
+        if self.held || self.under_way.is_some() {
+            return None;
+        }
+        self.drop_empty();
+        let work = self.next_work()?;
+        self.under_way = Some(work.clone());
+        Some(RegisterChore(work))
+    }
+
+    /// The chore is done. After an error there is none until [`Registers::retry`].
+    ///
+    /// # Panics
+    /// When no chore was under way.
+    pub fn handle_chore(&mut self, result: Result<RegisterDone, LogIoError>) {
+        let Some(work) = self.under_way.take() else { panic!("no chore was under way") };
+        match result {
+            Ok(RegisterDone { outcome, .. }) => self.chore_done(outcome),
+            Err(_) => self.chore_failed(work),
+        }
+    }
+
+    /// Tries again what failed: there may be room now.
+    pub fn retry(&mut self) {
+        self.held = false;
+    }
+
+    fn chore_done(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Written { summary, survey } => {
+                self.sealed.pop_front();
+                let mut entries = self.listed.entries().to_vec();
+                entries.push(Entry {
+                    summary: Arc::new(summary),
+                    survey: Arc::new(survey),
+                    settled: true,
+                    condemned: false,
+                });
+                self.listed = Arc::new(Listed::of(entries));
+            }
+            Outcome::Flushed { surveys, slots } => self.flushed(surveys, &slots),
+            Outcome::Removed => {
+                self.doomed.retain(|doomed| !doomed.removable());
+            }
+        }
+    }
+
+    fn chore_failed(&mut self, work: Work) {
+        self.held = true;
+        if let Work::Flush { entries, .. } = work {
+            let listed = Arc::make_mut(&mut self.listed);
+            for entry in entries {
+                if let Some(entry) = listed.entry_mut(entry.summary.number) {
+                    entry.settled = false;
+                }
+            }
+        }
+    }
+
+    fn flushed(&mut self, surveys: Vec<(u64, Result<Survey, SideFile>)>, slots: &[(u64, u64)]) {
+        let listed = Arc::make_mut(&mut self.listed);
+        let mut whole = true;
+        for (number, survey) in surveys {
+            let Some(entry) = listed.entry_mut(number) else { continue };
+            match survey {
+                Ok(survey) => {
+                    entry.survey = Arc::new(survey);
+                    entry.settled = true;
+                }
+                Err(file) => {
+                    entry.condemned = true;
+                    self.damaged.insert(file);
+                    whole = false;
+                }
+            }
+        }
+        let mut changes = self.changes.borrow_mut();
+        changes.flushes += 1;
+        for (sequence, slot) in slots {
+            if whole && changes.slots.get(sequence) == Some(slot) {
+                changes.slots.remove(sequence);
+            }
+        }
+        self.sweep = true;
+    }
+
+    /// Unlists registers of which nothing is left.
+    fn drop_empty(&mut self) {
+        if !std::mem::take(&mut self.sweep) {
+            return;
+        }
+        let changes = self.changes.borrow();
+        let empty = |entry: &Entry| {
+            let (first, last) = (entry.summary.first, entry.summary.last);
+            u64::from(entry.survey.newest) < changes.oldest && !changes.touch(first, last)
+        };
+        let (gone, kept): (Vec<Entry>, Vec<Entry>) =
+            self.listed.entries().iter().cloned().partition(empty);
+        if gone.is_empty() {
+            return;
+        }
+        self.listed = Arc::new(Listed::of(kept));
+        self.doomed.extend(gone.into_iter().map(|entry| Doomed {
+            summary: entry.summary,
+            unlisted: false,
+            released: false,
+        }));
+    }
+
+    fn next_work(&mut self) -> Option<Work> {
+        let removal = self.removal();
+        if removal.is_some() {
+            return removal;
+        }
+        // Registers are written first: what has changed in them cannot be flushed before.
+        if self.dirty() > self.config.dirty {
+            self.next_flush().or_else(|| self.write())
+        } else {
+            self.write().or_else(|| self.next_flush())
+        }
+    }
+
+    fn removal(&self) -> Option<Work> {
+        let doomed = self.doomed.iter().find(|doomed| doomed.removable())?;
+        Some(Work::Remove { number: doomed.summary.number })
+    }
+
+    fn write(&self) -> Option<Work> {
+        let Sealed { number, stray, register } = self.sealed.front()?.clone();
+        Some(Work::Write { number, stray, register })
+    }
+
+    fn next_flush(&mut self) -> Option<Work> {
+        if self.plan.is_empty() && self.dirty() > self.config.dirty / 2 {
+            self.plan = self.planned(self.config.dirty / 4);
+        }
+        loop {
+            let target = self.plan.pop_front()?;
+            let work = self.flush_of(target);
+            if work.is_some() {
+                return work;
+            }
+        }
+    }
+
+    fn flush_of(&self, target: Target) -> Option<Work> {
+        let changes = self.changes.borrow();
+        let (entries, slots) = match target {
+            Target::Register(number) => {
+                let entry = self.listed.entry(number)?.clone();
+                let range = entry.summary.first..=entry.summary.last;
+                (vec![entry], copied(changes.slots.range(range)))
+            }
+            Target::Strays => {
+                let entries = self.listed.strays().to_vec();
+                let own = changes.slots.iter().filter(|(sequence, _)| self.is_stray(**sequence));
+                (entries, copied(own))
+            }
+        };
+        let sound = entries.iter().all(|entry| !entry.condemned);
+        (sound && !entries.is_empty() && !slots.is_empty())
+            .then_some(Work::Flush { entries, slots })
+    }
+
+    /// Whether the message is in no register but stray ones on the disk.
+    fn is_stray(&self, sequence: u64) -> bool {
+        let waiting = self.sealed.iter().any(|sealed| sealed.register.slot(sequence).is_some());
+        !waiting && !self.owned(sequence)
+    }
+
+    /// What to flush until about `left` changed slots are left: those with the most first.
+    fn planned(&self, left: usize) -> VecDeque<Target> {
+        let changes = self.changes.borrow();
+        let mut counts: Vec<(usize, Target)> = Vec::new();
+        let mut strays = 0;
+        for entry in self.listed.entries() {
+            if entry.summary.stray {
+                strays += 1;
+            } else {
+                let range = entry.summary.first..=entry.summary.last;
+                let count = changes.slots.range(range).count();
+                counts.push((count, Target::Register(entry.summary.number)));
+            }
+        }
+        let mut dirty = changes.slots.len();
+        let owned: usize = counts.iter().map(|(count, _)| count).sum();
+        if strays > 0 {
+            counts.push((dirty.saturating_sub(owned), Target::Strays));
+        }
+        counts.retain(|(count, _)| *count > 0);
+        counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let mut plan = VecDeque::new();
+        for (count, target) in counts {
+            if dirty <= left {
+                break;
+            }
+            dirty = dirty.saturating_sub(count);
+            plan.push_back(target);
+        }
+        plan
+    }
+
+    fn unwritten(&self) -> impl Iterator<Item = &OpenRegister> {
+        self.open.iter().chain(self.sealed.iter().map(|sealed| &*sealed.register))
+    }
+
+    /// Whether a register owns the sequence.
+    fn owned(&self, sequence: u64) -> bool {
+        let spans =
+            |register: &OpenRegister| (register.first()..=register.last()).contains(&sequence);
+        self.open.as_ref().is_some_and(spans)
+            || self.sealed.iter().any(|sealed| !sealed.stray && spans(&sealed.register))
+            || self.listed.owner(sequence).is_some()
+    }
+
+    /// The highest sequence that is owned.
+    fn last(&self) -> Option<u64> {
+        let sealed = self.sealed.iter().filter(|sealed| !sealed.stray);
+        let sealed = sealed.map(|sealed| sealed.register.last());
+        sealed.chain(self.open.as_ref().map(OpenRegister::last)).chain(self.listed.last()).max()
+    }
+
+    fn seal(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.add_sealed(open, false);
+        }
+    }
+
+    fn add_sealed(&mut self, register: OpenRegister, stray: bool) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.sealed.push_back(Sealed { number, stray, register: Arc::new(register) });
+    }
+
+    fn stray(&mut self, row: &RegisterRow) {
+        // What was changed before is older than this.
+        self.changes.borrow_mut().slots.remove(&row.sequence);
+        self.strays_at = self.strays_at.into_iter().chain([row.slot.at]).min();
+        self.strays.push(Row::of(row));
+        if self.strays.len() >= usize::try_from(self.config.rows).unwrap_or(usize::MAX) {
+            self.seal_strays();
+        }
+    }
+
+    fn seal_strays(&mut self) {
+        let (mut rows, at) = (std::mem::take(&mut self.strays), self.strays_at.take());
+        // The last of those with the same sequence is the newest.
+        rows.reverse();
+        rows.sort_by_key(|row| row.sequence);
+        rows.dedup_by_key(|row| row.sequence);
+        let Some(at) = at else { return };
+        let near = |a: &Row, b: &Row| super::head::delta(b.sequence, a.sequence).is_some();
+        while let Some(first) = rows.first().copied() {
+            let rest = rows.split_off(rows.partition_point(|row| near(&first, row)));
+            if let Some(register) = OpenRegister::of(std::mem::replace(&mut rows, rest), at) {
+                self.add_sealed(register, true);
+            }
+        }
+    }
+}
+
+impl Doomed {
+    fn removable(&self) -> bool {
+        // No search looks into it any more.
+        self.released && Arc::strong_count(&self.summary) == 1
+    }
+}
+
+fn copied<'a>(slots: impl Iterator<Item = (&'a u64, &'a u64)>) -> Vec<(u64, u64)> {
+    slots.map(|(sequence, slot)| (*sequence, *slot)).collect()
+}

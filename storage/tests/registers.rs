@@ -1,0 +1,216 @@
+//! Registers against a model: random messages, moves, chores, checkpoints, releases and crashes
+//! with torn pages; whatever is lost, a replay brings the same answers. Tests only.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+#[path = "registers/world.rs"]
+mod world;
+
+use postrider_storage::register::{PageQuery, Statuses};
+use postrider_storage::{Disk, SideFile};
+use proptest::prelude::*;
+use world::{CUSTOMERS, World, all_of};
+
+#[derive(Debug, Clone)]
+enum Op {
+    Accept { rows: usize, seed: u64 },
+    Roll,
+    Close { seed: u64, messages: usize },
+    Carry { seed: u64 },
+    BeginChore,
+    EndChore,
+    Flush,
+    Checkpoint,
+    Release,
+    Crash { seed: u64 },
+    Lose { seed: u64 },
+    LoseAll,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let seed = any::<u64>;
+    prop_oneof![
+        6 => (1usize..400, seed()).prop_map(|(rows, seed)| Op::Accept { rows, seed }),
+        3 => Just(Op::Roll),
+        6 => (seed(), prop_oneof![1usize..6, 1usize..400])
+            .prop_map(|(seed, messages)| Op::Close { seed, messages }),
+        3 => seed().prop_map(|seed| Op::Carry { seed }),
+        6 => Just(Op::BeginChore),
+        6 => Just(Op::EndChore),
+        1 => Just(Op::Flush),
+        2 => Just(Op::Checkpoint),
+        1 => Just(Op::Release),
+        2 => seed().prop_map(|seed| Op::Crash { seed }),
+        1 => seed().prop_map(|seed| Op::Lose { seed }),
+        1 => Just(Op::LoseAll),
+    ]
+}
+
+fn step(world: &mut World, op: &Op) {
+    match op {
+        Op::Accept { rows, seed } => world.accept(*rows, *seed),
+        Op::Roll => world.roll(),
+        Op::Close { seed, messages } => world.close(*seed, *messages),
+        Op::Carry { seed } => world.carry(*seed),
+        Op::BeginChore => world.begin_chore(),
+        Op::EndChore => world.end_chore(),
+        Op::Flush => world.registers.flush(),
+        Op::Checkpoint => world.checkpoint(),
+        Op::Release => world.release(),
+        Op::Crash { seed } => {
+            world.crash(*seed);
+            world.check();
+        }
+        Op::Lose { seed } => {
+            world.crash(*seed);
+            let files = world.disk.list_side().unwrap();
+            if let Some((file, _)) = files.get(*seed as usize % files.len().max(1)) {
+                world.disk.remove_side(*file).unwrap();
+            }
+            world.start();
+            world.check();
+        }
+        Op::LoseAll => {
+            world.crash(0);
+            for (file, _) in world.disk.list_side().unwrap() {
+                world.disk.remove_side(file).unwrap();
+            }
+            world.lose_checkpoint();
+            world.start();
+            world.check();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2_000, ..Default::default() })]
+
+    #[test]
+    fn whatever_happens_the_answers_are_those_of_the_log(
+        ops in proptest::collection::vec(op(), 1..40),
+    ) {
+        let mut world = World::new();
+        for op in &ops {
+            step(&mut world, op);
+        }
+        world.check();
+        world.crash(7);
+        world.check();
+    }
+}
+
+/// Every crash of one flush, torn in many ways, leaves every slot whole.
+#[test]
+fn a_torn_flush_loses_no_slot() {
+    let mut world = World::new();
+    world.accept(1_200, 1);
+    world.registers.flush();
+    world.all_chores();
+    world.checkpoint();
+    for round in 0..200u64 {
+        world.close(round, 3);
+        world.registers.flush();
+        world.begin_chore();
+        world.crash(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        world.check();
+    }
+}
+
+/// What is read while it is flushed is neither torn nor older than the search.
+#[test]
+fn paging_gives_every_message_once_while_others_come_and_end() {
+    let mut world = World::new();
+    for seed in 0..6 {
+        world.accept(300, seed);
+        world.roll();
+    }
+    world.all_chores();
+    for customer in 0..CUSTOMERS {
+        for statuses in [Statuses::ALL, Statuses::of(&[4])] {
+            let mut seed = 1u64;
+            let wanted = world.alive(customer, statuses);
+            assert!(statuses != Statuses::ALL || wanted.len() > 300);
+            let seen = world.page_through(customer, statuses, 7, 50, |world| {
+                seed += 1;
+                world.accept(3, seed);
+                world.close(seed, 9);
+                if seed.is_multiple_of(5) {
+                    world.registers.flush();
+                }
+                world.begin_chore();
+                if seed.is_multiple_of(2) {
+                    world.end_chore();
+                }
+            });
+            let mut unique = seen.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            assert_eq!(unique.len(), seen.len(), "each once");
+            // What was accepted or moved meanwhile may come too. What fitted all the time must come.
+            let still = world.alive(customer, statuses);
+            let must: Vec<u64> = wanted.into_iter().filter(|s| still.contains(s)).collect();
+            let may: Vec<u64> = seen.into_iter().filter(|s| must.contains(s)).collect();
+            assert_eq!(may, must);
+        }
+    }
+}
+
+/// Each damaged file is named by the search that meets it, and made anew at the next start.
+#[test]
+fn a_damaged_file_is_named_and_rebuilt() {
+    for index in [true, false] {
+        let mut world = World::new();
+        world.accept(600, 3);
+        world.roll();
+        world.accept(10, 4);
+        world.registers.flush();
+        world.all_chores();
+        world.checkpoint();
+        let file = if index { SideFile::Register(1) } else { SideFile::Slots(1) };
+        let bytes = world.disk.side_bytes_mut(file).unwrap();
+        let from = if index { 4_096 } else { 18 * 4_096 };
+        for byte in bytes[from..].iter_mut().step_by(97) {
+            *byte ^= 0x10;
+        }
+        let query = PageQuery { limit: 1_000, ..all_of(1) };
+        let search = world.registers.page(query);
+        let error = world.search(search).unwrap_err();
+        assert!(error.to_string().contains(&file.file_name()), "{error}");
+        world.registers.condemn(file);
+        assert!(world.registers.damaged().contains(&file));
+        world.checkpoint();
+        world.crash(3);
+        world.check();
+        assert_eq!(world.missing, 1, "it was rebuilt");
+    }
+}
+
+/// A register whose messages are all gone goes, once no checkpoint names it.
+#[test]
+fn an_empty_register_is_removed_after_the_checkpoint() {
+    let mut world = World::new();
+    world.accept(100, 1);
+    world.roll();
+    world.accept(100, 2);
+    world.roll();
+    world.registers.flush();
+    world.all_chores();
+    world.checkpoint();
+    assert_eq!(world.disk.list_side().unwrap().len(), 4);
+    world.release();
+    let held = world.registers.page(all_of(1));
+    world.all_chores();
+    assert_eq!(world.disk.list_side().unwrap().len(), 4, "the checkpoint still names it");
+    world.checkpoint();
+    world.all_chores();
+    assert_eq!(world.disk.list_side().unwrap().len(), 4, "a search still reads it");
+    drop(held);
+    world.all_chores();
+    assert_eq!(world.disk.list_side().unwrap().len(), 2);
+    world.check();
+}
