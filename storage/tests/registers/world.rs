@@ -130,7 +130,11 @@ impl World {
     pub(crate) fn close(&mut self, mut seed: u64, messages: usize) {
         for _ in 0..messages {
             if let Some(sequence) = self.any(&mut seed) {
-                let status = 4 + (random(&mut seed) % 3) as u8;
+                // A final status stays; only its anchor moves.
+                let status = match self.told[&sequence].row.slot.status {
+                    0 => 4 + (random(&mut seed) % 3) as u8,
+                    last => last,
+                };
                 self.note(|at| Event::Moved(sequence, Slot { status, at }));
             }
         }
