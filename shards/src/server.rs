@@ -277,12 +277,15 @@ fn start_control(
 fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
     let path = config.server.data_dir.clone();
     let dir = DataDir::open(&path, shards)?;
-    let mut names = dir.read_names()?;
+    let known = dir.read_names()?;
+    let mut names = known.clone();
     let carriers = config.carriers.iter();
     let carriers = carriers.map(|own| names.assign(NameKind::Carrier, &own.name)).collect();
     let customers = config.customers.iter();
     let customers = customers.map(|own| names.assign(NameKind::Customer, &own.name)).collect();
-    dir.write_names(&names)?;
+    if names != known {
+        dir.write_names(&names)?;
+    }
     let shared = Shared::new(
         config,
         Placement::new(dir.placement_key(), shards),

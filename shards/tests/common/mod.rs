@@ -3,6 +3,7 @@
 //! tests' threads.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod mount;
 pub(crate) mod stage;
 
 use std::collections::HashMap;
@@ -178,6 +179,8 @@ pub(crate) fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool)
 pub(crate) struct Client {
     reader: BufReader<TcpStream>,
     address: SocketAddr,
+    /// The last answer's Retry-After, seconds.
+    pub(crate) retry_after: Option<u64>,
 }
 
 impl Client {
@@ -187,7 +190,7 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        Ok(Self { reader: BufReader::new(stream), address })
+        Ok(Self { reader: BufReader::new(stream), address, retry_after: None })
     }
 
     /// Status and body of a GET.
@@ -228,6 +231,7 @@ impl Client {
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| broken(&format!("no status line: {line:?}")))?;
         let mut length = 0;
+        self.retry_after = None;
         loop {
             line.clear();
             if self.reader.read_line(&mut line)? == 0 {
@@ -236,6 +240,8 @@ impl Client {
             let Some((name, value)) = line.trim_end().split_once(':') else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse().map_err(|_| broken("no length"))?;
+            } else if name.eq_ignore_ascii_case("retry-after") {
+                self.retry_after = value.trim().parse().ok();
             }
         }
         let mut body = vec![0; length];
@@ -249,6 +255,15 @@ impl Client {
 pub(crate) fn status_of(address: SocketAddr, path: &str) -> Option<u16> {
     let answer = Client::connect(address).and_then(|mut client| client.get(path, None));
     answer.ok().map(|(status, _)| status)
+}
+
+/// The sum of a metric over all its labels that contain `labels`.
+pub(crate) fn metric(admin: SocketAddr, name: &str, labels: &str) -> u64 {
+    let (status, text) = Client::connect(admin).unwrap().get("/metrics", None).unwrap();
+    assert_eq!(status, 200);
+    let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+    let of_it = lines.filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels));
+    of_it.map(|rest| rest.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap() as u64).sum()
 }
 
 /// The final statuses that the sink has seen, well signed, while it goes on writing.

@@ -14,7 +14,7 @@ use crate::log::FORMAT;
 use crate::names::{NameError, NameTable};
 
 use super::disk::FileDisk;
-use super::sys::{sync_dir, write_whole};
+use super::sys::{is_full, sync_dir, write_whole};
 
 /// Format of the directory that this release writes, and the newest that it reads.
 const DIR_FORMAT: u16 = FORMAT;
@@ -394,8 +394,10 @@ fn lock(dir: &Path, patience: Duration) -> Result<File, OpenDirError> {
             Err(error) => return Err(failed(error.into())),
         }
     }
-    // The number is a hint for people; the lock itself is the system's.
-    file.set_len(0).map_err(failed)?;
-    file.write_all(format!("{}\n", std::process::id()).as_bytes()).map_err(failed)?;
-    Ok(file)
+    // The number is a hint for people; the lock itself is the system's. It always takes the same
+    // room, and a full disk without that room must not keep the gateway from starting.
+    match file.write_all(format!("{:<10}\n", std::process::id()).as_bytes()) {
+        Err(error) if !is_full(&error) => Err(failed(error)),
+        Ok(()) | Err(_) => Ok(file),
+    }
 }

@@ -15,7 +15,7 @@ use crate::crash;
 use crate::disk::{LogIoError, LogIoErrorKind, SegmentId};
 use crate::log::Write;
 
-use super::sys::log_error;
+use super::sys::{is_full, log_error};
 
 impl IoBuf for Blocks {
     fn as_init(&self) -> &[u8] {
@@ -144,7 +144,7 @@ pub struct Probe {
 /// the banner at start.
 ///
 /// # Errors
-/// [`LogIoError`] when not even a buffered file can be written there.
+/// [`LogIoError`] when not even a buffered file can be written there, but for want of room.
 pub fn probe(dir: &Path) -> Result<Probe, LogIoError> {
     let path = dir.join("probe.tmp");
     let direct = try_direct(&path);
@@ -159,7 +159,10 @@ fn try_direct(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    options.open(path)?.write_all_at(&[0], 0)?;
+    match options.open(path)?.write_all_at(&[0], 0) {
+        Err(error) if !is_full(&error) => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let flags = i32::try_from((OFlags::DIRECT | OFlags::DSYNC).bits()).map_err(io::Error::other)?;
     let written = options
         .custom_flags(flags)
@@ -168,6 +171,8 @@ fn try_direct(path: &Path) -> io::Result<bool> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        // It has opened the file so: there is only no room.
+        Err(error) if is_full(&error) => Ok(true),
         Err(error) => Err(error),
     }
 }

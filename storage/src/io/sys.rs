@@ -14,12 +14,17 @@ use crate::disk::{LogIoError, LogIoErrorKind};
 /// Sorts a system error and puts it into words: "cannot WHAT PATH: REASON".
 pub(super) fn log_error(what: &str, path: &Path, error: &io::Error) -> LogIoError {
     let code = error.raw_os_error();
-    let full = [Errno::NOSPC, Errno::DQUOT].iter().any(|full| code == Some(full.raw_os_error()));
     LogIoError {
-        kind: if full { LogIoErrorKind::Full } else { LogIoErrorKind::Io },
+        kind: if is_full(error) { LogIoErrorKind::Full } else { LogIoErrorKind::Io },
         what: format!("cannot {what} {}: {error}", path.display()),
         code,
     }
+}
+
+/// Whether there was no room, or a quota was used up.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    let full = [Errno::NOSPC, Errno::DQUOT].map(|full| Some(full.raw_os_error()));
+    full.contains(&error.raw_os_error())
 }
 
 /// Makes the entries of a directory durable.
