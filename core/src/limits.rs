@@ -320,7 +320,14 @@ pub const ACTIVE_LANE_SHARE: usize = 8;
 /// New messages that come in a burst may have one in so many of a route's before its backlog's next
 /// turn.
 pub const ACTIVE_NEW_SHARE: usize = 16;
-
+/// Rows of messages on disk that one search looks for.
+pub const BACKLOG_PAGE: usize = 256;
+/// Rows of a shard's backlog in memory; then those that nobody asks for are let go.
+pub const BACKLOG_ROWS: usize = 65_536;
+/// How far ahead a shard looks for messages on disk that become due.
+pub const DUE_SCAN: Duration = Duration::from_secs(60);
+/// Rows of those in memory at which no more are looked for.
+pub const DUE_ROWS: usize = 16_384;
 /// What carriers call parts is in memory this long after they said it; then in the index on disk.
 pub const RECEIPTS_HOT: Duration = Duration::from_secs(3_600);
 /// Octets of memory of a part in that table.
@@ -380,6 +387,7 @@ const _: () = assert!(WEBHOOK_TIMEOUT_DEFAULT.as_secs() <= WEBHOOK_TIMEOUT_MAX.a
 // What lanes count on and what new messages may have leaves a backlog room.
 const _: () = assert!(ACTIVE_LANE_SHARE >= 4 && ACTIVE_NEW_SHARE > ACTIVE_LANE_SHARE);
 const _: () = assert!(RUN_ROWS_IN_MEMORY as u64 <= RUN_SLICE_ROWS && RUNS_PER_INDEX >= 2);
+const _: () = assert!(BACKLOG_PAGE * 2 <= BACKLOG_ROWS && BACKLOG_PAGE <= DUE_ROWS);
 // The default store carries the default number of open messages in half of its segments.
 const _: () = assert!(
     OPEN_MESSAGES_DEFAULT as u64 * STORE_PER_OPEN_MESSAGE
@@ -553,6 +561,10 @@ const ALL: &[Limit] = table! {
     RUN_MERGE_EVERY RUN_MERGE_EVERY.as_secs(), "s";
     RUN_SLICE_ROWS RUN_SLICE_ROWS, "rows";
     MEMORY_PER_RUN_ROW MEMORY_PER_RUN_ROW, "bytes";
+    BACKLOG_PAGE BACKLOG_PAGE, "rows";
+    BACKLOG_ROWS BACKLOG_ROWS, "rows";
+    DUE_SCAN DUE_SCAN.as_secs(), "s";
+    DUE_ROWS DUE_ROWS, "rows";
 };
 
 /// Every bound, in the order above.

@@ -3,10 +3,20 @@
 //! each per shard.
 
 pub mod active;
+pub mod backlog;
+pub mod due;
 pub mod queue;
+pub mod receipts;
+mod window;
+
+#[cfg(test)]
+mod disk_tests;
 
 pub use self::active::{ActiveSet, Seats};
+pub use self::backlog::{Backlog, Cold, Turn};
+pub use self::due::{Due, DueTurn};
 pub use self::queue::FairQueue;
+pub use self::receipts::ReceiptIndex;
 
 /// The urgency of a message: those of a lane before are sent first, but no lane is left without a
 /// turn.
