@@ -343,7 +343,7 @@ pub const RUN_MERGE_EVERY: Duration = Duration::from_secs(3_600);
 /// Rows of a file of a run, and what one chore reads: 48 MiB, well under a second.
 pub const RUN_SLICE_ROWS: u64 = 2_097_152;
 /// Octets of memory for each row on disk: its share of a filter and of the keys of pages.
-pub const MEMORY_PER_RUN_ROW: u64 = 2;
+pub const MEMORY_PER_RUN_ROW: u64 = 3;
 
 // ---- What must hold between them ----
 

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use common::Choices;
 use house::House;
-use postrider_storage::runs::{MergeRule, Row, RunConfig, RunRange, RunSet, RunState};
+use postrider_storage::runs::{
+    MergeRule, Row, RunCheck, RunConfig, RunRange, RunSet, RunState, check,
+};
 use postrider_storage::search::run;
 use postrider_storage::{
     Disk as _, FileRef, IndexKind, LookUpError, Lsn, MemDisk, Position, Search, SearchError,
@@ -255,6 +257,35 @@ fn open(disk: &mut MemDisk, known: RunState) -> (RunSet, Vec<SideFile>) {
     RunSet::open(disk, IndexKind::Receipts, config(), known, HOUR).unwrap()
 }
 
+fn checked(disk: &mut MemDisk, file: SideFile) -> RunCheck {
+    let SideFile::Run(kind, number) = file else { panic!("{file}") };
+    let len = disk.side_bytes(file).unwrap().len() as u64;
+    check(disk, kind, number, len).unwrap()
+}
+
+#[test]
+fn a_check_tells_what_a_file_is() {
+    let mut house = three_runs();
+    let files = all_runs(&mut house.disk);
+    let checks: Vec<_> = files
+        .iter()
+        .map(|file| match checked(&mut house.disk, *file) {
+            RunCheck::Intact(run) => (run.rows, run.generations, run.oldest, run.slice),
+            RunCheck::Damaged { offset } => panic!("{file}: {offset:?}"),
+        })
+        .collect();
+    let expected = [
+        (3_000, (1, 2), true, (0, false)),
+        (1_001, (1, 2), true, (1, true)),
+        (20, (3, 3), false, (0, true)),
+        (19, (4, 4), false, (0, true)),
+    ];
+    assert_eq!(checks, expected);
+    house.disk.side_bytes_mut(files[0]).unwrap()[9_000] ^= 1;
+    let damage = RunCheck::Damaged { offset: Some(8_192) };
+    assert_eq!(checked(&mut house.disk, files[0]), damage);
+}
+
 /// No bit of a file can change without being noticed: at opening, or when its page is read.
 #[test]
 fn damage_is_never_an_answer() {
@@ -277,6 +308,7 @@ fn damage_is_never_an_answer() {
                 5 => bytes.fill(0xff),
                 _ => bytes[choices.next(len)] ^= 1 << choices.next(8),
             }
+            assert!(matches!(checked(&mut disk, *file), RunCheck::Damaged { .. }), "{file} {case}");
             let (set, damaged) = open(&mut disk, state);
             if damaged.is_empty() {
                 let found = run(set.range(0, u64::MAX, None, usize::MAX), &mut disk);

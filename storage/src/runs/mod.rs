@@ -12,6 +12,7 @@
 //! one. So whatever a crash leaves, the widest complete run over a stretch is the one that counts,
 //! and every other file over it is left over.
 
+mod check;
 mod chore;
 mod filter;
 mod merge;
@@ -25,6 +26,7 @@ mod slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use check::{RunCheck, RunFile, check};
 pub use chore::{MergeRule, RunChore, RunDone};
 pub use search::{RunLookup, RunRange, RunRows};
 
