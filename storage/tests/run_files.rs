@@ -21,8 +21,8 @@ use postrider_storage::runs::{
 };
 use postrider_storage::search::run;
 use postrider_storage::{
-    Disk as _, FileRef, IndexKind, LookUpError, Lsn, MemDisk, Position, Search, SearchError,
-    SegmentId, SideFile, Step,
+    Disk as _, Fault, FileRef, IndexKind, LogIoErrorKind, LookUpError, Lsn, MemDisk, Position,
+    Search, SearchError, SegmentId, SideFile, Step,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -421,6 +421,33 @@ fn a_set_may_be_emptied_at_any_time() {
         house.settle();
         assert_eq!(all_runs(&mut house.disk).len(), house.set.stats().files);
     }
+}
+
+#[test]
+fn a_full_disk_is_tried_again_when_the_owner_says_so() {
+    let mut house = three_runs();
+    house.now += HOUR;
+    assert!(house.set.poll_timeout().unwrap() <= house.now);
+    let before = all_runs(&mut house.disk);
+    let mut failures = 0;
+    for nth in 1.. {
+        let fault = Fault { nth, forever: true, kind: LogIoErrorKind::Full };
+        house.disk.plan_fault(Some(fault));
+        while house.chore(true) {}
+        if !house.set.full() {
+            break;
+        }
+        failures += 1;
+        assert_eq!(house.set.poll_timeout(), None, "no timer turns while nothing can be done");
+        house.disk.plan_fault(None);
+        house.agrees(100);
+        house.set.retry_chores();
+    }
+    assert!(failures > 4, "{failures}: reads, writes and removals");
+    house.disk.plan_fault(None);
+    house.agrees(100);
+    assert_eq!(house.set.stats().runs, 1);
+    assert!(all_runs(&mut house.disk).iter().all(|file| !before.contains(file)));
 }
 
 #[test]

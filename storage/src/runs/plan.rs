@@ -56,8 +56,8 @@ impl RunSet {
     /// When `poll_chore` may have work without anything else happening.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let due = self.merged.0 + self.config.merge_after;
-        (self.under_way.is_none() && self.worth_merging()).then_some(due)
+        let held = self.under_way.is_some() || self.full || self.damaged.is_some();
+        (!held && self.worth_merging()).then_some(self.merged.0 + self.config.merge_after)
     }
 
     /// A chore is done, or failed. On an error that is no [`crate::LogIoErrorKind::Full`] the owner
