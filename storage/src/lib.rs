@@ -8,6 +8,7 @@
 //! `FORMAT.md` in this crate describes every byte on the disk.
 
 mod block;
+pub mod checkpoint;
 pub mod crash;
 mod disk;
 pub mod io;

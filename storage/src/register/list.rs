@@ -196,7 +196,7 @@ impl PageSearch {
     /// Takes a row of a cursor, or what it wants to read.
     fn step(&mut self, at: usize) -> Option<Ask> {
         let wanted = self.batch();
-        let Some(cursor) = self.cursors.get_mut(at) else { return None };
+        let cursor = self.cursors.get_mut(at)?;
         let next = cursor.next(&self.changes.borrow(), self.flushes, self.query.statuses, wanted);
         match next {
             Next::Row(key, slot) => {

@@ -114,9 +114,10 @@ impl HashSearch {
     }
 
     fn pages_of(&self, summary: &Summary) -> (u32, u32) {
-        let (at, rows) = match self.kind {
-            Kind::Groups => (summary.groups_at(), summary.grouped),
-            _ => (summary.recipients_at(), summary.rows),
+        let (at, rows) = if self.kind == Kind::Groups {
+            (summary.groups_at(), summary.grouped)
+        } else {
+            (summary.recipients_at(), summary.rows)
         };
         (at, page::pages::<KeyRow>(usize::try_from(rows).unwrap_or_default()))
     }
@@ -157,7 +158,7 @@ impl HashSearch {
         if read.guesses >= GUESSES {
             return low + (high - low) / 2;
         }
-        let guess = u128::from(self.hash) * u128::from(read.pages) >> 64;
+        let guess = (u128::from(self.hash) * u128::from(read.pages)) >> 64;
         u32::try_from(guess).unwrap_or(u32::MAX).clamp(low, high)
     }
 }

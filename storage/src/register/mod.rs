@@ -53,6 +53,7 @@ mod registers;
 mod row;
 mod slots;
 mod snapshot;
+mod work;
 
 pub use anchored::{Anchored, AnchoredCursor, AnchoredSearch};
 pub use chore::{RegisterChore, RegisterDone};
