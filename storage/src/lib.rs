@@ -28,7 +28,7 @@ pub use disk::{
 };
 pub use log::{
     Appended, BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, Note, Observer, OpenError,
-    Recovery, Repair, Replayed, Room, SeenBatch, Urgency, Write, inspect, repair,
+    Progress, Recovery, Repair, Replayed, Room, SeenBatch, Urgency, Write, inspect, repair,
 };
 pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};

@@ -76,17 +76,6 @@ fn flipped_bits_sample() {
 }
 
 #[test]
-#[ignore = "half a million recoveries: for nightly runs"]
-fn flipped_bits_all_of_64_kib() {
-    let (mut disk, placed, all) = three_segments();
-    for at in 0..64 * 1024 {
-        for bit in 0..8 {
-            flip(&mut disk, &placed, &all, at, bit);
-        }
-    }
-}
-
-#[test]
 fn whole_blocks_garbled_or_lost() {
     let (whole, placed, all) = three_segments();
     for block in 0..placed.last().map(|b| (b.offset + b.padded) / 4096).unwrap() {

@@ -13,7 +13,10 @@ mod common;
 use std::time::Duration;
 
 use common::{Choices, config, content, encoded, open};
-use postrider_storage::{Fault, Log, LogIoErrorKind, MemDisk, OpenError, SegmentId, Urgency};
+use postrider_storage::{
+    Disk as _, Fault, Log, LogIoError, LogIoErrorKind, MemDisk, OpenError, SegmentId, SideFile,
+    Urgency,
+};
 
 /// What the run achieved before it was over.
 #[derive(Default)]
@@ -125,10 +128,128 @@ fn the_nth_operation_fails() {
     assert!(poisoned > 100 && refused > 20, "{poisoned} {refused}");
 }
 
+const SLOTS: SideFile = SideFile::Slots(1);
+const PAGE: usize = 1_024;
+
+/// A page or a checkpoint that says how far it covers the log, so often that a torn one shows.
+fn covering(lsn: u64, bytes: usize) -> Vec<u8> {
+    lsn.to_le_bytes().repeat(bytes / 8)
+}
+
+/// How far a page or a checkpoint covers the log; `None`: it is torn.
+fn covered(bytes: &[u8]) -> Option<u64> {
+    let (numbers, _) = bytes.as_chunks::<8>();
+    let first = u64::from_le_bytes(*numbers.first()?);
+    numbers.iter().all(|number| u64::from_le_bytes(*number) == first).then_some(first)
+}
+
+/// What a script with side files achieved.
+struct Kept {
+    durable: u64,
+    /// What the last checkpoint covers that was completed.
+    checkpoint: u64,
+    failed: bool,
+}
+
+/// A log with side files that follow it, as an owner keeps them: a page updated in place, then a
+/// checkpoint that says how far they cover the log, then the one before the last removed.
+fn side_script(disk: &mut MemDisk) -> Kept {
+    let mut kept = Kept { durable: 0, checkpoint: 0, failed: true };
+    let (mut log, ..) = match open(disk) {
+        Ok(opened) => opened,
+        Err(OpenError::Io(_)) => return kept,
+        Err(other) => panic!("{other}"),
+    };
+    if write_side(disk, SLOTS, &covering(0, 4 * PAGE)).is_err() {
+        return kept;
+    }
+    for turn in 1..=8 {
+        let state = content(turn, 3_000);
+        log.append(&common::carried(turn, &state), Urgency::Waited, Duration::ZERO);
+        drive(&mut log, disk);
+        kept.durable = log.durable().0;
+        if log.poisoned().is_some() {
+            return kept;
+        }
+        let covers = kept.durable;
+        let (work, done) = disk.begin_side(|disk| {
+            let at = (turn % 4) * PAGE as u64;
+            disk.update_side(SLOTS, &[(at, &covering(covers, PAGE))])?;
+            write_side(disk, SideFile::Checkpoint(turn), &covering(covers, 40))?;
+            disk.remove_side(SideFile::Checkpoint(turn.saturating_sub(2)))
+        });
+        if done.is_err() {
+            return kept;
+        }
+        disk.complete_side(work);
+        kept.checkpoint = covers;
+    }
+    kept.failed = false;
+    kept
+}
+
+fn write_side(disk: &mut MemDisk, file: SideFile, bytes: &[u8]) -> Result<(), LogIoError> {
+    disk.write_side(file, &mut |_, out| {
+        out.extend_from_slice(bytes);
+        Ok(false)
+    })
+}
+
+/// After a crash no side file covers more than the log holds, every checkpoint is whole and the
+/// last one completed is there, and no page is torn but the one under way.
+fn check_side(disk: &mut MemDisk, kept: &Kept, seed: u64) {
+    let mut choices = Choices(seed);
+    disk.crash(&mut |below| choices.next(below));
+    let (_, recovery, seen) = open(disk).unwrap();
+    assert!(recovery.quarantined.is_empty());
+    let last = seen.last().map_or(0, |(_, lsn, _)| *lsn);
+    assert!(last >= kept.durable);
+    let (mut newest, mut torn) = (0, 0);
+    for (file, len) in disk.list_side().unwrap() {
+        let mut bytes = vec![0; len as usize];
+        assert_eq!(disk.read_side(file, 0, &mut bytes).unwrap() as u64, len);
+        if file == SLOTS {
+            let pages: Vec<_> = bytes.chunks(PAGE).map(covered).collect();
+            assert!(pages.iter().flatten().all(|covers| *covers <= last));
+            torn += pages.iter().filter(|page| page.is_none()).count();
+        } else {
+            let covers = covered(&bytes).expect("a checkpoint is whole");
+            assert!(covers <= last, "{file} covers {covers} of {last}");
+            newest = newest.max(covers);
+        }
+    }
+    assert!(torn <= usize::from(kept.failed), "only the update under way may be torn");
+    assert!(newest >= kept.checkpoint, "{newest} of {}", kept.checkpoint);
+}
+
+#[test]
+fn the_nth_operation_fails_with_side_files() {
+    let mut quiet = MemDisk::new();
+    let kept = side_script(&mut quiet);
+    assert_eq!((kept.durable, kept.checkpoint, kept.failed), (9, 9, false));
+    let operations = quiet.operations();
+    assert!(operations > 8 * 4);
+    let mut failures = 0;
+    for nth in 1..=operations {
+        for forever in [false, true] {
+            for kind in [LogIoErrorKind::Io, LogIoErrorKind::Full] {
+                for seed in 0..8 {
+                    let mut disk = MemDisk::new();
+                    disk.plan_fault(Some(Fault { nth, forever, kind }));
+                    let kept = side_script(&mut disk);
+                    failures += u64::from(kept.failed);
+                    check_side(&mut disk, &kept, nth * 8 + seed);
+                }
+            }
+        }
+    }
+    // A full disk may pass without harm where a segment is to be made ahead.
+    assert!(failures > operations * 28, "{failures} of {}", operations * 32);
+}
+
 #[test]
 fn recovery_itself_may_fail_at_any_operation_and_is_repeatable() {
-    let (whole, head, placed) = common::four_batches(true);
-    let mut torn = whole;
+    let common::FourBatches { disk: mut torn, head, last: placed, .. } = common::four_batches(true);
     torn.bytes_mut(head)[placed[3].offset + 200] ^= 1;
     torn.bytes_mut(SegmentId(3))[100] ^= 1;
     let mut quiet = torn.clone();

@@ -10,56 +10,82 @@
 
 mod common;
 
-use common::{Placed, batches, four_batches, open, put, settle};
+use std::time::Duration;
+
+use common::{FourBatches, Placed, Seen, batches, four_batches, on_all_cores, open, put, settle};
 use postrider_storage::{MemDisk, OpenError, SegmentId, repair};
 
-/// Opens `disk`; checks that exactly the records before `lsn` are there, unchanged, that the bytes
-/// reported as cut are zero and no others changed, and that the log goes on.
-fn expect_kept(disk: &MemDisk, whole: &MemDisk, head: SegmentId, lsn: u64, go_on: bool) -> u64 {
-    let mut after = disk.clone();
-    let (mut log, recovery, seen) = open(&mut after).unwrap();
-    let (.., mut all) = open(&mut whole.clone()).unwrap();
-    all.retain(|(_, at, _)| *at < lsn);
-    assert_eq!(seen, all);
-    assert_eq!(recovery.next_lsn.0, lsn);
-    assert!(recovery.quarantined.is_empty());
-    let kept = batches(whole, head).into_iter().filter(|batch| batch.lsns.end <= lsn);
-    let end = kept.map(|batch| batch.offset + batch.padded).max().unwrap_or(0);
-    let cut = recovery.cut_bytes as usize;
-    let mut expected = disk.bytes(head).unwrap().to_vec();
-    if cut > 0 {
-        expected[end..end + cut].fill(0);
+/// An undamaged log, what it replays, and a copy to be damaged again and again.
+struct Tail {
+    whole: FourBatches,
+    all: Seen,
+    disk: MemDisk,
+}
+
+impl Tail {
+    fn new(recycled: bool) -> Self {
+        let whole = four_batches(recycled);
+        let (.., all) = open(&mut whole.disk.clone()).unwrap();
+        let disk = whole.disk.clone();
+        Self { whole, all, disk }
     }
-    assert!(after.bytes(head).unwrap() == expected, "other bytes changed than were reported");
-    if go_on {
-        settle(&mut log, &mut after, std::time::Duration::ZERO);
-        put(&mut log, &mut after, 900, 6_000);
-        put(&mut log, &mut after, 901, 100);
-        let (_, again, more) = open(&mut after).unwrap();
-        assert_eq!(again.cut_bytes, 0);
-        assert!(again.quarantined.is_empty() && more.len() >= seen.len() + 2);
-        assert_eq!(more[..seen.len()], seen[..]);
+
+    /// The head segment as it was, to be damaged.
+    fn head(&mut self) -> &mut Vec<u8> {
+        let head = self.disk.bytes_mut(self.whole.head);
+        head.clear();
+        head.extend_from_slice(self.whole.disk.bytes(self.whole.head).unwrap());
+        head
     }
-    recovery.cut_bytes
+
+    /// Opens the damaged log; checks that exactly the records before `lsn` are there, unchanged,
+    /// that the bytes reported as cut are zero and no others changed, and that the log goes on.
+    fn expect_kept(&mut self, lsn: u64, go_on: bool) -> u64 {
+        let head = self.whole.head;
+        let mut expected = self.disk.bytes(head).unwrap().to_vec();
+        let (mut log, recovery, seen) = open(&mut self.disk).unwrap();
+        let kept = self.all.iter().take_while(|(_, at, _)| *at < lsn).count();
+        assert_eq!(seen, self.all[..kept]);
+        assert_eq!(recovery.next_lsn.0, lsn);
+        assert!(recovery.quarantined.is_empty());
+        let kept = batches(&self.whole.disk, head).into_iter().filter(|b| b.lsns.end <= lsn);
+        let end = kept.map(|batch| batch.offset + batch.padded).max().unwrap_or(0);
+        let cut = recovery.cut_bytes as usize;
+        if cut > 0 {
+            expected[end..end + cut].fill(0);
+        }
+        assert!(self.disk.bytes(head).unwrap() == expected, "other bytes changed than reported");
+        if go_on {
+            settle(&mut log, &mut self.disk, Duration::ZERO);
+            put(&mut log, &mut self.disk, 900, 6_000);
+            put(&mut log, &mut self.disk, 901, 100);
+            let (_, again, more) = open(&mut self.disk).unwrap();
+            assert_eq!(again.cut_bytes, 0);
+            assert!(again.quarantined.is_empty() && more.len() >= seen.len() + 2);
+            assert_eq!(more[..seen.len()], seen[..]);
+            self.disk = self.whole.disk.clone();
+        }
+        recovery.cut_bytes
+    }
 }
 
 #[test]
 fn truncated_at_every_byte() {
     for recycled in [false, true] {
-        let (whole, head, last) = four_batches(recycled);
-        let last = &last[1..];
+        let last = four_batches(recycled).last.split_off(1);
         let end = last[2].offset + last[2].padded;
-        let step = if recycled { 13 } else { 1 };
-        for cut in (last[0].offset..=end).step_by(step) {
-            let mut disk = whole.clone();
-            disk.bytes_mut(head).truncate(cut);
-            let kept: Vec<_> =
-                last.iter().filter(|batch| batch.offset + batch.used <= cut).collect();
-            let lsn = kept.last().map_or(last[0].lsns.start, |batch| batch.lsns.end);
-            let from = kept.last().map_or(last[0].offset, |batch| batch.offset + batch.padded);
-            let reported = expect_kept(&disk, &whole, head, lsn, cut % 101 == 0);
-            assert_eq!(reported as usize, cut.saturating_sub(from), "cut at {cut}");
-        }
+        let cuts: Vec<usize> = (last[0].offset..=end).collect();
+        on_all_cores(&cuts, |cuts| {
+            let mut tail = Tail::new(recycled);
+            for cut in cuts.iter().copied() {
+                tail.head().truncate(cut);
+                let kept = last.iter().rfind(|batch| batch.offset + batch.used <= cut);
+                let lsn = kept.map_or(last[0].lsns.start, |batch| batch.lsns.end);
+                let from = kept.map_or(last[0].offset, |batch| batch.offset + batch.padded);
+                let reported = tail.expect_kept(lsn, cut % 101 == 0);
+                assert_eq!(reported as usize, cut.saturating_sub(from), "cut at {cut}");
+            }
+        });
     }
 }
 
@@ -68,66 +94,91 @@ enum Damage {
     Zeroed,
     Garbled,
     Duplicated,
+    /// What lay there before the file was recycled; in a new file, bytes from elsewhere.
     Stale,
 }
 
-/// Damages one sector of the head segment; says whether a byte has changed in what a batch uses,
-/// and whether any has.
-fn damage(
-    disk: &mut MemDisk,
-    head: SegmentId,
-    batch: &Placed,
-    at: usize,
-    how: Damage,
-) -> (bool, bool) {
-    let stale = common::content(77, 512);
-    let bytes = disk.bytes_mut(head);
-    let old = bytes.clone();
-    for offset in at..at + 512 {
-        bytes[offset] = match how {
-            Damage::Zeroed => 0,
-            Damage::Garbled => bytes[offset] ^ 0x5a,
-            Damage::Duplicated => old[offset - 512],
-            Damage::Stale => stale[offset - at],
-        };
+impl Damage {
+    const ALL: [Self; 4] = [Self::Zeroed, Self::Garbled, Self::Duplicated, Self::Stale];
+}
+
+/// Damages `len` bytes of the head segment from `at` on.
+fn damage(bytes: &mut [u8], at: usize, len: usize, how: Damage, stale: &[u8]) {
+    match how {
+        Damage::Zeroed => bytes[at..at + len].fill(0),
+        Damage::Garbled => bytes[at..at + len].iter_mut().for_each(|byte| *byte ^= 0x5a),
+        Damage::Duplicated => bytes.copy_within(at - len..at, at),
+        Damage::Stale => bytes[at..at + len].copy_from_slice(&stale[at..at + len]),
     }
-    let used = batch.offset..batch.offset + batch.used;
-    (old[used.clone()] != bytes[used], old != *bytes)
+}
+
+/// Damages these bytes of one of the last batches, in every way; says how often that was refused.
+fn damage_batch(tail: &mut Tail, nth: usize, at: usize, len: usize) -> u32 {
+    let placed = tail.whole.last.clone();
+    let batch = &placed[nth];
+    let recycled = tail.whole.before.iter().any(|byte| *byte != 0);
+    let stale = match recycled {
+        true => tail.whole.before.clone(),
+        false => common::content(77, tail.whole.before.len()),
+    };
+    let mut refused = 0;
+    for how in Damage::ALL {
+        let head = tail.head();
+        damage(head, at, len, how, &stale);
+        let damaged = head.clone();
+        let whole = tail.whole.disk.bytes(tail.whole.head).unwrap();
+        let used = batch.offset..batch.offset + batch.used;
+        if whole[used.clone()] == damaged[used] {
+            // Padding carries no record: all are kept, and the damage is named.
+            let changed = whole != damaged;
+            let (_, recovery, _) = open(&mut tail.disk).unwrap();
+            assert_eq!(recovery.notes.len(), usize::from(changed));
+            tail.expect_kept(placed[3].lsns.end, true);
+        } else if nth == 3 {
+            let cut = tail.expect_kept(batch.lsns.start, true);
+            // Without its first sector a torn write in a recycled file is not seen.
+            let seen = !recycled || at > batch.offset;
+            assert!(cut > 0 || !seen, "{how:?} at {at}");
+        } else {
+            expect_refused(&tail.disk, &tail.all, batch, &placed[nth + 1]);
+            refused += 1;
+        }
+    }
+    refused
 }
 
 #[test]
 fn every_sector_of_the_last_three_batches() {
     let mut refused = 0;
     for recycled in [false, true] {
-        let (whole, head, placed) = four_batches(recycled);
-        for (nth, batch) in placed.iter().enumerate().skip(1) {
+        let mut tail = Tail::new(recycled);
+        for nth in 1..=3 {
+            let batch = tail.whole.last[nth].clone();
             for at in (batch.offset..batch.offset + batch.padded).step_by(512) {
-                for how in [Damage::Zeroed, Damage::Garbled, Damage::Duplicated, Damage::Stale] {
-                    let mut disk = whole.clone();
-                    let (hurt, changed) = damage(&mut disk, head, batch, at, how);
-                    if !hurt {
-                        // Padding carries no record: all are kept, and the damage is named.
-                        expect_kept(&disk, &whole, head, placed[3].lsns.end, true);
-                        let (_, recovery, _) = open(&mut disk).unwrap();
-                        assert_eq!(recovery.notes.len(), usize::from(changed));
-                    } else if nth == 3 {
-                        let cut = expect_kept(&disk, &whole, head, batch.lsns.start, true);
-                        // Without its first sector a torn write in a recycled file is not seen.
-                        let seen = !recycled || at > batch.offset;
-                        assert!(cut > 0 || !seen, "{how:?} at {at}");
-                    } else {
-                        expect_refused(&disk, &whole, batch, &placed[nth + 1]);
-                        refused += 1;
-                    }
-                }
+                refused += damage_batch(&mut tail, nth, at, 512);
             }
         }
     }
-    assert!(refused > 50);
+    assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn the_last_three_batches_as_a_whole() {
+    let mut refused = 0;
+    for recycled in [false, true] {
+        let mut tail = Tail::new(recycled);
+        for nth in 1..=3 {
+            let batch = tail.whole.last[nth].clone();
+            // By blocks of its own and as a whole: stale blocks may begin with an older batch.
+            refused += damage_batch(&mut tail, nth, batch.offset, 4_096);
+            refused += damage_batch(&mut tail, nth, batch.offset, batch.padded);
+        }
+    }
+    assert!(refused > 20, "{refused}");
 }
 
 /// Damage before a complete batch is refused without a change; repair loses only the one batch.
-fn expect_refused(disk: &MemDisk, whole: &MemDisk, batch: &Placed, next: &Placed) {
+fn expect_refused(disk: &MemDisk, all: &Seen, batch: &Placed, next: &Placed) {
     let mut disk = disk.clone();
     let before = disk.bytes(batch.segment).unwrap().to_vec();
     match open(&mut disk) {
@@ -144,9 +195,8 @@ fn expect_refused(disk: &MemDisk, whole: &MemDisk, batch: &Placed, next: &Placed
     let aside = disk.quarantined().get(&(batch.segment, batch.offset as u64)).unwrap();
     assert_eq!(aside[..], before[batch.offset..next.offset]);
     let (_, recovery, seen) = open(&mut disk).unwrap();
-    let (.., all) = open(&mut whole.clone()).unwrap();
-    let expected: Vec<_> =
-        all.into_iter().filter(|(_, lsn, _)| !batch.lsns.contains(lsn)).collect();
+    let expected: Seen =
+        all.iter().filter(|(_, lsn, _)| !batch.lsns.contains(lsn)).cloned().collect();
     assert_eq!(seen[..seen.len() - 1], expected[..]);
     assert_eq!(recovery.quarantined.len(), 1);
     assert_eq!(recovery.quarantined[0].0, batch.segment.file_name());
@@ -157,7 +207,7 @@ fn expect_refused(disk: &MemDisk, whole: &MemDisk, batch: &Placed, next: &Placed
 fn a_torn_first_batch_of_a_new_segment_is_cut() {
     let mut disk = MemDisk::new();
     let (mut log, ..) = open(&mut disk).unwrap();
-    settle(&mut log, &mut disk, std::time::Duration::ZERO);
+    settle(&mut log, &mut disk, Duration::ZERO);
     let next = common::fill_up_to(&mut log, &mut disk, SegmentId(2), 1);
     let whole = disk.clone();
     let first = batches(&disk, SegmentId(2))[0].clone();

@@ -1,6 +1,6 @@
 //! Why a log cannot be opened, and what to do about it. Pure, lives nowhere.
 
-use crate::disk::LogIoError;
+use crate::disk::{LogIoError, SegmentId};
 use crate::record::RecordError;
 
 use super::Lsn;
@@ -71,6 +71,12 @@ pub enum OpenError {
         /// What is wrong with it.
         error: RecordError,
     },
+    /// The replay was to begin with a segment that is not there, or that neither holds a complete
+    /// batch nor is followed by one that does.
+    #[error(
+        "the log has no {0} with records to begin with. Nothing has been changed; read all of it"
+    )]
+    Start(SegmentId),
     /// The settings do not go together.
     #[error("the log's settings do not go together: {0}")]
     Config(&'static str),

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use batch::{BATCH_BYTES_MAX, FORMAT};
 pub use chore::Chore;
 pub use error::OpenError;
-pub use observe::{Note, Observer, SeenBatch};
+pub use observe::{Note, Observer, Progress, SeenBatch};
 pub use recover::Recovery;
 pub use repair::{Repair, inspect, repair};
 
@@ -184,9 +184,25 @@ impl Log {
         wall_ms: u64,
         replay: &mut dyn FnMut(Replayed<'_>),
     ) -> Result<(Self, Recovery), OpenError> {
-        config.check()?;
         let mut observer = |record: Replayed<'_>| replay(record);
-        let found = recover::recover(disk, &config, recover::Mode::Open, &mut observer)?;
+        Self::open_from(disk, config, now, wall_ms, None, &mut observer)
+    }
+
+    /// As [`Log::open`], reading from the segment `from` on; the older ones are kept, unread.
+    /// `None`: reads all. `observer` also hears how far it is.
+    ///
+    /// # Errors
+    /// [`OpenError`]; [`OpenError::Start`] before anything is replayed or changed.
+    pub fn open_from<D: Disk>(
+        disk: &mut D,
+        config: LogConfig,
+        now: Duration,
+        wall_ms: u64,
+        from: Option<SegmentId>,
+        observer: &mut dyn Observer,
+    ) -> Result<(Self, Recovery), OpenError> {
+        config.check()?;
+        let found = recover::recover(disk, &config, recover::Mode::Open, from, observer)?;
         let place = found.place(config.segment_bytes);
         let segments = Segments::new(&config, found.files, found.spares, found.last_written);
         let last = Lsn(found.recovery.next_lsn.0 - 1);

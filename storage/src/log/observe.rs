@@ -63,6 +63,19 @@ impl SeenBatch {
     }
 }
 
+/// How far reading a log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Segments read so far.
+    pub segments: usize,
+    /// Segments to be read.
+    pub of: usize,
+    /// Records read so far.
+    pub records: u64,
+    /// Bytes of batches read so far, padding included.
+    pub bytes: u64,
+}
+
 /// Whoever is told what a log holds, in its order.
 pub trait Observer {
     /// A complete batch; its records come next.
@@ -70,6 +83,9 @@ pub trait Observer {
 
     /// A record.
     fn record(&mut self, record: Replayed<'_>);
+
+    /// A segment is done.
+    fn progress(&mut self, _progress: Progress) {}
 }
 
 impl<F: FnMut(Replayed<'_>)> Observer for F {

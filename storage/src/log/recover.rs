@@ -8,7 +8,7 @@ use crate::record::{Frames, Record, RecordError};
 
 use super::batch::{BATCH_BYTES_MAX, BatchHeader, FLAG_RECYCLED, FORMAT, HEADER, Place};
 use super::chore::{LastWritten, Spare};
-use super::observe::{Note, Observer, SeenBatch};
+use super::observe::{Note, Observer, Progress, SeenBatch};
 use super::scan::{Found, Scanner, Window};
 use super::write::next_sequence_after;
 use super::{LogConfig, Lsn, OpenError, Replayed};
@@ -20,7 +20,9 @@ pub struct Recovery {
     pub records: u64,
     /// Batches replayed.
     pub batches: u64,
-    /// Segments that hold records.
+    /// Bytes of these batches, padding included.
+    pub bytes: u64,
+    /// Segments that hold records, those included that were not read.
     pub segments: usize,
     /// Bytes of a torn tail: the remains of a write that was never acknowledged, set to zero. In a
     /// recycled segment a torn write whose first sector is lost cannot be told from older bytes; it
@@ -73,11 +75,12 @@ impl Recovered {
     }
 }
 
-/// Recovers the log in `disk`.
+/// Recovers the log in `disk`, reading from the segment `from` on, or all of it.
 pub(super) fn recover<D: Disk>(
     disk: &mut D,
     config: &LogConfig,
     mode: Mode,
+    from: Option<SegmentId>,
     observer: &mut dyn Observer,
 ) -> Result<Recovered, OpenError> {
     if mode != Mode::Inspect {
@@ -101,7 +104,13 @@ pub(super) fn recover<D: Disk>(
     };
     let written = run.split_off_unused(&files)?;
     let (files, unused) = files.split_at(written);
-    let end = run.replay_all(files)?;
+    let first = match from {
+        Some(from) => {
+            files.iter().position(|file| file.id == from).ok_or(OpenError::Start(from))?
+        }
+        None => 0,
+    };
+    let end = run.replay_all(files.get(first..).unwrap_or_default())?;
     let spares = run.take_spares(files, unused, config)?;
     Ok(run.finish(files, spares, end))
 }
@@ -170,6 +179,9 @@ impl<D: Disk> Run<'_, D> {
             }
             end = self.replay_segment(*file, newest, previous)?;
             previous = Some((*file, end));
+            let Recovery { records, bytes, .. } = self.recovery;
+            let of = files.len();
+            self.observer.progress(Progress { segments: at + 1, of, records, bytes });
         }
         if let Some((newest, end)) = previous {
             let cut = self.torn_bytes(newest, end, self.recycled)?;
@@ -299,6 +311,7 @@ impl<D: Disk> Run<'_, D> {
         }
         self.recovery.records += records;
         self.recovery.batches += 1;
+        self.recovery.bytes += header.padded_len();
         crash::point("mid-replay");
         self.next_lsn = lsn;
         self.next_batch = Some(header.sequence.get() + 1);

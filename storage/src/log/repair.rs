@@ -33,7 +33,7 @@ pub fn inspect<D: Disk>(
     observer: &mut dyn Observer,
 ) -> Result<Recovery, OpenError> {
     config.check()?;
-    Ok(recover(disk, config, Mode::Inspect, observer)?.recovery)
+    Ok(recover(disk, config, Mode::Inspect, None, observer)?.recovery)
 }
 
 /// Makes a log that [`super::Log::open`] refuses as [`OpenError::Corrupt`] open again: sets the
@@ -48,7 +48,7 @@ pub fn repair<D: Disk>(
     wall_ms: u64,
 ) -> Result<Repair, OpenError> {
     config.check()?;
-    let found = recover(disk, config, Mode::Repair, &mut |_: Replayed<'_>| {})?;
+    let found = recover(disk, config, Mode::Repair, None, &mut |_: Replayed<'_>| {})?;
     let newest = found.files.last().map(|file| file.id);
     let damaged = newest.filter(|id| {
         let name = id.file_name();

@@ -44,6 +44,12 @@ pub(super) struct Scanner<'d, D: Disk> {
     shard: u16,
 }
 
+/// Whether all of at most a block's bytes are zero.
+fn is_zero(bytes: &[u8]) -> bool {
+    static ZEROS: [u8; BLOCK] = [0; BLOCK];
+    ZEROS.starts_with(bytes)
+}
+
 /// Bytes read at once.
 const WINDOW: usize = BATCH_BYTES_MAX + BLOCK;
 
@@ -142,7 +148,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     ) -> Result<bool, LogIoError> {
         let used = HEADER as u64 + u64::from(header.payload_len.get());
         let padding = usize::try_from(header.padded_len() - used).unwrap_or(0);
-        Ok(self.bytes(offset + used, padding)?.iter().all(|byte| *byte == 0))
+        Ok(is_zero(self.bytes(offset + used, padding)?))
     }
 
     /// The end of the last block from `offset` on that is not all zeros, at most the end of the
@@ -151,7 +157,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
         let (mut last, mut at) = (offset, offset);
         while at < self.file.len {
             let block = self.bytes(at, BLOCK)?;
-            if block.iter().any(|byte| *byte != 0) {
+            if !is_zero(block) {
                 last = at + block.len() as u64;
             }
             at += BLOCK as u64;

@@ -137,15 +137,24 @@ pub(crate) fn batches(disk: &MemDisk, segment: SegmentId) -> Vec<Placed> {
     found
 }
 
-/// A log whose head segment ends in four batches of 1, 2, 1 and 2 blocks; with `recycled`, that
-/// segment's file was another's before.
-pub(crate) fn four_batches(recycled: bool) -> (MemDisk, SegmentId, Vec<Placed>) {
+/// A log whose head segment ends in four batches of 1, 2, 1 and 2 blocks, and what lay in that
+/// segment's file before: with `recycled` another segment's batches, else zeros.
+pub(crate) struct FourBatches {
+    pub(crate) disk: MemDisk,
+    pub(crate) head: SegmentId,
+    pub(crate) last: Vec<Placed>,
+    pub(crate) before: Vec<u8>,
+}
+
+pub(crate) fn four_batches(recycled: bool) -> FourBatches {
     let mut disk = MemDisk::new();
     let (mut log, ..) = open(&mut disk).unwrap();
     settle(&mut log, &mut disk, Duration::ZERO);
     let mut sequence = 1;
+    let mut before = vec![0; config().segment_bytes as usize];
     if recycled {
         sequence = fill_up_to(&mut log, &mut disk, SegmentId(3), sequence);
+        before = disk.bytes(SegmentId(1)).unwrap().to_vec();
         log.release_before(SegmentId(3));
         sequence = fill_up_to(&mut log, &mut disk, SegmentId(4), sequence);
     }
@@ -155,8 +164,18 @@ pub(crate) fn four_batches(recycled: bool) -> (MemDisk, SegmentId, Vec<Placed>) 
     }
     let head = log.head_segment();
     let mut placed = batches(&disk, head);
-    let placed = placed.split_off(placed.len() - 4);
-    (disk, head, placed)
+    let last = placed.split_off(placed.len() - 4);
+    FourBatches { disk, head, last, before }
+}
+
+/// Runs `check` over `cases`, on as many threads as there are cores.
+pub(crate) fn on_all_cores<C: Sync>(cases: &[C], check: impl Fn(&[C]) + Sync) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for share in cases.chunks(cases.len().div_ceil(threads)) {
+            scope.spawn(|| check(share));
+        }
+    });
 }
 
 /// A small reproducible source of choices.
