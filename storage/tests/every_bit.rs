@@ -43,6 +43,7 @@ fn batch(log: &mut Log, disk: &mut MemDisk, records: &mut Vec<Option<Vec<u8>>>, 
 fn sealed() -> Sealed {
     let mut disk = MemDisk::new();
     let (mut log, ..) = open(&mut disk).unwrap();
+    settle(&mut log, &mut disk, Duration::ZERO);
     let mut records = Vec::new();
     let batches_of: [&[usize]; 8] = [
         &[700],

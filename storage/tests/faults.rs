@@ -133,14 +133,13 @@ const PAGE: usize = 1_024;
 
 /// A page or a checkpoint that says how far it covers the log, so often that a torn one shows.
 fn covering(lsn: u64, bytes: usize) -> Vec<u8> {
-    lsn.to_le_bytes().repeat(bytes / 8)
+    [lsn.to_le_bytes(), (!lsn).to_le_bytes()].concat().repeat(bytes / 16)
 }
 
 /// How far a page or a checkpoint covers the log; `None`: it is torn.
 fn covered(bytes: &[u8]) -> Option<u64> {
-    let (numbers, _) = bytes.as_chunks::<8>();
-    let first = u64::from_le_bytes(*numbers.first()?);
-    numbers.iter().all(|number| u64::from_le_bytes(*number) == first).then_some(first)
+    let lsn = u64::from_le_bytes(*bytes.first_chunk()?);
+    (bytes == covering(lsn, bytes.len())).then_some(lsn)
 }
 
 /// What a script with side files achieved.
@@ -175,7 +174,7 @@ fn side_script(disk: &mut MemDisk) -> Kept {
         let (work, done) = disk.begin_side(|disk| {
             let at = (turn % 4) * PAGE as u64;
             disk.update_side(SLOTS, &[(at, &covering(covers, PAGE))])?;
-            write_side(disk, SideFile::Checkpoint(turn), &covering(covers, 40))?;
+            write_side(disk, SideFile::Checkpoint(turn), &covering(covers, 48))?;
             disk.remove_side(SideFile::Checkpoint(turn.saturating_sub(2)))
         });
         if done.is_err() {

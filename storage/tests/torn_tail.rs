@@ -83,7 +83,10 @@ fn truncated_at_every_byte() {
                 let lsn = kept.map_or(last[0].lsns.start, |batch| batch.lsns.end);
                 let from = kept.map_or(last[0].offset, |batch| batch.offset + batch.padded);
                 let reported = tail.expect_kept(lsn, cut % 101 == 0);
-                assert_eq!(reported as usize, cut.saturating_sub(from), "cut at {cut}");
+                let left = cut.saturating_sub(from);
+                // Without the segment's number they could as well be older bytes.
+                let told = if recycled && left <= 8 { 0 } else { left };
+                assert_eq!(reported as usize, told, "cut at {cut}");
             }
         });
     }
@@ -107,7 +110,7 @@ fn damage(bytes: &mut [u8], at: usize, len: usize, how: Damage, stale: &[u8]) {
     match how {
         Damage::Zeroed => bytes[at..at + len].fill(0),
         Damage::Garbled => bytes[at..at + len].iter_mut().for_each(|byte| *byte ^= 0x5a),
-        Damage::Duplicated => bytes.copy_within(at - len..at, at),
+        Damage::Duplicated => bytes.copy_within(at - len.min(at)..at, at),
         Damage::Stale => bytes[at..at + len].copy_from_slice(&stale[at..at + len]),
     }
 }
@@ -136,8 +139,10 @@ fn damage_batch(tail: &mut Tail, nth: usize, at: usize, len: usize) -> u32 {
             tail.expect_kept(placed[3].lsns.end, true);
         } else if nth == 3 {
             let cut = tail.expect_kept(batch.lsns.start, true);
-            // Without its first sector a torn write in a recycled file is not seen.
-            let seen = !recycled || at > batch.offset;
+            // Without its first sector a torn write in a recycled file is not seen, and where
+            // nothing has arrived there is nothing to see.
+            let left = &damaged[batch.offset..batch.offset + batch.padded];
+            let seen = at > batch.offset || !recycled && left.iter().any(|byte| *byte != 0);
             assert!(cut > 0 || !seen, "{how:?} at {at}");
         } else {
             expect_refused(&tail.disk, &tail.all, batch, &placed[nth + 1]);
