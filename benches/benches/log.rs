@@ -5,7 +5,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use postrider_benches::journal::{Journal, disk_of, replay};
 use postrider_benches::sample::RECORD_BYTES;
 
-/// Records of 259 bytes, so many a batch: append, build the batch, CRC32C, hand it over and take it
+/// Records of 299 bytes, so many a batch: append, build the batch, CRC32C, hand it over and take it
 /// back as durable. The throughput is that of records.
 #[divan::bench(args = [1, 16, 64, 256], sample_size = 16)]
 fn append_batch(bencher: Bencher<'_, '_>, records: u64) {

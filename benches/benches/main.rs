@@ -10,6 +10,7 @@
 
 mod http;
 mod ids;
+mod life;
 mod log;
 mod receipts;
 mod ring;
@@ -28,5 +29,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     postrider_benches::check_build();
     divan::main();
+    life::run();
     summary::run();
+}
+
+/// Whether a group that is no benchmark of divan's is asked for, and whether the run measures.
+enum Wanted {
+    Yes { measuring: bool },
+    No,
+}
+
+/// Words on the command line choose groups; without words all are wanted.
+fn wanted(group: &str) -> Wanted {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let measuring = words.iter().any(|word| word == "--bench");
+    let listing = words.iter().any(|word| word == "--list");
+    let mut groups = words.iter().filter(|word| !word.starts_with('-')).peekable();
+    if listing || (groups.peek().is_some() && !groups.any(|word| word == group)) {
+        return Wanted::No;
+    }
+    Wanted::Yes { measuring }
 }

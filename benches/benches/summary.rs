@@ -8,7 +8,7 @@ use postrider_benches::sample::GSM_SHORT;
 use postrider_core::text;
 use postrider_shards::wheel::Wheel;
 
-use crate::{ring, wheel};
+use crate::{Wanted, ring, wheel};
 
 /// How much is measured.
 struct Effort {
@@ -20,15 +20,7 @@ struct Effort {
 
 /// Prints the summary, unless words on the command line choose other groups.
 pub fn run() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let measuring = words.iter().any(|word| word == "--bench");
-    if words.iter().any(|word| word == "--list") {
-        return;
-    }
-    let groups: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    if !groups.is_empty() && !groups.iter().any(|group| *group == "summary") {
-        return;
-    }
+    let Wanted::Yes { measuring } = crate::wanted("summary") else { return };
     let effort =
         if measuring { Effort { rounds: 9, less: 1 } } else { Effort { rounds: 1, less: 100 } };
     if !measuring {

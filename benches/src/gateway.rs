@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Config;
+use postrider_core::content::Content;
 use postrider_core::id::IdCipher;
 use postrider_core::number::Msisdn;
 use postrider_core::place::{Placement, ShardId};
+use postrider_core::redact::Private;
 use postrider_core::submission::Submission;
+use postrider_core::text::{self, ReferenceWidth};
 use postrider_http::auth::{CustomerIx, Keyring};
 use postrider_http::request::ApiRequest;
 use postrider_http::response::accepted_json;
@@ -20,8 +23,10 @@ use postrider_storage::MemDisk;
 
 use self::carrier::Carrier;
 use crate::sample::{AUTHORIZATION, FIRST_NUMBER, keyring, parse_submit, submit_body};
+use crate::tally::Tally;
 
 mod carrier;
+mod steady;
 
 const CONFIG: &str = r#"
 [server]
@@ -83,6 +88,8 @@ pub struct Gateway {
     octets: Vec<u8>,
     /// Webhooks waiting for their acknowledgement.
     posts: Vec<u64>,
+    /// What was written to the log at a steady pace.
+    tally: Tally,
 }
 
 impl Gateway {
@@ -112,6 +119,7 @@ impl Gateway {
             acknowledged: 0,
             octets: Vec::new(),
             posts: Vec::new(),
+            tally: Tally::default(),
         };
         gateway.shard.start(clock(gateway.now));
         gateway.settle();
@@ -142,6 +150,21 @@ impl Gateway {
         self.settle();
         assert_eq!(self.answered, self.sent, "every submit was answered with 202");
         assert_eq!(self.acknowledged, self.sent, "every webhook was acknowledged");
+    }
+
+    /// The text of every message from now on.
+    ///
+    /// # Panics
+    /// When it is not one part of the GSM alphabet.
+    pub fn set_text(&mut self, text: &str) {
+        let encoded = text::encode(text);
+        assert_eq!(encoded.part_count(ReferenceWidth::Eight), 1, "one part");
+        self.request.content = Content::Text(Private::new(text.into()));
+    }
+
+    /// What was written since the call before, by [`Gateway::steady`] alone.
+    pub fn take_tally(&mut self) -> Tally {
+        core::mem::take(&mut self.tally)
     }
 
     /// Messages that the shard counts as delivered.

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod journal;
 pub mod sample;
 pub mod scenario;
+pub mod tally;
 
 /// Refuses to measure a build without optimisation: its numbers would say nothing.
 ///

@@ -14,6 +14,12 @@ pub const GSM_SHORT: &str =
 /// One part in UCS-2: 41 characters.
 pub const UCS2_SHORT: &str = "Ваш код 483920. Никому его не сообщайте! ✓";
 
+/// So many characters of the GSM alphabet, none from its extension table.
+#[must_use]
+pub fn text_of(characters: usize) -> String {
+    "Your parcel arrives today. ".chars().cycle().take(characters).collect()
+}
+
 /// Five parts in the GSM alphabet.
 #[must_use]
 pub fn gsm_long() -> String {

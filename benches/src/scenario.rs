@@ -46,7 +46,7 @@ pub static SCENARIOS: [Scenario; 7] = [
     },
     Scenario {
         name: "append_record",
-        about: "append a record of 259 bytes, its 64th of a batch with checksum",
+        about: "append a record of 299 bytes, its 64th of a batch with checksum",
         step: MANY,
         run: append_records,
     },

@@ -63,6 +63,11 @@ impl Carrier {
         assert!(octets.is_empty(), "only whole PDUs are written");
     }
 
+    /// The answers and the receipts that it has to send: empty where there is nothing.
+    pub(super) fn take_waiting(&mut self) -> [Vec<u8>; 2] {
+        [core::mem::take(&mut self.answers), core::mem::take(&mut self.receipts)]
+    }
+
     /// The next octets for the gateway: answers, then receipts.
     pub(super) fn next(&mut self) -> Option<&[u8]> {
         let waiting = if self.answers.is_empty() { &mut self.receipts } else { &mut self.answers };
