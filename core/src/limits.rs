@@ -340,7 +340,7 @@ pub const MEMORY_PER_FRESH_ROW: u64 = 64;
 pub const RUNS_PER_INDEX: usize = 8;
 /// All runs of an index are merged this often: what closed is dropped then.
 pub const RUN_MERGE_EVERY: Duration = Duration::from_secs(3_600);
-/// Rows of a file of a run, and what one chore reads: 48 MiB, well under a second.
+/// Rows of a file of a run, and what one chore reads: 48 MiB, about half a second of a core.
 pub const RUN_SLICE_ROWS: u64 = 2_097_152;
 /// Octets of memory for each row on disk: its share of a filter and of the keys of pages.
 pub const MEMORY_PER_RUN_ROW: u64 = 3;
