@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use common::Choices;
 use house::House;
-use postrider_storage::runs::RunConfig;
-use postrider_storage::{Disk as _, Fault, IndexKind, LogIoErrorKind};
+use postrider_storage::io::FileDisk;
+use postrider_storage::runs::{Row, RunConfig, RunSet, RunState};
+use postrider_storage::search::run;
+use postrider_storage::{Disk as _, Fault, IndexKind, LogIoErrorKind, Lsn};
 use proptest::prelude::*;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -107,5 +109,31 @@ proptest! {
         house.agrees(300);
         prop_assert!(house.set.stats().runs <= 1);
         prop_assert_eq!(house.set.stats().files, house.disk.list_side().unwrap().len());
+    }
+}
+
+#[test]
+fn a_set_is_the_same_on_real_files() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut disk = FileDisk::new(tmp.path(), false);
+    let (kind, now) = (IndexKind::Recipients, Duration::ZERO);
+    let config = RunConfig { memory_rows: 500, merge_after: HOUR, runs: 3, slice_rows: 2_000 };
+    let open =
+        |disk: &mut FileDisk, known| RunSet::open(disk, kind, config.clone(), known, now).unwrap();
+    let (mut set, _) = open(&mut disk, RunState::default());
+    for n in 1..=5_000 {
+        set.put(Row { k1: n * n, k2: n, v: n });
+        while let Some(chore) = set.poll_chore(HOUR, Lsn(n), Lsn(n)) {
+            let done = chore.run(&mut disk);
+            set.handle_chore(HOUR, done);
+        }
+    }
+    let files = std::fs::read_dir(tmp.path()).unwrap().count();
+    assert_eq!(files, set.stats().files);
+    let known = set.state();
+    let (set, damaged) = open(&mut disk, known);
+    assert_eq!((damaged, set.covered(), set.stats().files), (vec![], known.covered, files));
+    for n in 1..=5_000 {
+        assert_eq!(run(set.lookup(n * n), &mut disk).unwrap(), [Row { k1: n * n, k2: n, v: n }]);
     }
 }
