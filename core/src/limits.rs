@@ -267,6 +267,9 @@ pub const OPEN_MESSAGES_MAX: u32 = 20_000_000;
 pub const HISTORY_MESSAGES_DEFAULT: u32 = 200_000;
 /// Most such messages that can be configured.
 pub const HISTORY_MESSAGES_MAX: u32 = 100_000_000;
+/// Longest that a deadline of the wall clock is waited for at once: then the clock, which may have
+/// been set meanwhile, is looked at again.
+pub const WALL_RECHECK: Duration = Duration::from_secs(600);
 /// Records that nobody waits for ride with a batch at most this much later.
 pub const LAZY_COMMIT: Duration = Duration::from_millis(2);
 /// Octets of a batch at which it is written without waiting for more.
@@ -526,6 +529,7 @@ const ALL: &[Limit] = table! {
     OPEN_MESSAGES_MAX OPEN_MESSAGES_MAX, "messages";
     HISTORY_MESSAGES_DEFAULT HISTORY_MESSAGES_DEFAULT, "messages";
     HISTORY_MESSAGES_MAX HISTORY_MESSAGES_MAX, "messages";
+    WALL_RECHECK WALL_RECHECK.as_secs(), "s";
     LAZY_COMMIT millis(LAZY_COMMIT), "ms";
     PREFERRED_BATCH PREFERRED_BATCH, "bytes";
     MAX_BATCH MAX_BATCH, "bytes";

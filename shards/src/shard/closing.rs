@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use postrider_core::clock::Now;
+use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
@@ -116,14 +116,13 @@ impl Shard {
         if message.outcome.is_some() {
             return;
         }
-        let rest = message.envelope.valid_until.since(now.wall);
-        if !rest.is_zero() {
-            // The wall clock stood still while the monotonic one ran: the deadline is wall time.
-            self.set_deadline(sequence, Some((now.mono + rest, Timer::Validity(sequence))));
+        let valid_until = message.envelope.valid_until;
+        if valid_until > now.wall {
+            self.wait_until(now, sequence, valid_until, Timer::Validity(sequence));
             return;
         }
-        let grace = message.envelope.valid_until.after(limits::RECEIPT_GRACE).since(now.wall);
-        self.set_deadline(sequence, Some((now.mono + grace, Timer::Grace(sequence))));
+        let grace = valid_until.after(limits::RECEIPT_GRACE);
+        self.wait_until(now, sequence, grace, Timer::Grace(sequence));
         self.expire_unsent(now, sequence);
     }
 
@@ -143,6 +142,11 @@ impl Shard {
     /// No receipt by validity plus grace: the parts that were sent stay unknown.
     pub(super) fn grace_over(&mut self, now: Now, sequence: u64) {
         let Some(message) = self.table.get(sequence) else { return };
+        let grace = message.envelope.valid_until.after(limits::RECEIPT_GRACE);
+        if grace > now.wall {
+            self.wait_until(now, sequence, grace, Timer::Grace(sequence));
+            return;
+        }
         let open: Vec<u8> = message
             .parts
             .iter()
@@ -173,14 +177,20 @@ impl Shard {
             Some(due) => (due, Timer::Due(sequence)),
             None => (message.envelope.valid_until, Timer::Validity(sequence)),
         };
-        self.set_deadline(sequence, Some((now.mono + at.since(now.wall), timer)));
+        self.wait_until(now, sequence, at, timer);
+    }
+
+    /// Arms a message's timer for a time of the wall clock. It may fire earlier: whoever it wakes
+    /// looks at the clock, which runs otherwise than the timers when it is set.
+    fn wait_until(&mut self, now: Now, sequence: u64, at: UnixMs, timer: Timer) {
+        let rest = at.since(now.wall).min(limits::WALL_RECHECK);
+        self.set_deadline(sequence, Some((now.mono + rest, timer)));
     }
 
     /// A message that was held may be sent.
     pub(super) fn due(&mut self, now: Now, sequence: u64) {
         let Some(due) = self.table.get(sequence).and_then(Message::held_until) else { return };
         if due > now.wall {
-            // The wall clock stood still while the monotonic one ran: the schedule is wall time.
             self.arm_message(now, sequence);
             return;
         }

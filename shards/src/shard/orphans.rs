@@ -154,6 +154,7 @@ impl Shard {
         let Some(parked) = self.orphans.parked.get(&orphan) else { return };
         let delay = limits::ORPHAN_RETRIES.get(parked.looks).copied();
         let rest = parked.notice.at.after(limits::ORPHAN_GIVE_UP).since(now.wall);
+        let rest = rest.min(limits::ORPHAN_GIVE_UP);
         self.wheel.insert(now.mono + delay.unwrap_or(rest).min(rest), Timer::Orphan(orphan));
     }
 

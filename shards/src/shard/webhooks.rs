@@ -8,7 +8,9 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_http::url_guard::{UrlPolicy, check_url};
 use postrider_http::webhook::event::{event_id, status_event};
 use postrider_http::webhook::queue::EndpointKey;
-use postrider_http::webhook::schedule::{AttemptError, Outcome, next_delay, outcome};
+use postrider_http::webhook::schedule::{
+    AttemptError, Outcome, RETRY_AFTER_MAX, next_delay, outcome,
+};
 use postrider_http::webhook::sign::signed_fields;
 use postrider_storage::Record;
 
@@ -154,7 +156,9 @@ impl Shard {
         let Webhook::Pending { due, .. } = message.webhook else { return };
         let Some(url) = message.envelope.webhook_url.clone() else { return };
         let endpoint = self.webhooks.intern(&endpoint_of(&url));
-        self.queue_webhook(sequence, endpoint, now.mono + due.since(now.wall));
+        // The wall clock may be far behind the one of the process before.
+        let rest = due.since(now.wall).min(RETRY_AFTER_MAX);
+        self.queue_webhook(sequence, endpoint, now.mono + rest);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The customer's HTTP side of a simulated world: what it submits and reads, what its webhook receiver
 //! hears. Part of the world.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use postrider_core::id::MessageId;
@@ -10,6 +11,7 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{ApiResponse, WebhookPost};
 
+use super::process::Step;
 use super::world::{Happening, SHARDS, Submission, World};
 
 impl World {
@@ -34,6 +36,10 @@ impl World {
             let at = self.now + Duration::from_millis(2_000 + self.rng.below(spread));
             self.at(at, Happening::Submit(usize::try_from(index).unwrap()));
         }
+    }
+
+    /// When fate kills the process.
+    pub(super) fn plan_kills(&mut self) {
         for _ in 0..self.rng.below(3) {
             let at = self.now + Duration::from_millis(1_000 + self.rng.below(30_000));
             self.at(at, Happening::Kill);
@@ -61,7 +67,7 @@ impl World {
         self.tickets.insert((shard, ticket), index);
         let now = self.clock();
         self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
-        self.drive(shard);
+        self.drive_after(shard, Step::TookRequest);
     }
 
     pub(super) fn webhook(&mut self, shard: usize, post: &WebhookPost) {
@@ -83,10 +89,25 @@ impl World {
             return;
         };
         self.submissions[index].answer = Some(match response {
-            ApiResponse::Accepted(accepted) => Ok(accepted.id),
+            ApiResponse::Accepted(accepted) => {
+                self.given.push((shard, accepted.id));
+                Ok(accepted.id)
+            }
             ApiResponse::Problem(problem) => Err(problem.code.status()),
             other => panic!("a submission was answered with {other:?}"),
         });
+    }
+
+    /// Whether every id that was given is a new one, later than those that its owner gave before by
+    /// way of the same shard.
+    pub fn ids_are_in_order(&self) -> bool {
+        let mut last = BTreeMap::new();
+        self.given.iter().all(|(teller, id)| {
+            let fields = self.shared.cipher.open(*id).unwrap();
+            let owner = self.shared.placement.shard_of(fields.partition);
+            let before = last.insert((*teller, owner), fields.sequence);
+            before.is_none_or(|before| before < fields.sequence)
+        })
     }
 
     /// Asks for a message as the customer would, at its owner's shard or at another.

@@ -13,6 +13,7 @@ use postrider_smpp::receipt::parse_receipt;
 use postrider_smpp::session::{BindKind, Event, Role, Session, SessionConfig};
 use postrider_smpp::tlv::tag;
 
+use super::process::Step;
 use super::rng::Rng;
 use super::world::{Happening, SHARDS, World};
 
@@ -225,7 +226,7 @@ impl World {
         let Some(conn) = line.filter(|line| line.alive).map(|line| line.conn) else { return };
         let now = self.clock();
         self.shards[shard].handle_customer_bytes(now, conn, octets);
-        self.drive(shard);
+        self.drive_after(shard, Step::TookCustomer);
     }
 
     pub(super) fn flush_customer(&mut self, shard: usize, conn: ConnIx) {

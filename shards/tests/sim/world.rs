@@ -6,22 +6,22 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_core::clock::{Now, UnixMs};
+use postrider_core::clock::Now;
 use postrider_core::id::MessageId;
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{ApiResponse, BindIx, MeshMessage, Op, Shard, ShardParts, Shared};
-use postrider_shards::stats::{BindLabel, Stats};
-use postrider_storage::{Chore, Disk, LogConfig, MemDisk, Write};
+use postrider_shards::shard::{ApiResponse, BindIx, MeshMessage, Op, Shard, Shared};
+use postrider_storage::{Chore, Disk, MemDisk, Write};
 
 use super::carrier::Carrier;
+use super::clock::Clock;
 use super::customer::Customer;
 use super::handsets::Written;
+use super::process::{Deaths, Step};
 use super::rng::Rng;
 use super::setup;
 
 pub const SHARDS: u16 = 2;
 pub const WINDOW: u64 = 4;
-const START: u64 = 1_790_000_000_000;
 
 /// What can happen next.
 pub enum Happening {
@@ -97,7 +97,7 @@ pub enum Happening {
 
 impl Happening {
     /// Whether it dies with the process.
-    fn is_in_process(&self) -> bool {
+    pub(super) fn is_in_process(&self) -> bool {
         matches!(
             self,
             Happening::Mesh { .. }
@@ -112,7 +112,7 @@ impl Happening {
     }
 }
 
-struct Line {
+pub(super) struct Line {
     shard: usize,
     bind: BindIx,
     carrier: usize,
@@ -129,17 +129,19 @@ pub struct World {
     pub seed: u64,
     pub rng: Rng,
     pub now: Duration,
-    order: u64,
-    agenda: BTreeMap<(Duration, u64), Happening>,
-    timers: Vec<Option<Duration>>,
+    pub(super) clock: Clock,
+    pub(super) deaths: Deaths,
+    pub(super) order: u64,
+    pub(super) agenda: BTreeMap<(Duration, u64), Happening>,
+    pub(super) timers: Vec<Option<Duration>>,
     carrier_ticks: Vec<Option<Duration>>,
-    shared: Arc<Shared>,
-    disks: Vec<MemDisk>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) disks: Vec<MemDisk>,
     pub shards: Vec<Shard>,
-    writing: Vec<bool>,
+    pub(super) writing: Vec<bool>,
     pub carriers: Vec<Carrier>,
-    lines: BTreeMap<u64, Line>,
-    by_bind: BTreeMap<(usize, BindIx), u64>,
+    pub(super) lines: BTreeMap<u64, Line>,
+    pub(super) by_bind: BTreeMap<(usize, BindIx), u64>,
     next_connection: u64,
     pub submissions: Vec<Submission>,
     pub customer: Customer,
@@ -156,10 +158,20 @@ pub struct World {
     /// Operations until the process is killed, the next kill last.
     pub ops_to_kill: Vec<u64>,
     pub answers: BTreeMap<u64, ApiResponse>,
+    /// Ids in the order in which they were given, with the shard that told them.
+    pub given: Vec<(usize, MessageId)>,
 }
 
 impl World {
+    /// A world whose process is killed as the seed says.
     pub fn new(seed: u64) -> Self {
+        let mut world = Self::begin(seed, Vec::new(), Clock::new(Vec::new()));
+        world.plan_kills();
+        world
+    }
+
+    /// A world whose process dies of these deaths only, with this clock.
+    pub fn begin(seed: u64, deaths: Deaths, clock: Clock) -> Self {
         let mut rng = Rng::new(seed);
         let carriers = vec![
             Carrier::new(setup::manners(&mut rng), 1_000),
@@ -170,6 +182,8 @@ impl World {
             seed,
             rng,
             now: Duration::from_secs(1),
+            clock,
+            deaths,
             order: 0,
             agenda: BTreeMap::new(),
             timers: vec![None; usize::from(SHARDS)],
@@ -194,6 +208,7 @@ impl World {
             events: 0,
             ops_to_kill: Vec::new(),
             answers: BTreeMap::new(),
+            given: Vec::new(),
         };
         world.start();
         world.plan_day();
@@ -213,47 +228,7 @@ impl World {
     }
 
     pub(super) fn clock(&self) -> Now {
-        let ms = u64::try_from(self.now.as_millis()).unwrap();
-        Now { mono: self.now, wall: UnixMs(START + ms) }
-    }
-
-    /// Opens both shards from what is on their disks.
-    fn start(&mut self) {
-        let now = self.clock();
-        // Of this process: it counts the customer's binds.
-        self.shared = Arc::new(setup::shared(self.seed));
-        for index in 0..SHARDS {
-            let carriers = ["alpha", "beta"];
-            let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
-            let parts = ShardParts {
-                id: ShardId(index),
-                shared: Arc::clone(&self.shared),
-                stats: Arc::new(Stats::with_binds(labels)),
-                binds: vec![1, 1],
-                seed: self.seed ^ u64::from(index),
-                reconnect_first: Duration::from_millis(100),
-            };
-            let log = LogConfig {
-                shard: index,
-                segment_bytes: self.segment_bytes(),
-                max_segments: 6,
-                spare_segments: 2,
-                preferred_batch: 64 << 10,
-                max_batch: 256 << 10,
-                lazy: Duration::from_millis(2),
-            };
-            let disk = &mut self.disks[usize::from(index)];
-            let opened = Shard::open(parts, disk, log, now);
-            let (shard, _recovery) = match opened {
-                Ok(opened) => opened,
-                Err(error) => panic!("seed {}: shard {index} does not open: {error}", self.seed),
-            };
-            self.shards.push(shard);
-        }
-        for shard in 0..self.shards.len() {
-            self.shards[shard].start(now);
-            self.drive(shard);
-        }
+        self.clock.now(self.now)
     }
 
     /// Half of the worlds have a log so small that segments are emptied and recycled all the time.
@@ -261,7 +236,7 @@ impl World {
         self.seed.is_multiple_of(2)
     }
 
-    fn segment_bytes(&self) -> u64 {
+    pub(super) fn segment_bytes(&self) -> u64 {
         if self.has_a_small_log() { 256 << 10 } else { 2 << 20 }
     }
 
@@ -317,19 +292,23 @@ impl World {
             Happening::Submit(index) => self.submit(index),
             Happening::Mesh { to, from, message } => {
                 self.shards[to].handle_mesh(now, from, message);
-                self.drive(to);
+                self.drive_after(to, Step::TookMesh);
             }
             Happening::WriteDone { shard, write } => {
                 self.disks[shard].complete_write().unwrap();
                 self.writing[shard] = false;
-                self.shards[shard].handle_written(now, write, Ok(()));
-                self.drive(shard);
+                if !self.dies(Step::BatchWritten) {
+                    self.shards[shard].handle_written(now, write, Ok(()));
+                    self.drive_after(shard, Step::BatchKnown);
+                }
             }
             Happening::ChoreDue { shard, chore } => {
                 let bytes = self.segment_bytes();
                 let result = chore.run(&mut self.disks[shard], bytes);
-                self.shards[shard].handle_chore(now, chore, result);
-                self.drive(shard);
+                if !self.dies(Step::ChoreDone) {
+                    self.shards[shard].handle_chore(now, chore, result);
+                    self.drive_after(shard, Step::ChoreKnown);
+                }
             }
             Happening::Connected { shard, bind, carrier } => self.connected(shard, bind, carrier),
             Happening::ToCarrier { carrier, connection, octets } => {
@@ -341,12 +320,12 @@ impl World {
                 let Some(line) = self.lines.get(&connection) else { return };
                 let (shard, bind) = (line.shard, line.bind);
                 self.shards[shard].handle_bind_bytes(now, bind, &octets);
-                self.drive(shard);
+                self.drive_after(shard, Step::TookCarrier);
             }
             Happening::Closed { connection } => self.closed(connection),
             Happening::WebhookAnswer { shard, sequence, status } => {
                 self.shards[shard].handle_webhook_result(now, sequence, Ok(status), None);
-                self.drive(shard);
+                self.drive_after(shard, Step::TookWebhook);
             }
             Happening::Timer { shard, due } => {
                 if self.timers[shard] != Some(due) {
@@ -354,7 +333,7 @@ impl World {
                 }
                 self.timers[shard] = None;
                 self.shards[shard].handle_timeout(now);
-                self.drive(shard);
+                self.drive_after(shard, Step::TookTime);
             }
             Happening::CarrierTick { carrier, due } => {
                 if self.carrier_ticks[carrier] != Some(due) {
@@ -373,41 +352,23 @@ impl World {
             }
             Happening::CustomerClosed { shard, serial } => self.customer_closed(shard, serial),
             Happening::CustomerTick { due } => self.customer_tick(due),
+            Happening::Kill if self.shards.is_empty() => {}
             Happening::Kill => self.kill(),
             Happening::Restart => self.start(),
         }
     }
 
-    /// kill -9 of the whole process: what was not synced is kept, lost or torn, as the seed says.
-    fn kill(&mut self) {
-        if self.shards.is_empty() {
-            return;
-        }
-        self.kills += 1;
-        self.shards.clear();
-        self.tickets.clear();
-        self.answers.clear();
-        self.agenda.retain(|_, what| !what.is_in_process());
-        self.timers.fill(None);
-        self.writing.fill(false);
-        for disk in &mut self.disks {
-            let rng = &mut self.rng;
-            disk.crash(&mut |choices| rng.below(choices as u64) as usize);
-        }
-        // What the system had taken for the carriers may still arrive; then they see the end.
-        for connection in std::mem::take(&mut self.lines).into_keys() {
-            self.soon(2_000, Happening::Closed { connection });
-        }
-        self.by_bind.clear();
-        self.customer_killed();
-        let back = self.now + Duration::from_millis(50 + self.rng.below(2_000));
-        self.at(back, Happening::Restart);
-    }
-
-    /// Does what a shard asks, until it asks for nothing more.
+    /// Does what a shard asks, until it asks for nothing more or the process dies.
     pub(super) fn drive(&mut self, shard: usize) {
         while let Some(op) = self.shards[shard].poll_op() {
+            let (before, after) = Step::around(&op);
+            if self.dies(before) {
+                return;
+            }
             self.op(shard, op);
+            if self.dies(after) {
+                return;
+            }
             self.count_down();
         }
         let now = self.clock();
@@ -419,9 +380,15 @@ impl World {
             // A disk now and then stalls.
             let most = if self.rng.chance(5) { 100_000 } else { 3_000 };
             self.soon(most, Happening::WriteDone { shard, write });
+            if self.dies(Step::BatchBegun) {
+                return;
+            }
         }
         if let Some(chore) = self.shards[shard].poll_chore() {
             self.soon(5_000, Happening::ChoreDue { shard, chore });
+            if self.dies(Step::ChoreBegun) {
+                return;
+            }
         }
         if let Some(error) = self.shards[shard].poisoned() {
             panic!("seed {}: the log failed: {error}", self.seed);
@@ -432,17 +399,6 @@ impl World {
             // A tick's patience, so that a deadline in the past cannot spin.
             let at = due.max(self.now + Duration::from_micros(100));
             self.at(at, Happening::Timer { shard, due });
-        }
-    }
-
-    /// One operation more: the process may die right after it, before anything else happens.
-    fn count_down(&mut self) {
-        let Some(left) = self.ops_to_kill.last_mut() else { return };
-        *left -= 1;
-        if *left == 0 {
-            self.ops_to_kill.pop();
-            // Before everything that is planned for this very moment.
-            self.agenda.insert((self.now, 0), Happening::Kill);
         }
     }
 
@@ -561,6 +517,7 @@ impl World {
     /// No more kills: what follows only looks.
     pub fn calm_down(&mut self) {
         self.ops_to_kill.clear();
+        self.deaths.clear();
         self.agenda.retain(|_, what| !matches!(what, Happening::Kill));
         while self.shards.is_empty() && self.step() {}
     }
