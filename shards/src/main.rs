@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use postrider_loadgen::load::LoadOptions;
 use postrider_loadgen::sink::SinkOptions;
 use postrider_loadgen::smsc::SmscOptions;
-use postrider_shards::commands::{check, demo, pdu, plan, receipt, serve, text};
+use postrider_shards::commands::{audit, check, demo, pdu, plan, receipt, serve, store, text};
 use postrider_shards::exit;
 
 /// Memory freed on another core than it was allocated on goes back without a lock.
@@ -31,6 +31,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Print what a configuration comes to: shards, binds, windows, rates, memory, disk
     Plan(plan::PlanArgs),
+    /// Work with a data directory while no gateway runs on it
+    Store(store::StoreCommand),
+    /// Account for every message of a run from what was written down about it
+    Audit(audit::AuditArgs),
     /// Simulate carriers
     Smsc(Box<SmscOptions>),
     /// Send messages over HTTP at a given rate and measure
@@ -56,6 +60,8 @@ fn run(command: Command) -> i32 {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Store(command) => store::run(&command),
+        Command::Audit(args) => audit::run(&args),
         Command::Smsc(options) => done(postrider_loadgen::smsc::run_smsc(*options)),
         Command::Load(options) => load(*options),
         Command::Sink(options) => done(postrider_loadgen::sink::run_sink(*options)),

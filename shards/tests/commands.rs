@@ -418,11 +418,17 @@ fn the_example_configuration_is_good_but_for_its_secret_file() {
 
 #[test]
 fn every_command_explains_itself_and_refuses_what_it_does_not_know() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 20] = [
         &["demo"],
         &["serve"],
         &["check"],
         &["plan"],
+        &["store"],
+        &["store", "inspect"],
+        &["store", "verify"],
+        &["store", "export"],
+        &["store", "repair"],
+        &["audit"],
         &["smsc"],
         &["load"],
         &["sink"],

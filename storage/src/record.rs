@@ -70,7 +70,30 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    fn from_number(kind: u8) -> Option<Self> {
+    /// Its name, for people and for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Part => "part",
+            Self::Webhook => "webhook",
+            Self::Orphan => "orphan",
+            Self::OrphanClosed => "orphan_closed",
+            Self::Carried => "carried",
+            Self::Mark => "mark",
+            Self::Replaced => "replaced",
+            Self::CustomerReceipt => "customer_receipt",
+            Self::Inbound => "inbound",
+            Self::InboundClosed => "inbound_closed",
+            Self::Closed => "closed",
+            Self::Erased => "erased",
+            Self::Epoch => "epoch",
+        }
+    }
+
+    /// The kind of this number.
+    #[must_use]
+    pub fn from_number(kind: u8) -> Option<Self> {
         Some(match kind {
             1 => Self::Accepted,
             2 => Self::Part,

@@ -16,8 +16,10 @@ use std::time::Duration;
 use common::{WALL_MS, config, content, encoded};
 use compio::driver::{DriverType, ProactorBuilder};
 use compio::runtime::{Runtime, RuntimeBuilder};
-use postrider_storage::io::{DataDir, FileDisk, LogFile, OpenDirError, probe};
-use postrider_storage::{Blocks, Disk, Log, LogIoErrorKind, NameKind, SegmentId, Urgency, Write};
+use postrider_storage::io::{DataDir, DirView, FileDisk, LogFile, OpenDirError, probe};
+use postrider_storage::{
+    Blocks, Disk, FORMAT, Log, LogIoErrorKind, NameKind, NameTable, SegmentId, Urgency, Write,
+};
 
 /// A runtime on this driver; `None` where the kernel or a sandbox refuses io_uring.
 fn runtime(driver: DriverType) -> Option<Runtime> {
@@ -308,4 +310,37 @@ fn a_locked_directory_is_waited_for_and_then_refused() {
     std::thread::sleep(Duration::from_millis(200));
     drop(first);
     assert_eq!(waiting.join().unwrap().unwrap(), 1);
+}
+
+#[test]
+fn who_only_looks_changes_nothing_and_is_alone_with_others_who_look() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("data");
+    assert!(matches!(DirView::open(&path).unwrap_err(), OpenDirError::None { .. }));
+    assert!(!path.exists());
+    let dir = DataDir::open(&path, 2).unwrap();
+    let error = DirView::open(&path).unwrap_err();
+    let own = std::process::id();
+    assert!(matches!(error, OpenDirError::Busy { holder: Some(id), .. } if id == own), "{error}");
+    let (key, placement_key, created) = (dir.id_key(), dir.placement_key(), dir.created_ms());
+    drop(dir);
+    let lock = std::fs::read(path.join("lock")).unwrap();
+    let before = snapshot(&path);
+    let views = [DirView::open(&path).unwrap(), DirView::open(&path).unwrap()];
+    for view in &views {
+        assert_eq!((view.shards(), view.format(), view.created_ms()), (2, FORMAT, created));
+        assert_eq!((view.id_key().unwrap(), view.placement_key()), (Some(key), placement_key));
+        assert_eq!(view.read_names().unwrap(), NameTable::new());
+        assert_eq!(view.files(1).unwrap(), []);
+    }
+    // Nobody starts on it meanwhile.
+    assert!(matches!(DataDir::open(&path, 2).unwrap_err(), OpenDirError::Locked { .. }));
+    drop(views);
+    assert_eq!(snapshot(&path), before);
+    assert_eq!(std::fs::read(path.join("lock")).unwrap(), lock);
+    // A copy without its lock file.
+    std::fs::remove_file(path.join("lock")).unwrap();
+    drop(DirView::open(&path).unwrap());
+    assert!(!path.join("lock").exists());
+    drop(DataDir::open(&path, 2).unwrap());
 }

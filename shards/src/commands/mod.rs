@@ -1,6 +1,7 @@
 //! The program's commands: each reads its arguments, does its work and gives an exit status. On
 //! the main thread.
 
+pub mod audit;
 mod carrier_tlvs;
 pub mod check;
 pub mod config_file;
@@ -10,4 +11,5 @@ pub mod pdu;
 pub mod plan;
 pub mod receipt;
 pub mod serve;
+pub mod store;
 pub mod text;

@@ -2,7 +2,7 @@
 //! start, for what is read back from the disk and for the offline tools. Pure, lives nowhere.
 
 use postrider_core::clock::UnixMs;
-use postrider_core::lifecycle::PartEvent;
+use postrider_core::lifecycle::{self, PartEvent};
 use postrider_storage::{Frames, Record, RecordError, SegmentId};
 
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd};
@@ -71,6 +71,35 @@ pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
         | Record::Mark { .. }
         | Record::Inbound(_)
         | Record::InboundClosed { .. } => {}
+    }
+}
+
+/// Whether the lifecycle allows what the record says of the message. Where damage has taken earlier
+/// records it may not.
+pub(crate) fn follows(message: &Message, record: &Record<'_>) -> bool {
+    let Some(event) = event_of(record) else { return true };
+    let mut parts = message.parts_of(event.part).iter();
+    message.part(event.part).is_some()
+        && parts.all(|part| lifecycle::next(part.status, event.kind).is_ok())
+}
+
+/// The message that a record is about; `None` for one that is about no message.
+pub(crate) fn sequence_of(record: &Record<'_>) -> Option<u64> {
+    match record {
+        Record::Accepted { sequence, .. }
+        | Record::Part { sequence, .. }
+        | Record::Webhook { sequence, .. }
+        | Record::Carried { sequence, .. }
+        | Record::Replaced { sequence, .. }
+        | Record::CustomerReceipt { sequence, .. }
+        | Record::Closed { sequence, .. } => Some(*sequence),
+        Record::Erased { .. }
+        | Record::Epoch { .. }
+        | Record::Orphan { .. }
+        | Record::OrphanClosed { .. }
+        | Record::Mark { .. }
+        | Record::Inbound(_)
+        | Record::InboundClosed { .. } => None,
     }
 }
 

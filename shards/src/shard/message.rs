@@ -326,10 +326,19 @@ impl Message {
     }
 
     /// A part by its number, or all.
+    pub(crate) fn parts_of(&self, part: u8) -> &[Part] {
+        self.parts.get(self.range_of(part)).unwrap_or_default()
+    }
+
+    /// A part by its number, or all.
     pub(crate) fn parts_mut(&mut self, part: u8) -> &mut [Part] {
-        let at = usize::from(part);
-        let range = if part == ALL_PARTS { 0..self.parts.len() } else { at..at + 1 };
+        let range = self.range_of(part);
         self.parts.get_mut(range).unwrap_or_default()
+    }
+
+    fn range_of(&self, part: u8) -> std::ops::Range<usize> {
+        let at = usize::from(part);
+        if part == ALL_PARTS { 0..self.parts.len() } else { at..at + 1 }
     }
 
     /// Whether one event can speak for all parts.

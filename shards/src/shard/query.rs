@@ -149,10 +149,18 @@ fn merge(pages: Vec<Page>, limit: usize) -> (Vec<MessageView>, Option<Cursor>) {
 
 /// Everything the customer may see of a message.
 pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
+    view_named(&|number| shared.carrier_name(number), message)
+}
+
+/// The names of carriers by their durable numbers.
+pub(super) type CarrierNames<'n> = dyn Fn(u32) -> Option<&'n str> + 'n;
+
+/// The same with carriers' names from elsewhere than the configuration.
+pub(super) fn view_named(names: &CarrierNames<'_>, message: &Message) -> MessageView {
     let envelope = &message.envelope;
     let status = message.status();
     let (body, encoding) = body_of(envelope);
-    let name = |number: u32| shared.carrier_name(number).map(str::to_owned);
+    let name = |number: u32| names(number).map(str::to_owned);
     let parts: Vec<PartView> = message
         .parts
         .iter()
@@ -183,7 +191,7 @@ pub(super) fn view(shared: &Shared, message: &Message) -> MessageView {
         finished: message.finished,
         cost_millicents: None,
         parts,
-        timeline: timeline(shared, message),
+        timeline: timeline(names, message),
     }
 }
 
@@ -204,7 +212,7 @@ fn body_of(envelope: &Envelope) -> (String, &'static str) {
     }
 }
 
-fn timeline(shared: &Shared, message: &Message) -> Vec<TimelineEntry> {
+fn timeline(names: &CarrierNames<'_>, message: &Message) -> Vec<TimelineEntry> {
     let entry = |at: UnixMs, event: &str| TimelineEntry {
         at,
         event: event.to_owned(),
@@ -215,7 +223,7 @@ fn timeline(shared: &Shared, message: &Message) -> Vec<TimelineEntry> {
     let mut entries = vec![entry(message.envelope.accepted, "accepted")];
     entries.extend(message.events.iter().map(|event| TimelineEntry {
         part: event.part.checked_add(1),
-        carrier: shared.carrier_name(event.carrier).map(str::to_owned),
+        carrier: names(event.carrier).map(str::to_owned),
         detail: detail(event),
         ..entry(event.at, event.kind.name())
     }));

@@ -39,6 +39,24 @@ pub enum OpenDirError {
         /// The process, when it has left its number.
         holder: Option<u32>,
     },
+    /// Another process uses it, and it is only to be looked at.
+    #[error(
+        "{path} is in use by another process{}, and changes while it is read. Nothing has been \
+         changed. Stop that one, or make a copy (a snapshot of the file system) and look at that",
+        .holder.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+        /// The process, when it has left its number.
+        holder: Option<u32>,
+    },
+    /// It is only to be looked at, and there is none.
+    #[error("{path} is no data directory: it has no file `meta`")]
+    None {
+        /// The directory.
+        path: PathBuf,
+    },
     /// It was made for another number of shards.
     #[error(
         "{path} was made for {found} shards, but {asked} are configured. Nothing has been changed. \
@@ -97,11 +115,11 @@ pub struct DataDir {
 
 /// What is fixed when a data directory is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Meta {
-    format: u16,
-    shards: u16,
-    placement_key: [u8; 16],
-    created_ms: u64,
+pub(super) struct Meta {
+    pub(super) format: u16,
+    pub(super) shards: u16,
+    pub(super) placement_key: [u8; 16],
+    pub(super) created_ms: u64,
 }
 
 impl DataDir {
@@ -115,9 +133,12 @@ impl DataDir {
         make_dir(&path)?;
         let lock = lock(&path, LOCK_PATIENCE)?;
         let meta = match read_if_there(&path.join("meta"))? {
-            Some(bytes) => Meta::read(&path, &bytes, shards)?,
+            Some(bytes) => Meta::read(&path, &bytes)?,
             None => Meta::make(&path, shards)?,
         };
+        if meta.shards != shards {
+            return Err(OpenDirError::Shards { path, found: meta.shards, asked: shards });
+        }
         let id_key = id_key(&path)?;
         for shard in 0..meta.shards {
             make_dir(&shard_path(&path, shard))?;
@@ -186,15 +207,7 @@ impl DataDir {
     /// # Errors
     /// [`OpenDirError::Io`] and [`OpenDirError::Damaged`].
     pub fn read_names(&self) -> Result<NameTable, OpenDirError> {
-        let path = self.path.join("names");
-        let damaged = |why: String| OpenDirError::Damaged { path: path.clone(), why };
-        let Some(bytes) = read_if_there(&path)? else { return Ok(NameTable::new()) };
-        let text = String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8".to_owned()))?;
-        if text.is_empty() {
-            return Err(damaged("it is empty".to_owned()));
-        }
-        NameTable::parse(&text)
-            .map_err(|NameError { line, why }| damaged(format!("line {line}: {why}")))
+        read_names(&self.path)
     }
 
     /// Replaces the name table, durably and as a whole.
@@ -233,7 +246,7 @@ impl Meta {
         })
     }
 
-    fn read(dir: &Path, bytes: &[u8], shards: u16) -> Result<Self, OpenDirError> {
+    pub(super) fn read(dir: &Path, bytes: &[u8]) -> Result<Self, OpenDirError> {
         let path = dir.join("meta");
         let damaged = |why: &str| OpenDirError::Damaged { path: path.clone(), why: why.to_owned() };
         let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
@@ -257,10 +270,6 @@ impl Meta {
         if format == 0 || meta.to_text() != text {
             return Err(damaged("the checksum does not agree"));
         }
-        if made_for != shards {
-            let path = dir.to_owned();
-            return Err(OpenDirError::Shards { path, found: made_for, asked: shards });
-        }
         Ok(meta)
     }
 
@@ -275,6 +284,19 @@ impl Meta {
     }
 }
 
+/// Reads the name table of the data directory `dir`; empty when there is none yet.
+pub(super) fn read_names(dir: &Path) -> Result<NameTable, OpenDirError> {
+    let path = dir.join("names");
+    let damaged = |why: String| OpenDirError::Damaged { path: path.clone(), why };
+    let Some(bytes) = read_if_there(&path)? else { return Ok(NameTable::new()) };
+    let text = String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8".to_owned()))?;
+    if text.is_empty() {
+        return Err(damaged("it is empty".to_owned()));
+    }
+    NameTable::parse(&text)
+        .map_err(|NameError { line, why }| damaged(format!("line {line}: {why}")))
+}
+
 fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))
 }
@@ -285,7 +307,7 @@ fn parse_key(text: &str) -> Option<[u8; 16]> {
     key.map(u128::to_be_bytes)
 }
 
-fn shard_path(dir: &Path, shard: u16) -> PathBuf {
+pub(super) fn shard_path(dir: &Path, shard: u16) -> PathBuf {
     dir.join(format!("shard-{shard:03}"))
 }
 
@@ -308,14 +330,21 @@ fn first_log(dir: &Path) -> Result<Option<String>, OpenDirError> {
     Ok(None)
 }
 
+/// Reads the id key; `None` when it is not there.
+pub(super) fn read_id_key(dir: &Path) -> Result<Option<[u8; 16]>, OpenDirError> {
+    let path = dir.join("id.key");
+    let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
+    let key = <[u8; 16]>::try_from(bytes);
+    key.map(Some)
+        .map_err(|_| OpenDirError::Damaged { path, why: "it must hold 16 bytes".to_owned() })
+}
+
 /// Reads the id key; makes it when it is not there.
 fn id_key(dir: &Path) -> Result<[u8; 16], OpenDirError> {
-    let path = dir.join("id.key");
-    if let Some(bytes) = read_if_there(&path)? {
-        return bytes
-            .try_into()
-            .map_err(|_| OpenDirError::Damaged { path, why: "it must hold 16 bytes".to_owned() });
+    if let Some(key) = read_id_key(dir)? {
+        return Ok(key);
     }
+    let path = dir.join("id.key");
     if let Some(name) = first_log(dir)? {
         let why = format!("it is missing, but {name} is there: ids given out need the old key");
         return Err(OpenDirError::Damaged { path, why });
@@ -363,7 +392,7 @@ fn synced(path: &Path) -> Result<(), OpenDirError> {
     sync_dir(path).map_err(|error| OpenDirError::Io { what: "sync", path: path.to_owned(), error })
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, OpenDirError> {
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, OpenDirError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -387,8 +416,7 @@ fn lock(dir: &Path, patience: Duration) -> Result<File, OpenDirError> {
                 waited += LOCK_PAUSE;
             }
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                let holder = std::fs::read_to_string(&path).unwrap_or_default();
-                let (path, holder) = (dir.to_owned(), holder.trim().parse().ok());
+                let (path, holder) = (dir.to_owned(), holder(&path));
                 return Err(OpenDirError::Locked { path, holder });
             }
             Err(error) => return Err(failed(error.into())),
@@ -400,4 +428,9 @@ fn lock(dir: &Path, patience: Duration) -> Result<File, OpenDirError> {
         Err(error) if !is_full(&error) => Err(failed(error)),
         Ok(()) | Err(_) => Ok(file),
     }
+}
+
+/// The process that has left its number in the lock file.
+pub(super) fn holder(lock: &Path) -> Option<u32> {
+    std::fs::read_to_string(lock).ok()?.trim().parse().ok()
 }

@@ -5,8 +5,10 @@
 mod dir;
 mod disk;
 mod file;
+mod look;
 mod sys;
 
 pub use dir::{DataDir, OpenDirError};
 pub use disk::FileDisk;
 pub use file::{LogFile, Probe, probe};
+pub use look::DirView;

@@ -24,6 +24,8 @@ pub struct Recovery {
     pub bytes: u64,
     /// Segments that hold records, those included that were not read.
     pub segments: usize,
+    /// The newest of them.
+    pub newest: Option<SegmentId>,
     /// Bytes of a torn tail: the remains of a write that was never acknowledged, set to zero. In a
     /// recycled segment a torn write whose first sector is lost cannot be told from older bytes; it
     /// counts as none and is written over.
@@ -435,6 +437,7 @@ impl<D: Disk> Run<'_, D> {
             self.recovery.notes.push(Note { place: None, what });
         }
         self.recovery.segments = files.len();
+        self.recovery.newest = files.last().map(|file| file.id);
         self.recovery.next_lsn = self.next_lsn;
         let last_written = LastWritten {
             segment: files.last().map_or(SegmentId(0), |file| file.id),
