@@ -12,7 +12,7 @@
 mod world;
 
 use postrider_storage::register::{PageQuery, Statuses};
-use postrider_storage::{Disk, SideFile};
+use postrider_storage::{Disk, Fault, LogIoErrorKind, SideFile};
 use proptest::prelude::*;
 use world::{CUSTOMERS, World, all_of};
 
@@ -213,4 +213,39 @@ fn an_empty_register_is_removed_after_the_checkpoint() {
     world.all_chores();
     assert_eq!(world.disk.list_side().unwrap().len(), 2);
     world.check();
+}
+
+/// Whichever operation of the chores fails, once or from then on: nothing is lost.
+#[test]
+fn any_operation_may_fail() {
+    for forever in [false, true] {
+        for nth in 1.. {
+            let mut world = World::new();
+            world.accept(700, 1);
+            world.registers.flush();
+            world.all_chores();
+            world.checkpoint();
+            world.accept(300, 2);
+            world.close(3, 4);
+            world.registers.flush();
+            let kind = LogIoErrorKind::Full;
+            world.disk.plan_fault(Some(Fault { nth, forever, kind }));
+            let failed = world.chores_until_failure();
+            world.disk.plan_fault(None);
+            if nth.is_multiple_of(2) {
+                // There is room again.
+                world.registers.retry();
+                world.registers.flush();
+                world.all_chores();
+                assert!(world.registers.dirty() == 0, "everything is written");
+                world.check();
+            }
+            world.crash(nth);
+            world.check();
+            if !failed {
+                assert!(nth > 5, "the chores do {nth} operations");
+                break;
+            }
+        }
+    }
 }

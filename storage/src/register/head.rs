@@ -18,7 +18,7 @@ const FLAG_STRAY: u16 = 1;
 const FILTER_BYTES: usize = 1024;
 const FIXED: usize = size_of::<Fixed>();
 /// Bytes in front of what the checksum covers.
-const CHECKED_FROM: usize = 16;
+const CHECKED_FROM: usize = 8;
 /// Longest head that is read, in bytes.
 const HEAD_MAX: u32 = 64 * 1024;
 
@@ -26,10 +26,11 @@ const HEAD_MAX: u32 = 64 * 1024;
 #[repr(C)]
 struct Fixed {
     magic: [u8; 4],
+    /// Of everything behind it.
+    crc: U32,
     format: U16,
     flags: U16,
     length: U32,
-    crc: U32,
     stamp: U32,
     rows: U32,
     number: U64,
@@ -114,10 +115,10 @@ impl Summary {
             FIXED + FILTER_BYTES + 4 * (self.slot_firsts.len() + self.directory_firsts.len());
         let mut fixed = Fixed {
             magic: MAGIC,
+            crc: U32::new(0),
             format: U16::new(FORMAT),
             flags: U16::new(if self.stray { FLAG_STRAY } else { 0 }),
             length: U32::new(count(length)),
-            crc: U32::new(0),
             stamp: U32::new(self.stamp),
             rows: U32::new(self.rows),
             number: U64::new(self.number),
@@ -314,4 +315,62 @@ fn places(customer: u32) -> impl Iterator<Item = (usize, u64)> {
         let place = hash >> (13 * round) & 0x1fff;
         (usize::try_from(place / 64).unwrap_or_default(), 1 << (place % 64))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+    use crate::position::Position;
+    use crate::register::row::{RegisterRow, Slot};
+
+    fn register(rows: u64, customers: u32) -> OpenRegister {
+        let row = |n: u64| RegisterRow {
+            sequence: 1_000 + 3 * n,
+            customer: u32::try_from(n).unwrap() % customers * 7,
+            accepted_ms: 50_000 + n,
+            recipient: n,
+            group: n % 2,
+            slot: Slot { status: 0, at: Position { segment: SegmentId(4), offset: 64 } },
+        };
+        let mut register = OpenRegister::new(&row(0));
+        (1..rows).for_each(|n| register.accept(&row(n)));
+        register
+    }
+
+    #[test]
+    fn a_head_comes_back_whole_or_not_at_all() {
+        let summary = Summary::of(&register(900, 700), 6, true);
+        let bytes = summary.encode();
+        assert_eq!(bytes.len(), PAGE);
+        assert_eq!(Summary::decode(&bytes, 6), Some(summary.clone()));
+        assert_eq!(Summary::decode(&bytes, 7), None);
+        let length = usize::try_from(Summary::length(&bytes).unwrap()).unwrap();
+        for bit in 0..length * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Summary::decode(&flipped, 6), None, "bit {bit}");
+        }
+        for end in 0..length {
+            assert_eq!(Summary::decode(&bytes[..end], 6), None, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn pages_are_found_by_what_they_begin_with() {
+        let summary = Summary::of(&register(900, 700), 6, false);
+        assert_eq!((summary.slot_pages(), summary.grouped), (4, 450));
+        let pages = [999, 1_000, 1_764, 1_765, 3_697].map(|sequence| summary.slot_page(sequence));
+        assert_eq!(pages, [None, Some(0), Some(0), Some(1), Some(3)]);
+        let pages = [0, 339 * 7, 340 * 7, u32::MAX].map(|c| summary.directory_page(c));
+        assert_eq!(pages, [Some(0), Some(0), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn few_customers_are_taken_for_one_of_five_hundred() {
+        let summary = Summary::of(&register(1_000, 500), 1, false);
+        assert!((0..500).all(|n| summary.may_have(n * 7)));
+        let wrong = (1_000_000..1_100_000).filter(|customer| summary.may_have(*customer)).count();
+        assert!(wrong < 400, "{wrong} of 100,000");
+    }
 }

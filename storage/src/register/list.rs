@@ -14,7 +14,7 @@ use super::row::{Key, Slot, Statuses};
 /// Reads for one page at most; then it ends early.
 const READS_MAX: u32 = 512;
 /// Pages of 4 KiB that are read for one page of the list at most; then it ends early.
-const PAGES_MAX: u32 = 8_192;
+const PAGES_MAX: u32 = 2_048;
 
 /// What a page of a customer's list shall hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

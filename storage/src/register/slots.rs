@@ -242,24 +242,25 @@ fn in_place<D: Disk>(
     Ok(survey)
 }
 
-/// Puts back what a crash tore, so that the images are not needed any more.
+/// Writes the pages again that the last flush before the start wrote, from their images where they
+/// are torn, so that the images are not needed any more. A page that looks whole may be so in
+/// memory alone.
 fn settle<D: Disk>(disk: &mut D, summary: &Summary) -> Result<(), SlotsError> {
     let redo = read(disk, summary, REDO_AT, REDO_PAGES)?;
     let Some(named) = page::read::<U32>(&redo, Kind::Redo, summary.stamp, 0) else {
         return Ok(());
     };
-    let mut torn = Vec::new();
+    let mut pages = Vec::new();
     for (at, image) in named.iter().zip(redo.chunks_exact(PAGE).skip(1)) {
-        let at = at.get();
-        let there = read(disk, summary, at, 1)?;
-        if !whole(summary, at, &there) && whole(summary, at, image) {
-            torn.push((page::offset(at), image));
+        let there = read(disk, summary, at.get(), 1)?;
+        if whole(summary, at.get(), &there) {
+            pages.push((page::offset(at.get()), there));
+        } else if whole(summary, at.get(), image) {
+            pages.push((page::offset(at.get()), image.to_vec()));
         }
     }
-    if torn.is_empty() {
-        return Ok(());
-    }
-    Ok(disk.update_side(summary.slots_file(), &torn)?)
+    let pieces: Vec<(u64, &[u8])> = pages.iter().map(|(at, page)| (*at, page.as_slice())).collect();
+    Ok(disk.update_side(summary.slots_file(), &pieces)?)
 }
 
 /// Whether this is that page of the file.

@@ -103,7 +103,7 @@ impl World {
             // Gaps, and now and then a clock that is set back.
             self.sequence += 1 + choice % 2;
             self.clock += choice % 3;
-            if choice % 97 == 0 {
+            if choice.is_multiple_of(97) {
                 self.clock -= 40;
             }
             let row = RegisterRow {
@@ -175,6 +175,20 @@ impl World {
             let done = RegisterChore::run(chore, &mut self.disk).unwrap();
             self.registers.handle_chore(Ok(done));
         }
+    }
+
+    /// Does chores until there is none, or one fails.
+    pub(crate) fn chores_until_failure(&mut self) -> bool {
+        while let Some(chore) = self.registers.poll_chore() {
+            let done = chore.run(&mut self.disk);
+            let failed = done.is_err();
+            self.registers.handle_chore(done);
+            if failed {
+                assert!(self.registers.poll_chore().is_none(), "nothing until it is asked for");
+                return true;
+            }
+        }
+        false
     }
 
     pub(crate) fn checkpoint(&mut self) {
