@@ -308,6 +308,18 @@ impl ActiveSet {
         self.give_back(group);
     }
 
+    /// Whether a message is hot.
+    #[must_use]
+    pub fn is_hot(&self, sequence: u64) -> bool {
+        self.hot.contains_key(&sequence)
+    }
+
+    /// Whether it is hot because it is to be sent.
+    #[must_use]
+    pub fn is_sending(&self, sequence: u64) -> bool {
+        matches!(self.hot.get(&sequence), Some(Seat::Sending(_)))
+    }
+
     /// Messages that are hot; with the seats kept for those that are being read.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -7,6 +7,7 @@ pub mod backlog;
 pub mod due;
 pub mod queue;
 pub mod receipts;
+pub mod store;
 mod window;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use self::backlog::{Backlog, Cold, Turn};
 pub use self::due::{Due, DueTurn};
 pub use self::queue::FairQueue;
 pub use self::receipts::ReceiptIndex;
+pub use self::store::{ColdConfig, ColdState, ColdStore, ColdTurn, Filing};
 
 /// The urgency of a message: those of a lane before are sent first, but no lane is left without a
 /// turn.
