@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use postrider_core::config::{Config, Driver, Plan, StoreConfig};
 use postrider_core::id::IdCipher;
 use postrider_core::limits;
@@ -27,7 +27,10 @@ use crate::ports::Ports;
 use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
 use crate::shard::{Numbers, Shard, ShardParts, Shared, kinds};
-use crate::stats::{BindLabel, Stats};
+use crate::stats::{BindLabel, Gauge, Stats};
+
+/// How often a long start says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 /// What differs between a service and a demonstration.
 pub struct ServerOptions {
@@ -182,7 +185,7 @@ impl Server {
         };
         let threads = process.start_shards(&stats, &dir)?;
         drop(process);
-        let reports = await_shards(&started, shards)?;
+        let reports = await_shards(&started, &stats)?;
         dir.upgrade()?;
         drop(held);
         let admin = control.local_addr();
@@ -239,15 +242,33 @@ impl Server {
 }
 
 /// Waits for every shard's word, says what it recovered, and gives all in the shards' order.
-fn await_shards(started: &mpsc::Receiver<Result<Started>>, shards: u16) -> Result<Vec<String>> {
+fn await_shards(
+    started: &mpsc::Receiver<Result<Started>>,
+    stats: &[Arc<Stats>],
+) -> Result<Vec<String>> {
     let mut reports = BTreeMap::new();
-    for _ in 0..shards {
-        let started = started.recv().context("a shard's thread ended before it was ready")?;
-        let Started { shard, report } = started?;
-        tracing::info!(shard = shard.0, "{report}");
-        reports.insert(shard, format!("{shard}: {report}"));
+    while reports.len() < stats.len() {
+        match started.recv_timeout(PROGRESS_EVERY) {
+            Ok(started) => {
+                let Started { shard, report } = started?;
+                tracing::info!(shard = shard.0, "{report}");
+                reports.insert(shard, format!("{shard}: {report}"));
+            }
+            Err(RecvTimeoutError::Timeout) => tracing::info!("{}", progress(stats)),
+            Err(RecvTimeoutError::Disconnected) => {
+                bail!("a shard's thread ended before it was ready")
+            }
+        }
     }
     Ok(reports.into_values().collect())
+}
+
+/// How far the shards are with reading their logs, all together.
+fn progress(stats: &[Arc<Stats>]) -> String {
+    let sum = |gauge| stats.iter().map(|stats| stats.gauge_value(gauge)).sum::<u64>();
+    let (read, all) = (sum(Gauge::ReplaySegmentsRead), sum(Gauge::ReplaySegments));
+    let (records, mib) = (sum(Gauge::ReplayRecords), sum(Gauge::ReplayBytes) >> 20);
+    format!("reading the log: {read} of {all} segments, {records} records, {mib} MiB")
 }
 
 fn start_control(

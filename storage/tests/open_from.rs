@@ -93,12 +93,12 @@ fn from_every_segment_the_same_log_goes_on() {
 }
 
 #[test]
-fn progress_is_told_after_every_segment() {
+fn progress_is_told_at_the_beginning_and_after_every_segment() {
     let mut disk = five_segments();
     let (_, recovery, Observed { progress, .. }) = open(&mut disk, Some(SegmentId(2))).unwrap();
-    assert_eq!(progress.iter().map(|told| told.segments).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(progress.iter().map(|told| told.segments).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     assert!(progress.iter().all(|told| told.of == 4) && progress.is_sorted_by_key(|t| t.bytes));
-    let last = progress[3];
+    let last = progress[4];
     let bytes = (2..=5).flat_map(|id| batches(&disk, SegmentId(id))).map(|b| b.padded as u64);
     assert_eq!((last.records, last.bytes), (recovery.records, bytes.sum()));
     assert_eq!(last.bytes, recovery.bytes);

@@ -5,7 +5,10 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_storage::runs::receipts::ReceiptTable;
-use postrider_storage::{Disk, Log, LogConfig, OpenError, Record, Recovery, SegmentId, crash};
+use postrider_storage::{
+    Disk, Log, LogConfig, Observer, OpenError, Progress, Record, Recovery, Replayed, SegmentId,
+    crash,
+};
 
 use super::customers::Customers;
 use super::deliveries::Deliveries;
@@ -20,7 +23,7 @@ use super::receipt_pdu::orphan_notice;
 use super::submit::References;
 use super::table::{PartRef, Table};
 use super::{Drain, Shard, ShardParts, Shared};
-use crate::stats::Counter;
+use crate::stats::{Counter, Gauge, Stats};
 use crate::wheel::Wheel;
 use postrider_http::webhook::queue::WebhookQueue;
 
@@ -31,6 +34,7 @@ const _: () = assert!(limits::MEMORY_PER_HOT_RECEIPT == ReceiptTable::BYTES_PER_
 /// What replay builds.
 struct Replay<'a> {
     shared: &'a Shared,
+    stats: &'a Stats,
     table: Table,
     orphans: Orphans,
     inbox: Inbox,
@@ -52,6 +56,7 @@ impl Shard {
     ) -> Result<(Shard, Recovery), OpenError> {
         let mut replay = Replay {
             shared: &parts.shared,
+            stats: &parts.stats,
             table: Table::new(),
             orphans: Orphans::new(),
             inbox: Inbox::new(),
@@ -60,9 +65,8 @@ impl Shard {
             latest: now.wall,
         };
         let segment_bytes = config.segment_bytes;
-        let (log, recovery) = Log::open(disk, config, now.mono, now.wall.0, &mut |replayed| {
-            replay.apply(replayed.at.segment, replayed.record);
-        })?;
+        let (log, recovery) =
+            Log::open_from(disk, config, now.mono, now.wall.0, None, &mut replay)?;
         let Replay { table, orphans, inbox, references, next_sequence, .. } = replay;
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
@@ -143,6 +147,20 @@ impl Shard {
     #[must_use]
     pub fn open_messages(&self) -> usize {
         self.table.open()
+    }
+}
+
+impl Observer for Replay<'_> {
+    fn record(&mut self, replayed: Replayed<'_>) {
+        self.apply(replayed.at.segment, replayed.record);
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        let count = |segments: usize| u64::try_from(segments).unwrap_or(u64::MAX);
+        self.stats.set(Gauge::ReplaySegments, count(progress.of));
+        self.stats.set(Gauge::ReplaySegmentsRead, count(progress.segments));
+        self.stats.set(Gauge::ReplayRecords, progress.records);
+        self.stats.set(Gauge::ReplayBytes, progress.bytes);
     }
 }
 

@@ -304,6 +304,14 @@ series! {
         CustomerConnectionsOpen = "customer_connections_open", "Connections to the SMPP server.";
         /// Binds of customers.
         CustomerBinds = "customer_binds", "Binds of customers.";
+        /// Segments of the log that the start reads.
+        ReplaySegments = "replay_segments", "Segments of the log that the start reads.";
+        /// Those read so far.
+        ReplaySegmentsRead = "replay_segments_read", "Segments that the start has read so far.";
+        /// Records that the start has read so far.
+        ReplayRecords = "replay_records", "Records that the start has read so far.";
+        /// Octets of the log that the start has read so far.
+        ReplayBytes = "replay_bytes", "Octets of the log that the start has read so far.";
         /// 1 when the shard takes requests.
         Ready = "shard_ready", "1 when the shard takes requests.";
     }

@@ -84,7 +84,7 @@ pub trait Observer {
     /// A record.
     fn record(&mut self, record: Replayed<'_>);
 
-    /// A segment is done.
+    /// Reading begins, or a segment is done.
     fn progress(&mut self, _progress: Progress) {}
 }
 

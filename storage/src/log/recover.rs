@@ -174,6 +174,7 @@ impl<D: Disk> Run<'_, D> {
     fn replay_all(&mut self, files: &[SegmentFile]) -> Result<u64, OpenError> {
         let mut end = 0;
         let mut previous: Option<(SegmentFile, u64)> = None;
+        self.tell(0, files.len());
         for (at, file) in files.iter().enumerate() {
             let newest = at + 1 == files.len();
             if let Some((before, _)) = previous {
@@ -181,9 +182,7 @@ impl<D: Disk> Run<'_, D> {
             }
             end = self.replay_segment(*file, newest, previous)?;
             previous = Some((*file, end));
-            let Recovery { records, bytes, .. } = self.recovery;
-            let of = files.len();
-            self.observer.progress(Progress { segments: at + 1, of, records, bytes });
+            self.tell(at + 1, files.len());
         }
         if let Some((newest, end)) = previous {
             let cut = self.torn_bytes(newest, end, self.recycled)?;
@@ -191,6 +190,11 @@ impl<D: Disk> Run<'_, D> {
             crash::point("tail-cut");
         }
         Ok(end)
+    }
+
+    fn tell(&mut self, segments: usize, of: usize) {
+        let Recovery { records, bytes, .. } = self.recovery;
+        self.observer.progress(Progress { segments, of, records, bytes });
     }
 
     fn name_missing(&mut self, before: SegmentId, after: SegmentId) {
