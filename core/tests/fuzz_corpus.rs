@@ -29,12 +29,12 @@ fn reassembly() {
 }
 
 #[test]
-fn every_corpus_is_replayed_here_or_in_the_smpp_crate() {
+fn every_corpus_is_replayed_here_or_in_the_crate_it_is_about() {
     let mut folders: Vec<String> = std::fs::read_dir(corpus(""))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     folders.sort();
-    let replayed = ["framing", "gsm7", "pdu", "reassembly", "receipt", "session", "tlv"];
+    let replayed = ["framing", "gsm7", "pdu", "reassembly", "receipt", "record", "session", "tlv"];
     assert_eq!(folders, replayed);
 }

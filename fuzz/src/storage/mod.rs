@@ -1,0 +1,3 @@
+//! Targets of the storage crate.
+
+pub mod record;
