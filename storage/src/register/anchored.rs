@@ -8,9 +8,9 @@ use crate::disk::SegmentId;
 use crate::search::{Search, SearchError, Step};
 
 use super::listed::{Entry, Listed, Shared};
-use super::page::SlotRow;
 use super::read::{SlotRead, Taken};
 use super::row::{Slot, Statuses};
+use super::slots::{Content, slots_at};
 
 /// Pages of slots that are read at once: 256 KiB.
 const PAGES_AT_ONCE: u32 = 64;
@@ -95,13 +95,15 @@ impl AnchoredSearch {
         let sure = changes.flushes == self.flushes
             && !changes.touch(entry.summary.first, entry.summary.last);
         let may = |page: &u32| !sure || entry.survey.of(*page).meets(self.wanted.statuses);
-        (self.page..until).filter(may).collect()
+        let at = slots_at(&entry.summary);
+        (self.page..until).filter(may).map(|page| at + page).collect()
     }
 
     fn take(&mut self, answer: &[u8]) -> Result<Option<crate::Ask>, SearchError> {
         let Some((read, pages)) = &mut self.reading else { return Ok(None) };
         let changes = self.changes.borrow();
-        let mut each = |rows: &[SlotRow]| {
+        let mut each = |_, content: Content<'_>| {
+            let Content::Slots(rows) = content else { return };
             for row in rows {
                 let sequence = row.sequence.get();
                 let packed = changes.slots.get(&sequence).copied().unwrap_or(row.slot.get());
@@ -146,8 +148,8 @@ impl Search for AnchoredSearch {
             } else {
                 self.page = until;
             }
-            if let (Some(first), Some(last)) = (pages.first(), pages.last()) {
-                let mut read = SlotRead::new(summary, *first, last - first + 1);
+            if !pages.is_empty() {
+                let mut read = SlotRead::new(summary, &pages);
                 let ask = read.ask(&self.changes.borrow());
                 self.reading = Some((read, pages));
                 return Step::Read(ask);

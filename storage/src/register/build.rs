@@ -5,7 +5,7 @@ use zerocopy::little_endian::{U32, U64};
 
 use super::head::{Summary, count, delta};
 use super::open::{OpenRegister, Row};
-use super::page::{self, DirectoryRow, KeyRow, Kind};
+use super::page::{self, DirectoryRow, KeyRow, Kind, TimeRow};
 
 /// The index file of a register, and what stays in memory of it. A stray one owns no range of
 /// sequences.
@@ -16,7 +16,13 @@ pub(super) fn build(register: &OpenRegister, number: u64, stray: bool) -> (Vec<u
     let mut times = Vec::with_capacity(register.rows().len());
     for (customer, rows) in register.customers() {
         let first = count(times.len());
-        times.extend(rows.filter_map(|row| key_row(&summary, row, row.accepted_ms)));
+        times.extend(rows.filter_map(|(rank, row)| {
+            Some(TimeRow {
+                accepted: U64::new(row.accepted_ms),
+                sequence: U32::new(delta(row.sequence, summary.first)?),
+                rank: U32::new(rank),
+            })
+        }));
         directory.push(DirectoryRow {
             customer: U32::new(customer),
             first: U32::new(first),

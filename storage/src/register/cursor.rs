@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::search::{Ask, SearchError};
 
-use super::head::{Summary, count};
+use super::head::{Summary, count, place};
 use super::listed::{Changes, Entry};
-use super::page::{self, DirectoryRow, KeyRow, Kind, PAGE};
+use super::page::{self, DirectoryRow, Kind, PAGE, SlotRow, TimeRow};
 use super::read::{SlotRead, Taken, index_ask, index_damaged};
 use super::row::{Key, Slot, Statuses};
-use super::slots::{Survey, slot_of};
+use super::slots::{Content, Survey, slot_of, slots_at, status_at, status_place};
 
 /// Rows on a page of times.
-const PER_PAGE: u32 = 340;
-const _: () = assert!(PER_PAGE as usize == page::per_page::<KeyRow>());
+const PER_PAGE: u32 = 255;
+const _: () = assert!(PER_PAGE as usize == page::per_page::<TimeRow>());
 /// Pages of times that are read at once: 64 KiB.
 const TIMES_AT_ONCE: u32 = 16;
 /// Pages of slots that are read at once: 256 KiB.
@@ -39,8 +39,10 @@ pub(super) struct Cursor {
     first: u32,
     end: u32,
     batch: VecDeque<Pending>,
-    /// Rows of the batch without a slot, by the page that it is on.
+    /// Rows of the batch without a slot, by the page of slots that it is on.
     unresolved: BTreeMap<u32, Vec<usize>>,
+    /// The statuses of these have been looked at.
+    sifted: bool,
     reading: Option<(SlotRead, Vec<u32>)>,
 }
 
@@ -60,6 +62,7 @@ enum Stage {
 #[derive(Debug)]
 struct Pending {
     key: Key,
+    rank: u32,
     slot: Option<Slot>,
 }
 
@@ -87,6 +90,7 @@ impl Cursor {
             end: 0,
             batch: VecDeque::new(),
             unresolved: BTreeMap::new(),
+            sifted: false,
             reading: None,
         }
     }
@@ -116,7 +120,7 @@ impl Cursor {
         }
         if let Stage::Slots = self.stage {
             self.resolve_known(changes, flushes, statuses);
-            if let Some(ask) = self.slots_read(changes) {
+            if let Some(ask) = self.slots_read(changes, statuses) {
                 return Next::Read(ask);
             }
             if let Some(row) = self.batch.pop_front() {
@@ -194,24 +198,23 @@ impl Cursor {
         low + u32::try_from(pages).unwrap_or_default()
     }
 
-    /// Keys of the pages `from..=to` of times, ascending.
-    fn keys(&self, answer: &[u8], from: u32, to: u32) -> Option<Vec<Key>> {
+    /// Keys and ranks on the pages `from..=to` of times, ascending.
+    fn keys(&self, answer: &[u8], from: u32, to: u32) -> Option<Vec<(Key, u32)>> {
         let mut keys = Vec::new();
         for (page, number) in answer.chunks(PAGE).zip(from..=to) {
-            let rows: &[KeyRow] = page::read(page, Kind::Times, self.summary.stamp, number)?;
-            keys.extend(
-                rows.iter().map(|row| (row.key.get(), self.summary.sequence(row.sequence))),
-            );
+            let rows: &[TimeRow] = page::read(page, Kind::Times, self.summary.stamp, number)?;
+            let key = |row: &TimeRow| (row.accepted.get(), self.summary.sequence(row.sequence));
+            keys.extend(rows.iter().map(|row| (key(row), row.rank.get())));
         }
         (answer.len() == PAGE * usize::try_from(to - from + 1).ok()?).then_some(keys)
     }
 
     /// Looks at one page for the first row that is too late.
-    fn narrow(&mut self, low: u32, high: u32, page: u32, keys: &[Key]) {
+    fn narrow(&mut self, low: u32, high: u32, page: u32, keys: &[(Key, u32)]) {
         let start = self.first.max(page * PER_PAGE);
         let end = self.end.min(page.saturating_add(1) * PER_PAGE);
         let own = keys.iter().skip(place(start - page * PER_PAGE)).take(place(end - start));
-        let fitting = count(own.take_while(|key| **key < self.before).count());
+        let fitting = count(own.take_while(|(key, _)| *key < self.before).count());
         let (low, high) = match fitting {
             0 if page > low => (low, page - 1),
             all if start + all == end && page < high => (page + 1, high),
@@ -225,23 +228,22 @@ impl Cursor {
     }
 
     /// Takes rows from `start` to the end of those that are not loaded, and leaves their slots open.
-    fn load(&mut self, start: u32, keys: &[Key]) {
-        let own = keys.iter().skip(place(start % PER_PAGE)).take(place(self.end - start));
-        let own: Vec<Key> = own.copied().collect();
+    fn load(&mut self, start: u32, keys: &[(Key, u32)]) {
+        let rows = place(self.end - start);
+        let own = keys.iter().skip(place(start % PER_PAGE)).take(rows);
+        let own: Vec<(Key, u32)> = own.copied().collect();
         self.batch = own
             .into_iter()
             .rev()
-            .take_while(|key| key.0 >= self.oldest_ms)
-            .map(|key| Pending { key, slot: None })
+            .take_while(|(key, _)| key.0 >= self.oldest_ms)
+            .map(|(key, rank)| Pending { key, rank, slot: None })
             .collect();
-        let all = place(self.end - start) == self.batch.len();
-        self.end = if all { start } else { self.first };
+        self.end = if self.batch.len() == rows { start } else { self.first };
         self.stage = Stage::Slots;
+        self.sifted = false;
         self.unresolved.clear();
         for (at, row) in self.batch.iter().enumerate() {
-            if let Some(page) = self.summary.slot_page(row.key.1) {
-                self.unresolved.entry(page).or_default().push(at);
-            }
+            self.unresolved.entry(row.rank / PER_PAGE).or_default().push(at);
         }
     }
 
@@ -266,19 +268,28 @@ impl Cursor {
         });
     }
 
-    /// The next read of slots.
-    fn slots_read(&mut self, changes: &Changes) -> Option<Ask> {
+    /// The next read of slots; before them that of their statuses, when not all are wanted.
+    fn slots_read(&mut self, changes: &Changes, statuses: Statuses) -> Option<Ask> {
         let mut wanted: Vec<u32> = Vec::new();
-        for page in self.unresolved.keys().copied() {
-            let first = wanted.first().copied().unwrap_or(page);
-            let last = wanted.last().copied().unwrap_or(page);
-            if page - first >= SLOTS_AT_ONCE || page - last > GAP {
-                break;
+        let sift = !self.sifted && statuses != Statuses::ALL;
+        self.sifted = true;
+        if sift {
+            let pages = self.unresolved.keys().map(|page| status_place(page * PER_PAGE).0);
+            wanted.extend(pages);
+            wanted.dedup();
+        } else {
+            let at = slots_at(&self.summary);
+            for page in self.unresolved.keys().map(|page| at + page) {
+                let first = wanted.first().copied().unwrap_or(page);
+                let last = wanted.last().copied().unwrap_or(page);
+                if page - first >= SLOTS_AT_ONCE || page - last > GAP {
+                    break;
+                }
+                wanted.push(page);
             }
-            wanted.push(page);
         }
-        let (first, last) = (*wanted.first()?, *wanted.last()?);
-        let mut read = SlotRead::new(Arc::clone(&self.summary), first, last - first + 1);
+        wanted.first()?;
+        let mut read = SlotRead::new(Arc::clone(&self.summary), &wanted);
         let ask = read.ask(changes);
         self.reading = Some((read, wanted));
         Some(ask)
@@ -291,17 +302,11 @@ impl Cursor {
         answer: &[u8],
     ) -> Result<Option<Ask>, SearchError> {
         let Some((mut read, wanted)) = self.reading.take() else { return Ok(None) };
-        let mut pages = wanted.iter();
-        let taken = read.take(changes, answer, &wanted, &mut |rows| {
-            let open = pages.next().and_then(|page| self.unresolved.remove(page));
-            for at in open.unwrap_or_default() {
-                if let Some(row) = self.batch.get_mut(at) {
-                    let sequence = row.key.1;
-                    let changed = changes.slots.get(&sequence).copied();
-                    let packed = changed.or_else(|| slot_of(rows, sequence));
-                    row.slot = fit(changes, statuses, packed.unwrap_or_default());
-                }
-            }
+        let at = slots_at(&self.summary);
+        let taken = read.take(changes, answer, &wanted, &mut |page, content| match content {
+            Content::Statuses(all) => self.sift(changes, statuses, page, all),
+            Content::Slots(rows) => self.resolve(changes, statuses, page - at, rows),
+            Content::Survey => {}
         })?;
         match taken {
             Taken::Again(ask) => {
@@ -309,6 +314,37 @@ impl Cursor {
                 Ok(Some(ask))
             }
             Taken::Done => Ok(None),
+        }
+    }
+
+    /// Passes over the rows whose status on this page of statuses is not wanted.
+    fn sift(&mut self, changes: &Changes, statuses: Statuses, page: u32, all: &[u8]) {
+        let Self { unresolved, batch, .. } = self;
+        unresolved.retain(|_, rows| {
+            rows.retain(|at| {
+                let Some(row) = batch.get_mut(*at) else { return false };
+                let (on, place) = status_place(row.rank);
+                if on != page {
+                    return true;
+                }
+                if let Some(packed) = changes.slots.get(&row.key.1) {
+                    row.slot = fit(changes, statuses, *packed);
+                    return false;
+                }
+                status_at(all, place).is_some_and(|status| statuses.has(status))
+            });
+            !rows.is_empty()
+        });
+    }
+
+    /// Gives the rows on this page of slots theirs.
+    fn resolve(&mut self, changes: &Changes, statuses: Statuses, page: u32, rows: &[SlotRow]) {
+        for at in self.unresolved.remove(&page).unwrap_or_default() {
+            if let Some(row) = self.batch.get_mut(at) {
+                let changed = changes.slots.get(&row.key.1).copied();
+                let packed = changed.or_else(|| slot_of(rows, row.key.1));
+                row.slot = fit(changes, statuses, packed.unwrap_or_default());
+            }
         }
     }
 }
@@ -324,8 +360,4 @@ fn previous((ms, sequence): Key) -> Key {
         Some(sequence) => (ms, sequence),
         None => (ms.saturating_sub(1), u64::MAX),
     }
-}
-
-fn place(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::disk::{SegmentId, SideFile};
 
 use super::open::OpenRegister;
-use super::page::{self, DirectoryRow, KeyRow, PAGE, SlotRow};
+use super::page::{self, DirectoryRow, KeyRow, PAGE, SlotRow, TimeRow};
 use super::row::Key;
 
 const MAGIC: [u8; 4] = *b"PRRG";
@@ -243,22 +243,17 @@ impl Summary {
 
     /// First page of the recipients.
     pub(super) fn recipients_at(&self) -> u32 {
-        self.times_at() + self.row_pages()
+        self.times_at() + page::pages::<TimeRow>(place(self.rows))
     }
 
     /// First page of the groups.
     pub(super) fn groups_at(&self) -> u32 {
-        self.recipients_at() + self.row_pages()
-    }
-
-    fn row_pages(&self) -> u32 {
-        page::pages::<KeyRow>(usize::try_from(self.rows).unwrap_or(usize::MAX))
+        self.recipients_at() + page::pages::<KeyRow>(place(self.rows))
     }
 
     /// Bytes of the index file.
     pub(super) fn index_bytes(&self) -> u64 {
-        let grouped = usize::try_from(self.grouped).unwrap_or(usize::MAX);
-        page::offset(self.groups_at() + page::pages::<KeyRow>(grouped))
+        page::offset(self.groups_at() + page::pages::<KeyRow>(place(self.grouped)))
     }
 }
 
@@ -275,6 +270,11 @@ fn before<T>(sorted: &[T], holds: impl FnMut(&T) -> bool) -> Option<u32> {
 /// A number that is bounded far below 2^32.
 pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A number that is an index.
+pub(super) fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// A Bloom filter over customers: 8,192 bits, four for each. With 500 customers one in 500 others
@@ -343,7 +343,7 @@ mod tests {
         let summary = Summary::of(&register(900, 700), 6, true);
         let bytes = summary.encode();
         assert_eq!(bytes.len(), PAGE);
-        assert_eq!(Summary::decode(&bytes, 6), Some(summary.clone()));
+        assert_eq!(Summary::decode(&bytes, 6), Some(summary));
         assert_eq!(Summary::decode(&bytes, 7), None);
         let length = usize::try_from(Summary::length(&bytes).unwrap()).unwrap();
         for bit in 0..length * 8 {

@@ -10,7 +10,7 @@ use super::listed::{Listed, Shared};
 use super::page::{self, KeyRow, Kind};
 use super::read::{SlotRead, Taken, index_ask, index_damaged};
 use super::row::Slot;
-use super::slots::slot_of;
+use super::slots::{Content, slot_of, slots_at};
 
 /// Finds a message's slot: at most one read, while no register had to be rebuilt.
 #[derive(Debug)]
@@ -43,8 +43,10 @@ impl SlotLookup {
         let Some((read, page)) = &mut self.reading else { return Ok(None) };
         let mut found = None;
         let changes = self.changes.borrow();
-        let taken = read.take(&changes, answer, &[*page], &mut |rows| {
-            found = slot_of(rows, self.sequence);
+        let taken = read.take(&changes, answer, &[*page], &mut |_, content| {
+            if let Content::Slots(rows) = content {
+                found = slot_of(rows, self.sequence);
+            }
         })?;
         if let Taken::Again(ask) = taken {
             return Ok(Some(ask));
@@ -70,7 +72,8 @@ impl Search for SlotLookup {
         while self.known.is_none() {
             let Some(summary) = self.candidates.pop() else { break };
             let Some(page) = summary.slot_page(self.sequence) else { continue };
-            let mut read = SlotRead::new(summary, page, 1);
+            let page = slots_at(&summary) + page;
+            let mut read = SlotRead::new(summary, &[page]);
             let ask = read.ask(&self.changes.borrow());
             self.reading = Some((read, page));
             return Step::Read(ask);

@@ -158,11 +158,13 @@ impl OpenRegister {
         rows.take_while(move |row| row.accepted_ms >= oldest_ms)
     }
 
-    /// Customers with their rows by the order of their lists, ascending.
-    pub(super) fn customers(&self) -> impl Iterator<Item = (u32, impl Iterator<Item = &Row>)> {
+    /// Customers with their rows and those rows' ranks by the order of their lists, ascending.
+    pub(super) fn customers(
+        &self,
+    ) -> impl Iterator<Item = (u32, impl Iterator<Item = (u32, &Row)>)> {
         self.by_customer.iter().map(|(customer, ranks)| {
-            let rows = ranks.iter().filter_map(|rank| self.rows.get(usize::try_from(*rank).ok()?));
-            (*customer, rows)
+            let row = |rank: &u32| Some((*rank, self.rows.get(usize::try_from(*rank).ok()?)?));
+            (*customer, ranks.iter().filter_map(row))
         })
     }
 }

@@ -20,7 +20,7 @@ const FORMAT: u8 = 1;
 pub(super) enum Kind {
     /// Where each customer's rows are: [`DirectoryRow`].
     Directory = 1,
-    /// Messages of each customer by time: [`KeyRow`].
+    /// Messages of each customer by time: [`TimeRow`].
     Times = 2,
     /// Messages by recipient: [`KeyRow`].
     Recipients = 3,
@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Survey = 6,
     /// Which pages the images behind it are of.
     Redo = 7,
+    /// The status of each message, in half an octet.
+    Statuses = 8,
 }
 
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -56,11 +58,22 @@ pub(super) struct DirectoryRow {
     pub(super) count: U32,
 }
 
-/// A message by something that rows are sorted by.
+/// A customer's message.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct TimeRow {
+    /// When it was accepted, in ms.
+    pub(super) accepted: U64,
+    /// Its sequence, counted from the register's first.
+    pub(super) sequence: U32,
+    /// Its place among the slots.
+    pub(super) rank: U32,
+}
+
+/// A message by a hash.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct KeyRow {
-    /// When it was accepted, in ms; or a hash.
     pub(super) key: U64,
     /// Its sequence, counted from the register's first.
     pub(super) sequence: U32,
@@ -82,7 +95,7 @@ pub(super) const fn per_page<R>() -> usize {
 
 const _: () = assert!(HEADER == 16);
 const _: () = assert!(per_page::<DirectoryRow>() == 340 && per_page::<KeyRow>() == 340);
-const _: () = assert!(per_page::<SlotRow>() == 255);
+const _: () = assert!(per_page::<SlotRow>() == 255 && per_page::<TimeRow>() == 255);
 
 /// Adds a page of these rows to `out`: as many as fit, and zeros behind them.
 pub(super) fn write<R: IntoBytes + Immutable>(

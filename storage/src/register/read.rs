@@ -1,4 +1,5 @@
-//! Reading pages of slots while they may be written: what the searches have in common. Pure.
+//! Reading pages of the file of slots while they may be written: what the searches have in common.
+//! Pure.
 
 use std::sync::Arc;
 
@@ -7,13 +8,13 @@ use crate::search::{Ask, SearchError};
 
 use super::head::Summary;
 use super::listed::Changes;
-use super::page::{self, PAGE, SlotRow};
-use super::slots;
+use super::page::{self, PAGE};
+use super::slots::{self, Content};
 
 /// Times that a page which is not whole is looked at again.
 const TRIES: u8 = 4;
 
-/// A read of neighbouring pages of slots.
+/// A read of neighbouring pages of the file of slots.
 #[derive(Debug)]
 pub(super) struct SlotRead {
     summary: Arc<Summary>,
@@ -34,23 +35,26 @@ pub(super) enum Taken {
 }
 
 impl SlotRead {
-    pub(super) fn new(summary: Arc<Summary>, first: u32, count: u32) -> Self {
+    /// Of these pages of the file, ascending, and those in between.
+    pub(super) fn new(summary: Arc<Summary>, pages: &[u32]) -> Self {
+        let first = pages.first().copied().unwrap_or_default();
+        let count = pages.last().map_or(0, |last| last - first + 1);
         Self { summary, first, count, torn: None, flushes: 0, tries: 0 }
     }
 
     pub(super) fn ask(&mut self, changes: &Changes) -> Ask {
         self.flushes = changes.flushes;
         self.torn = None;
-        ask(&self.summary, slots::SLOTS_AT + self.first, self.count)
+        ask(&self.summary, self.first, self.count)
     }
 
-    /// Takes the answer to the last ask, and hands over the rows of the pages `wanted` (ascending).
+    /// Takes the answer to the last ask, and hands over what is on the pages `wanted` (ascending).
     pub(super) fn take(
         &mut self,
         changes: &Changes,
         answer: &[u8],
         wanted: &[u32],
-        each: &mut dyn FnMut(&[SlotRow]),
+        each: &mut dyn FnMut(u32, Content<'_>),
     ) -> Result<Taken, SearchError> {
         if self.flushes != changes.flushes {
             return Ok(Taken::Again(self.ask(changes)));
@@ -58,13 +62,13 @@ impl SlotRead {
         let images = self.torn.is_some();
         let bytes = self.torn.take().unwrap_or_default();
         let (pages, redo) = if images { (&bytes[..], answer) } else { (answer, &[][..]) };
-        let mut rows = Vec::with_capacity(wanted.len());
-        for number in wanted {
-            let found = self.page(pages, *number).or_else(|| self.image(redo, *number));
-            rows.extend(found);
+        let mut found = Vec::with_capacity(wanted.len());
+        for page in wanted {
+            let content = self.page(pages, *page).or_else(|| self.image(redo, *page));
+            found.extend(content.map(|content| (*page, content)));
         }
-        if rows.len() == wanted.len() {
-            rows.into_iter().for_each(each);
+        if found.len() == wanted.len() {
+            found.into_iter().for_each(|(page, content)| each(page, content));
             return Ok(Taken::Done);
         }
         self.tries += 1;
@@ -79,14 +83,13 @@ impl SlotRead {
         Err(SearchError::Damaged(FileRef::Side(self.summary.slots_file())))
     }
 
-    fn page<'a>(&self, pages: &'a [u8], number: u32) -> Option<&'a [SlotRow]> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        slots::rows(&self.summary, number, pages.chunks_exact(PAGE).nth(at)?)
+    fn page<'a>(&self, pages: &'a [u8], page: u32) -> Option<Content<'a>> {
+        let at = usize::try_from(page.checked_sub(self.first)?).ok()?;
+        slots::content(&self.summary, page, pages.chunks_exact(PAGE).nth(at)?)
     }
 
-    fn image<'a>(&self, redo: &'a [u8], number: u32) -> Option<&'a [SlotRow]> {
-        let image = slots::image(&self.summary, redo, slots::SLOTS_AT + number)?;
-        slots::rows(&self.summary, number, image)
+    fn image<'a>(&self, redo: &'a [u8], page: u32) -> Option<Content<'a>> {
+        slots::content(&self.summary, page, slots::image(&self.summary, redo, page)?)
     }
 }
 

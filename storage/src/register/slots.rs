@@ -5,12 +5,15 @@
 //! synced. A page that a crash tore, or that is read while it is written, is taken from there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{Immutable, IntoBytes};
 
 use crate::disk::{Disk, LogIoError, SideFile};
+use crate::position::Position;
 
-use super::head::{Summary, count};
+use super::head::{Summary, count, place};
 use super::open::OpenRegister;
 use super::page::{self, Kind, PAGE, SlotRow};
 use super::row::{Statuses, anchor_segment};
@@ -19,53 +22,62 @@ use super::row::{Statuses, anchor_segment};
 const SURVEY_AT: u32 = 0;
 /// Page of the file that names the images.
 pub(super) const REDO_AT: u32 = 1;
-/// Images that there is room for; more pages than that, and the file is written anew.
-const REDO_IMAGES: u32 = 16;
+/// Pages of slots that are changed in place; when more change, the file is written anew.
+const CHANGED_MAX: u32 = 15;
+/// Images that there is room for: of pages of slots, as many pages of statuses, and the survey.
+const REDO_IMAGES: u32 = 32;
+const _: () = assert!(2 * CHANGED_MAX < REDO_IMAGES);
 /// Pages of the redo area, its head included.
 pub(super) const REDO_PAGES: u32 = 1 + REDO_IMAGES;
-/// First page of slots in the file.
-pub(super) const SLOTS_AT: u32 = REDO_AT + REDO_PAGES;
-/// Most pages of slots: what a survey has room for.
-const SLOT_PAGES_MAX: u32 = 2_038;
+/// First page of statuses in the file.
+const STATUSES_AT: u32 = REDO_AT + REDO_PAGES;
+/// Rows on a page of statuses, and the pages of slots of these rows.
+const PER_STATUSES: usize = 2 * page::per_page::<u8>();
+pub(super) const SLOTS_PER_STATUSES: u32 = 32;
+const _: () = assert!(PER_STATUSES == SLOTS_PER_STATUSES as usize * page::per_page::<SlotRow>());
 
 /// Most rows of a register.
-pub const REGISTER_ROWS_MAX: u32 = SLOT_PAGES_MAX * 255;
+pub const REGISTER_ROWS_MAX: u32 = 1 << 20;
 
 /// What the pages of slots hold as a whole. It may say more than there is, never less.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Survey {
     /// The newest segment that an anchor is in.
     pub(super) newest: u32,
-    /// Statuses in each page.
-    pub(super) statuses: Box<[Statuses]>,
+    /// Statuses on each page of statuses.
+    statuses: Box<[Statuses]>,
 }
 
 impl Survey {
-    fn empty(pages: u32) -> Self {
-        let pages = usize::try_from(pages).unwrap_or_default();
-        Self { newest: 0, statuses: vec![Statuses::NONE; pages].into() }
+    fn new(summary: &Summary) -> Self {
+        Self { newest: 0, statuses: vec![Statuses::NONE; place(status_pages(summary))].into() }
     }
 
-    fn note(&mut self, page: u32, rows: &[SlotRow]) {
-        let mut statuses = 0;
-        for row in rows {
+    /// Takes rows into account, and writes their statuses from this place on.
+    fn note(&mut self, rows: &[SlotRow], statuses: &mut [u8], first: usize) {
+        for (at, row) in (first..).zip(rows) {
             let slot = row.slot.get();
             let segment = u32::try_from(anchor_segment(slot)).unwrap_or(u32::MAX);
             self.newest = self.newest.max(segment);
-            if segment > 0 {
-                let status = slot >> crate::position::Position::BITS;
-                statuses |= 1 << (status & 15);
+            let status = u8::try_from(slot >> Position::BITS).unwrap_or_default() & 15;
+            if let Some(pair) = statuses.get_mut(at / 2) {
+                *pair = if at % 2 == 0 { *pair & 0xf0 | status } else { *pair & 15 | status << 4 };
             }
-        }
-        let place = usize::try_from(page).ok().and_then(|page| self.statuses.get_mut(page));
-        if let Some(place) = place {
-            *place = Statuses::from_bits(statuses);
         }
     }
 
-    /// Statuses of a page of slots.
-    pub(super) fn of(&self, page: u32) -> Statuses {
-        let page = usize::try_from(page).unwrap_or(usize::MAX);
+    /// Takes a page of statuses into account.
+    fn note_statuses(&mut self, page: u32, statuses: &[u8], rows: usize) {
+        let bits = (0..rows).filter_map(|at| status_at(statuses, at));
+        let bits = bits.fold(0, |bits, status| bits | 1 << status);
+        if let Some(place) = self.statuses.get_mut(place(page)) {
+            *place = Statuses::from_bits(bits);
+        }
+    }
+
+    /// Statuses among which those on a page of slots are.
+    pub(super) fn of(&self, slot_page: u32) -> Statuses {
+        let page = place(slot_page / SLOTS_PER_STATUSES);
         self.statuses.get(page).copied().unwrap_or(Statuses::ALL)
     }
 
@@ -81,7 +93,7 @@ impl Survey {
         let rows: &[U16] = page::read(bytes, Kind::Survey, summary.stamp, 0)?;
         let (newest, statuses) = rows.split_first_chunk::<2>()?;
         let [low, high] = newest.map(|half| u32::from(half.get()));
-        (count(statuses.len()) == summary.slot_pages()).then(|| Self {
+        (count(statuses.len()) == status_pages(summary)).then(|| Self {
             newest: high << 16 | low,
             statuses: statuses.iter().map(|bits| Statuses::from_bits(bits.get())).collect(),
         })
@@ -102,9 +114,31 @@ impl From<LogIoError> for SlotsError {
     }
 }
 
+/// Pages of statuses of a register.
+fn status_pages(summary: &Summary) -> u32 {
+    summary.slot_pages().div_ceil(SLOTS_PER_STATUSES)
+}
+
+/// First page of slots in the file.
+pub(super) fn slots_at(summary: &Summary) -> u32 {
+    STATUSES_AT + status_pages(summary)
+}
+
+/// The page of the file on which the status of a row is, and its place there.
+pub(super) fn status_place(rank: u32) -> (u32, usize) {
+    let per_page = count(PER_STATUSES);
+    (STATUSES_AT + rank / per_page, place(rank % per_page))
+}
+
+/// A status on a page of statuses. That of a message that is gone is 0.
+pub(super) fn status_at(statuses: &[u8], at: usize) -> Option<u8> {
+    let pair = statuses.get(at / 2)?;
+    Some(if at.is_multiple_of(2) { pair & 15 } else { pair >> 4 })
+}
+
 /// Bytes of the file of slots of a register.
 pub(super) fn bytes(summary: &Summary) -> u64 {
-    page::offset(SLOTS_AT + summary.slot_pages())
+    page::offset(slots_at(summary) + summary.slot_pages())
 }
 
 /// The file of slots of a register, and its survey.
@@ -114,29 +148,51 @@ pub(super) fn build(register: &OpenRegister, summary: &Summary) -> (Vec<u8>, Sur
         .iter()
         .map(|row| SlotRow { sequence: U64::new(row.sequence), slot: U64::new(row.slot) })
         .collect();
-    let pages: Vec<Vec<SlotRow>> =
-        rows.chunks(page::per_page::<SlotRow>()).map(<[SlotRow]>::to_vec).collect();
-    file(summary, &pages)
+    file(summary, &rows)
 }
 
-/// A whole file of these pages of slots.
-fn file(summary: &Summary, pages: &[Vec<SlotRow>]) -> (Vec<u8>, Survey) {
-    let mut survey = Survey::empty(summary.slot_pages());
-    for (number, rows) in (0..).zip(pages) {
-        survey.note(number, rows);
+/// A whole file of these rows.
+fn file(summary: &Summary, rows: &[SlotRow]) -> (Vec<u8>, Survey) {
+    let mut survey = Survey::new(summary);
+    let mut pages = Vec::new();
+    for (number, rows) in (0..).zip(rows.chunks(PER_STATUSES)) {
+        let mut statuses = vec![0; rows.len().div_ceil(2)];
+        survey.note(rows, &mut statuses, 0);
+        survey.note_statuses(number, &statuses, rows.len());
+        page::write(&mut pages, Kind::Statuses, summary.stamp, number, &statuses);
+    }
+    for (number, rows) in (0..).zip(rows.chunks(page::per_page::<SlotRow>())) {
+        page::write(&mut pages, Kind::Slots, summary.stamp, number, rows);
     }
     let mut out = Vec::new();
     survey.encode(summary.stamp, &mut out);
-    out.resize(out.len() + usize::try_from(page::offset(REDO_PAGES)).unwrap_or_default(), 0);
-    for (number, rows) in (0..).zip(pages) {
-        page::write(&mut out, Kind::Slots, summary.stamp, number, rows);
-    }
+    out.resize(place(STATUSES_AT) * PAGE, 0);
+    out.append(&mut pages);
     (out, survey)
 }
 
-/// The rows of a page of slots.
-pub(super) fn rows<'a>(summary: &Summary, number: u32, page: &'a [u8]) -> Option<&'a [SlotRow]> {
-    page::read(page, Kind::Slots, summary.stamp, number)
+/// What is on a page of the file of slots.
+pub(super) enum Content<'a> {
+    Survey,
+    /// Two to an octet.
+    Statuses(&'a [u8]),
+    Slots(&'a [SlotRow]),
+}
+
+/// What is on this page of the file; `None` when it is not whole.
+pub(super) fn content<'a>(
+    summary: &Summary,
+    file_page: u32,
+    page: &'a [u8],
+) -> Option<Content<'a>> {
+    let stamp = summary.stamp;
+    if let Some(number) = file_page.checked_sub(slots_at(summary)) {
+        return page::read(page, Kind::Slots, stamp, number).map(Content::Slots);
+    }
+    match file_page.checked_sub(STATUSES_AT) {
+        Some(number) => page::read(page, Kind::Statuses, stamp, number).map(Content::Statuses),
+        None => Survey::decode(page, summary).map(|_| Content::Survey),
+    }
 }
 
 /// The slot of a message in a page of slots.
@@ -171,8 +227,8 @@ pub(super) fn open<D: Disk>(
     if let Some(survey) = image.and_then(|image| Survey::decode(image, summary)) {
         return Ok(Some(survey));
     }
-    match all_pages(disk, summary) {
-        Ok(pages) => Ok(Some(file(summary, &pages).1)),
+    match all_rows(disk, summary) {
+        Ok(rows) => Ok(Some(file(summary, &rows).1)),
         Err(SlotsError::Damaged(_)) => Ok(None),
         Err(SlotsError::Io(error)) => Err(error),
     }
@@ -193,23 +249,36 @@ pub(super) fn flush<D: Disk>(
             by_page.entry(page).or_default().push((*sequence, *slot));
         }
     }
-    // One image is the survey's.
-    if count(by_page.len()) < REDO_IMAGES.min(summary.slot_pages()) {
+    if count(by_page.len()) <= CHANGED_MAX.min(summary.slot_pages() - 1) {
         if !settled {
             settle(disk, summary)?;
         }
         return in_place(disk, summary, survey, &by_page);
     }
-    let mut pages = all_pages(disk, summary)?;
-    for (number, slots) in &by_page {
-        let page = usize::try_from(*number).ok().and_then(|number| pages.get_mut(number));
-        if let Some(page) = page {
-            apply(page, slots);
-        }
-    }
-    let (bytes, survey) = file(summary, &pages);
+    let mut rows = all_rows(disk, summary)?;
+    apply(&mut rows, slots);
+    let (bytes, survey) = file(summary, &rows);
     write_whole(disk, summary.slots_file(), &bytes)?;
     Ok(survey)
+}
+
+/// Changed pages of the file.
+#[derive(Default)]
+struct Changed {
+    named: Vec<U32>,
+    images: Vec<u8>,
+}
+
+impl Changed {
+    fn add<R: IntoBytes + Immutable>(
+        &mut self,
+        (file_page, kind): (u32, Kind),
+        (stamp, number): (u32, u32),
+        rows: &[R],
+    ) {
+        self.named.push(U32::new(file_page));
+        page::write(&mut self.images, kind, stamp, number, rows);
+    }
 }
 
 fn in_place<D: Disk>(
@@ -218,28 +287,58 @@ fn in_place<D: Disk>(
     survey: &Survey,
     by_page: &BTreeMap<u32, Vec<(u64, u64)>>,
 ) -> Result<Survey, SlotsError> {
+    let damaged = || SlotsError::Damaged(summary.slots_file());
     let mut survey = survey.clone();
-    let mut named = vec![U32::new(SURVEY_AT)];
-    let mut images = Vec::new();
+    let mut changed = Changed::default();
+    let mut statuses: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
     for (number, slots) in by_page {
-        let bytes = read(disk, summary, SLOTS_AT + number, 1)?;
-        let rows = rows(summary, *number, &bytes);
-        let mut rows = rows.ok_or(SlotsError::Damaged(summary.slots_file()))?.to_vec();
+        let at = slots_at(summary) + number;
+        let bytes = read(disk, summary, at, 1)?;
+        let Some(Content::Slots(rows)) = content(summary, at, &bytes) else {
+            return Err(damaged());
+        };
+        let mut rows = rows.to_vec();
         apply(&mut rows, slots);
-        survey.note(*number, &rows);
-        named.push(U32::new(SLOTS_AT + number));
-        page::write(&mut images, Kind::Slots, summary.stamp, *number, &rows);
+        let page = number / SLOTS_PER_STATUSES;
+        let all = match statuses.entry(page) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let bytes = read(disk, summary, STATUSES_AT + page, 1)?;
+                match content(summary, STATUSES_AT + page, &bytes) {
+                    Some(Content::Statuses(all)) => new.insert(all.to_vec()),
+                    _ => return Err(damaged()),
+                }
+            }
+        };
+        let first = place(number % SLOTS_PER_STATUSES) * page::per_page::<SlotRow>();
+        survey.note(&rows, all, first);
+        changed.add((at, Kind::Slots), (summary.stamp, *number), &rows);
     }
+    for (page, statuses) in &statuses {
+        let rows = place(summary.rows) - place(*page) * PER_STATUSES;
+        survey.note_statuses(*page, statuses, rows.min(PER_STATUSES));
+        changed.add((STATUSES_AT + page, Kind::Statuses), (summary.stamp, *page), statuses);
+    }
+    changed.named.push(U32::new(SURVEY_AT));
+    survey.encode(summary.stamp, &mut changed.images);
+    write_pages(disk, summary, &changed)?;
+    Ok(survey)
+}
+
+/// Writes images of the pages, then the pages.
+fn write_pages<D: Disk>(
+    disk: &mut D,
+    summary: &Summary,
+    Changed { named, images }: &Changed,
+) -> Result<(), LogIoError> {
     let mut redo = Vec::new();
-    page::write(&mut redo, Kind::Redo, summary.stamp, 0, &named);
-    survey.encode(summary.stamp, &mut redo);
-    redo.append(&mut images);
+    page::write(&mut redo, Kind::Redo, summary.stamp, 0, named);
+    redo.extend_from_slice(images);
     disk.update_side(summary.slots_file(), &[(page::offset(REDO_AT), &redo)])?;
-    let images = redo.chunks_exact(PAGE).skip(1);
+    let images = images.chunks_exact(PAGE);
     let pieces: Vec<(u64, &[u8])> =
         named.iter().zip(images).map(|(at, image)| (page::offset(at.get()), image)).collect();
-    disk.update_side(summary.slots_file(), &pieces)?;
-    Ok(survey)
+    disk.update_side(summary.slots_file(), &pieces)
 }
 
 /// Writes the pages again that the last flush before the start wrote, from their images where they
@@ -253,22 +352,14 @@ fn settle<D: Disk>(disk: &mut D, summary: &Summary) -> Result<(), SlotsError> {
     let mut pages = Vec::new();
     for (at, image) in named.iter().zip(redo.chunks_exact(PAGE).skip(1)) {
         let there = read(disk, summary, at.get(), 1)?;
-        if whole(summary, at.get(), &there) {
+        if content(summary, at.get(), &there).is_some() {
             pages.push((page::offset(at.get()), there));
-        } else if whole(summary, at.get(), image) {
+        } else if content(summary, at.get(), image).is_some() {
             pages.push((page::offset(at.get()), image.to_vec()));
         }
     }
     let pieces: Vec<(u64, &[u8])> = pages.iter().map(|(at, page)| (*at, page.as_slice())).collect();
     Ok(disk.update_side(summary.slots_file(), &pieces)?)
-}
-
-/// Whether this is that page of the file.
-fn whole(summary: &Summary, file_page: u32, page: &[u8]) -> bool {
-    match file_page.checked_sub(SLOTS_AT) {
-        Some(number) => rows(summary, number, page).is_some(),
-        None => Survey::decode(page, summary).is_some(),
-    }
 }
 
 fn apply(rows: &mut [SlotRow], slots: &[(u64, u64)]) {
@@ -281,19 +372,19 @@ fn apply(rows: &mut [SlotRow], slots: &[(u64, u64)]) {
     }
 }
 
-/// All pages of slots of a file.
-fn all_pages<D: Disk>(disk: &mut D, summary: &Summary) -> Result<Vec<Vec<SlotRow>>, SlotsError> {
-    let damaged = || SlotsError::Damaged(summary.slots_file());
-    let bytes = read(disk, summary, 0, SLOTS_AT + summary.slot_pages())?;
+/// All rows of a file.
+fn all_rows<D: Disk>(disk: &mut D, summary: &Summary) -> Result<Vec<SlotRow>, SlotsError> {
+    let bytes = read(disk, summary, 0, slots_at(summary) + summary.slot_pages())?;
     let redo = bytes.get(PAGE..).unwrap_or_default();
-    let slots = bytes.chunks_exact(PAGE).skip(usize::try_from(SLOTS_AT).unwrap_or_default());
-    let mut pages = Vec::new();
-    for (number, page) in (0..summary.slot_pages()).zip(slots) {
-        let image = || rows(summary, number, image(summary, redo, SLOTS_AT + number)?);
-        let rows = rows(summary, number, page).or_else(image);
-        pages.push(rows.ok_or_else(damaged)?.to_vec());
+    let mut all = Vec::with_capacity(place(summary.rows));
+    for (at, page) in (0..).zip(bytes.chunks_exact(PAGE)).skip(place(slots_at(summary))) {
+        let image = || content(summary, at, image(summary, redo, at)?);
+        if let Some(Content::Slots(rows)) = content(summary, at, page).or_else(image) {
+            all.extend_from_slice(rows);
+        }
     }
-    if count(pages.len()) == summary.slot_pages() { Ok(pages) } else { Err(damaged()) }
+    let whole = all.len() == place(summary.rows);
+    if whole { Ok(all) } else { Err(SlotsError::Damaged(summary.slots_file())) }
 }
 
 fn read<D: Disk>(
