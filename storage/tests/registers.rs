@@ -11,8 +11,8 @@
 #[path = "registers/world.rs"]
 mod world;
 
-use postrider_storage::register::{PageQuery, Statuses};
-use postrider_storage::{Disk, Fault, LogIoErrorKind, SideFile};
+use postrider_storage::register::{PageQuery, RegisterCheck, Statuses, check};
+use postrider_storage::{Disk, Fault, LogIoErrorKind, MemDisk, SideFile};
 use proptest::prelude::*;
 use world::{CUSTOMERS, World, all_of};
 
@@ -246,6 +246,44 @@ fn any_operation_may_fail() {
                 assert!(nth > 5, "the chores do {nth} operations");
                 break;
             }
+        }
+    }
+}
+
+/// Checked from end to end, as tools do, every file is whole, and no byte of its pages can change.
+#[test]
+fn a_register_is_checked_from_end_to_end() {
+    let mut world = World::new();
+    world.accept(600, 3);
+    world.roll();
+    world.accept(10, 4);
+    world.registers.flush();
+    world.all_chores();
+    let intact = |disk: &mut MemDisk| {
+        let files = disk.list_side().unwrap();
+        let checked = files.into_iter().map(|(file, len)| check(disk, file, len).unwrap());
+        checked.filter(|found| matches!(found, RegisterCheck::Intact(_))).count()
+    };
+    let files = world.disk.list_side().unwrap();
+    assert_eq!(intact(&mut world.disk), files.len());
+    for (file, len) in files {
+        let whole = check(&mut world.disk, file, len).unwrap();
+        assert!(matches!(whole, RegisterCheck::Intact(of) if of.rows == 600 || of.rows == 10));
+        let shorter = check(&mut world.disk, file, len - 1).unwrap();
+        assert_eq!(shorter, RegisterCheck::Damaged { offset: None });
+        for at in (0..usize::try_from(len).unwrap()).step_by(331) {
+            let images = 4_096..18 * 4_096;
+            if matches!(file, SideFile::Slots(_)) && images.contains(&at) {
+                continue;
+            }
+            world.disk.side_bytes_mut(file).unwrap()[at] ^= 0x10;
+            let found = check(&mut world.disk, file, len).unwrap();
+            let RegisterCheck::Damaged { offset } = found else {
+                panic!("{file:?}: byte {at}: {found:?}");
+            };
+            let page = u64::try_from(at).unwrap() / 4_096 * 4_096;
+            assert!(offset.is_none_or(|offset| offset == page), "byte {at}: {found:?}");
+            world.disk.side_bytes_mut(file).unwrap()[at] ^= 0x10;
         }
     }
 }

@@ -106,7 +106,7 @@ fn open<D: Disk>(
     Ok(true)
 }
 
-fn head<D: Disk>(disk: &mut D, number: u64) -> Result<Option<Summary>, LogIoError> {
+pub(super) fn head<D: Disk>(disk: &mut D, number: u64) -> Result<Option<Summary>, LogIoError> {
     let file = SideFile::Register(number);
     // Nearly always all of it.
     let mut bytes = vec![0; 2 * PAGE];

@@ -39,6 +39,7 @@
 
 mod anchored;
 mod build;
+mod check;
 mod chore;
 mod cursor;
 mod found;
@@ -56,6 +57,7 @@ mod snapshot;
 mod work;
 
 pub use anchored::{Anchored, AnchoredCursor, AnchoredSearch};
+pub use check::{RegisterCheck, RegisterFile, check};
 pub use chore::{RegisterChore, RegisterDone};
 pub use found::{MissingRegister, RegistersFound};
 pub use list::{ListedMessage, PageQuery, PageSearch, RegisterPage};

@@ -19,7 +19,7 @@ use super::page::{self, Kind, PAGE, SlotRow};
 use super::row::{Statuses, anchor_segment};
 
 /// Page of the file that says what the pages of slots hold as a whole.
-const SURVEY_AT: u32 = 0;
+pub(super) const SURVEY_AT: u32 = 0;
 /// Page of the file that names the images.
 pub(super) const REDO_AT: u32 = 1;
 /// Pages of slots that are changed in place; when more change, the file is written anew.

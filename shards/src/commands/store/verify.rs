@@ -165,11 +165,11 @@ impl Report {
             self.fault(format!("{folder}/{segment}"), Some(u64::from(offset)), what);
         }
         let mut disk = view.disk(shard);
-        for (name, _) in &files {
+        for (name, len) in &files {
             self.set_aside += u64::from(name.starts_with("quarantine/"));
             let Some(side) = SideFile::from_file_name(name) else { continue };
             self.side_files += 1;
-            if let Err((offset, what)) = check_side_file(side, &mut disk) {
+            if let Err((offset, what)) = check_side_file(side, *len, &mut disk) {
                 self.fault(format!("{folder}/{name}"), offset, what);
             }
         }

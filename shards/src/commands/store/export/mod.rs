@@ -14,7 +14,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use postrider_core::clock::UnixMs;
 use postrider_core::lifecycle::PartStatus;
 use postrider_http::time::parse_rfc3339;
@@ -192,7 +192,7 @@ fn sink(args: &ExportArgs, columns: &[Column]) -> Result<Box<dyn Sink>> {
         #[cfg(feature = "parquet")]
         Format::Parquet => Box::new(parquet::Parquet::begin(open()?, columns)?),
         #[cfg(not(feature = "parquet"))]
-        Format::Parquet => bail!(
+        Format::Parquet => anyhow::bail!(
             "this build cannot write Parquet: build it with \
              `cargo build --release --features parquet`, or use --format ndjson or csv"
         ),
