@@ -15,9 +15,15 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::stage::{Shape, Stage};
 use common::{Ended, HUNG, alone, program, run_to_end};
+use postrider_storage::checkpoint::{Checkpoint, CheckpointChore};
+use postrider_storage::io::{DataDir, FileDisk};
+use postrider_storage::register::{RegisterConfig, RegisterRow, Registers, Slot};
+use postrider_storage::runs::{Row, RunConfig, RunSet, RunState};
+use postrider_storage::{Disk as _, IndexKind, Lsn, Position, SegmentId, SideFile};
 use serde_json::Value;
 
 const MESSAGES: u64 = 400;
@@ -132,8 +138,8 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn sum(of: &Value, shards: &[Value], key: &str) -> u64 {
-    let count = |shard: &Value| shard[of.as_str().unwrap()][key].as_u64().unwrap_or(0);
+fn sum(of: &str, shards: &[Value], key: &str) -> u64 {
+    let count = |shard: &Value| shard[of][key].as_u64().unwrap_or(0);
     shards.iter().map(count).sum()
 }
 
@@ -162,9 +168,9 @@ fn inspected(ran: &Ran) {
         .collect();
     assert_eq!(names, ["north", "east", "south"]);
     let shards = shown["shards"].as_array().unwrap();
-    assert_eq!(sum(&"records".into(), shards, "accepted"), MESSAGES);
+    assert_eq!(sum("records", shards, "accepted"), MESSAGES);
     let statuses = ["delivered", "undelivered"];
-    let told = statuses.map(|status| sum(&"messages".into(), shards, status));
+    let told = statuses.map(|status| sum("messages", shards, status));
     assert_eq!(told.iter().sum::<u64>(), MESSAGES, "{shown}");
     for shard in shards {
         assert_eq!(shard["clean"], true, "{shard}");
@@ -359,6 +365,85 @@ fn audited(ran: &Ran) {
     assert_eq!(tool(&["audit"]).code, Some(2));
     let missing = tool(&["audit", &path("none.ndjson")]);
     assert!(missing.code == Some(1) && missing.stderr.contains("none.ndjson"), "{missing:?}");
+}
+
+/// Puts one file of each kind beside the log, as a shard leaves them; their names.
+fn plant(shard: &Path) -> Vec<SideFile> {
+    let mut disk = FileDisk::new(shard, false);
+    let config = RunConfig {
+        memory_rows: 1_000,
+        merge_after: Duration::from_secs(3_600),
+        runs: 8,
+        slice_rows: 1_000,
+    };
+    let (kind, state) = (IndexKind::Receipts, RunState::default());
+    let (mut set, _) = RunSet::open(&mut disk, kind, config, state, Duration::ZERO).unwrap();
+    for n in 1..=400 {
+        set.put(Row { k1: n << 40, k2: n, v: n });
+    }
+    set.flush();
+    while let Some(chore) = set.poll_chore(Duration::ZERO, Lsn(400), Lsn(400)) {
+        let done = chore.run(&mut disk).unwrap();
+        set.handle_chore(Duration::ZERO, Ok(done));
+    }
+    let mut registers = Registers::new(RegisterConfig { rows: 400, dirty: 100 });
+    for sequence in 1..=401 {
+        let at = Position { segment: SegmentId(1), offset: sequence * 64 };
+        registers.accept(&RegisterRow {
+            sequence: sequence.into(),
+            customer: sequence % 3,
+            accepted_ms: 1_000,
+            recipient: u64::from(sequence) << 50,
+            group: 0,
+            slot: Slot { status: 0, at },
+        });
+    }
+    while let Some(chore) = registers.poll_chore() {
+        registers.handle_chore(Ok(chore.run(&mut disk).unwrap()));
+    }
+    let low = Position { segment: SegmentId(1), offset: 64 };
+    let mut checkpoint = Checkpoint::new(1, Lsn(1), low, 2, 3);
+    checkpoint.add("registers", vec![7; 300]);
+    CheckpointChore { number: 99, bytes: checkpoint.write() }.run(&mut disk).unwrap();
+    let files: Vec<SideFile> =
+        disk.list_side().unwrap().into_iter().map(|(file, _)| file).collect();
+    for wanted in ["run-receipts-", "reg-", "checkpoint-"] {
+        assert!(files.iter().any(|file| file.file_name().starts_with(wanted)), "{files:?}");
+    }
+    files
+}
+
+#[test]
+fn a_flipped_bit_in_any_index_is_found_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    drop(DataDir::open(&data, 2).unwrap());
+    let files = plant(&data.join("shard-001"));
+    assert!(files.len() >= 4, "{files:?}");
+    let path = data.to_str().unwrap();
+    let report = json(0, &["store", "verify", path, "--json"]);
+    assert_eq!(report["side_files"], files.len(), "{report}");
+    let shown = said(0, &["store", "inspect", path]);
+    for file in files {
+        let name = file.file_name();
+        assert!(shown.contains(&name), "{name} in\n{shown}");
+        let file = data.join("shard-001").join(&name);
+        let whole = std::fs::read(&file).unwrap();
+        for offset in [20, whole.len() / 3 / 4_096 * 4_096 + 30, whole.len() - 20] {
+            // Images that no page of slots needs.
+            if name.ends_with(".slots") && (4_096..18 * 4_096).contains(&offset) {
+                continue;
+            }
+            let mut bytes = whole.clone();
+            bytes[offset] ^= 0x10;
+            std::fs::write(&file, bytes).unwrap();
+            let report = json(1, &["store", "verify", path, "--json"]);
+            let named = report["faults"].as_array().unwrap().iter();
+            let named = named.filter(|fault| fault["file"] == format!("shard-001/{name}")).count();
+            assert_eq!(named, 1, "byte {offset}: {report}");
+        }
+        std::fs::write(&file, whole).unwrap();
+    }
 }
 
 /// Flips one bit of a file in a copy of the directory; what `verify` says of it.
