@@ -31,9 +31,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Print what a configuration comes to: shards, binds, windows, rates, memory, disk
     Plan(plan::PlanArgs),
-    /// Work with a data directory while no gateway runs on it
     Store(store::StoreCommand),
-    /// Account for every message of a run from what was written down about it
     Audit(audit::AuditArgs),
     /// Simulate carriers
     Smsc(Box<SmscOptions>),

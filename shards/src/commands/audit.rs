@@ -10,21 +10,27 @@ use super::lines::{complain, print};
 use super::store::Source;
 use crate::exit;
 
-/// Account for every message of a run: is each one that was accepted at a carrier, once, at the one
-/// that the gateway says, and at its end?
+/// Account for every message of a run from what was written down about it
 ///
-/// lost: accepted, but neither at a carrier nor given up by its status; or unknown to the store and
-/// to every webhook. duplicate: a part that carriers took more than once. ghost: at a carrier or in
-/// the store, but never sent. misrouted: the store says that a carrier took it under an id which that
-/// carrier never gave to it. unacknowledged: its answer was lost, so it may be in or out.
+/// Is each message that was accepted at a carrier, once, at the one that the
+/// gateway says, and at its end?
 ///
-/// Give all ledgers of the store's life: what other senders sent counts as ghosts. The whole account
-/// is kept in memory, about 200 bytes a message.
+/// lost            accepted, but neither at a carrier nor given up by its status;
+///                 or unknown to the store and to every webhook
+/// duplicate       a part that carriers took more than once
+/// ghost           at a carrier or in the store, but never sent
+/// misrouted       the store says that a carrier took it under an id which that
+///                 carrier never gave to it
+/// unacknowledged  its answer was lost, so it may be in or out
 ///
-/// Exit status: 0 every message is where it ought to be; 1 one is lost, a ghost, misrouted, or not
-/// as it was sent (duplicates do not count: how many there may be depends on the faults); or a file
-/// cannot be read; 2 usage.
+/// Give all ledgers of the store's life: what other senders sent counts as
+/// ghosts. The account is kept in memory, about 200 bytes a message.
+///
+/// Exit status: 0 every message is where it ought to be; 1 one is lost, a ghost,
+/// misrouted, or not as it was sent (duplicates do not count: how many there may
+/// be depends on the faults), or a file cannot be read; 2 usage.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct AuditArgs {
     /// Ledgers of `postrider load`, `smsc` and `sink`, in any order.
     #[arg(required = true, value_name = "LEDGER")]

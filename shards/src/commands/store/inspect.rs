@@ -18,12 +18,16 @@ use super::finish;
 use super::read::{Source, segments, shard_name};
 use crate::shard::offline::Offline;
 
-/// Show what a data directory holds: its format, shards and names, and for each shard its segments,
-/// records, messages by status, indexes, and what is set aside.
+/// Show what a data directory holds
 ///
-/// Exit status: 0 shown, 1 it cannot be read. Damage is shown, but does not change the status:
-/// `verify` is for that.
+/// Its format, shards and names; for each shard its segments (state, batches,
+/// records, share of their bytes that is used and padded), records by kind,
+/// messages by status, indexes, what is set aside, and damage.
+///
+/// Exit status: 0 shown; 1 it cannot be read. Damage is shown, but does not
+/// change the status: verify is for that.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct InspectArgs {
     /// The data directory.
     #[arg(value_name = "DIR")]

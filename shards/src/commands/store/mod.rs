@@ -15,12 +15,14 @@ use crate::exit;
 
 pub(super) use read::Source;
 
-/// Work with a data directory while no gateway runs on it.
+/// Work with a data directory while no gateway runs on it
 ///
-/// `inspect`, `verify` and `export` never write into it. They refuse one that a gateway uses, since
-/// it changes while it is read: stop the gateway, or give them a copy (a snapshot of the file
-/// system). Meanwhile no gateway can start on the directory.
+/// inspect, verify and export never write into it. They refuse one that a
+/// gateway uses, since it changes while it is read: stop the gateway, or give
+/// them a copy (a snapshot of the file system). Meanwhile no gateway can start
+/// on the directory.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct StoreCommand {
     #[command(subcommand)]
     action: StoreAction,
@@ -28,13 +30,9 @@ pub struct StoreCommand {
 
 #[derive(Debug, clap::Subcommand)]
 enum StoreAction {
-    /// Show what a data directory holds
     Inspect(inspect::InspectArgs),
-    /// Check everything in a data directory that has a checksum, and what must agree
     Verify(verify::VerifyArgs),
-    /// Write messages or their events to a file
     Export(export::ExportArgs),
-    /// Set damage aside that keeps a gateway from starting
     Repair(repair::RepairArgs),
 }
 

@@ -35,12 +35,12 @@ impl Passed {
         let Self { damaged, unfit } = self;
         if damaged > 0 {
             complain(&format!(
-                "{damaged} damaged places of the log were passed over: `postrider store verify` \
-                 names them"
+                "damage in the log was passed over, in places: {damaged} (`postrider store verify` \
+                 names them)"
             ));
         }
         if unfit > 0 {
-            complain(&format!("{unfit} records that follow on damaged ones were passed over"));
+            complain(&format!("records that follow on damaged ones were passed over: {unfit}"));
         }
     }
 }

@@ -11,15 +11,17 @@ use super::finish;
 use super::read::{log_config, segments, shard_name};
 use crate::rt::Clock;
 
-/// Make a data directory usable again whose gateway refuses to start because acknowledged records
-/// in a newest segment are damaged.
+/// Set damage aside that keeps a gateway from starting
 ///
-/// The damaged bytes are copied to the shard's folder `quarantine`, and a new segment is begun behind
-/// them; nothing is removed. The messages that stood there are lost. Restore a backup instead if
-/// there is one. Doing it twice is harmless.
+/// For a gateway that refuses to start because acknowledged records in a newest
+/// segment are damaged. The damaged bytes are copied to the shard's folder
+/// quarantine, and a new segment is begun behind them; nothing is removed. The
+/// messages that stood there are lost: restore a backup instead, if there is
+/// one. Doing it twice is harmless.
 ///
 /// Exit status: 0 done, or nothing to do; 1 it cannot be done.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct RepairArgs {
     /// The data directory.
     #[arg(value_name = "DIR")]

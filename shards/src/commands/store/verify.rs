@@ -17,15 +17,19 @@ use super::side::check_side_file;
 use crate::exit;
 use crate::shard::offline::Offline;
 
-/// Check a data directory: every checksum of every batch of the log, that the batches and the
-/// segments follow one another, every record, every index, the names, and that ids and numbers agree
-/// with the keys they were made with.
+/// Check everything in a data directory that can be checked
 ///
-/// The bytes of a write that a killed gateway did not finish count as a fault too, since nobody can
-/// tell them from a damaged last batch: the next start cuts them.
+/// Every checksum of every batch of the log; that the batches and the segments
+/// follow one another; every record; every index; the names; and that ids and
+/// numbers agree with the keys that they were made with.
+///
+/// The bytes of a write that a killed gateway did not finish count as a fault
+/// too, since nobody can tell them from a damaged last batch: the next start
+/// cuts them.
 ///
 /// Exit status: 0 all is well; 1 something is not, or cannot be read.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct VerifyArgs {
     /// The data directory.
     #[arg(value_name = "DIR")]

@@ -25,21 +25,25 @@ use super::super::lines::complain;
 use super::read::Source;
 use crate::exit;
 
-/// Write the messages of a data directory, or the events of their timelines, as a file of rows.
+/// Write messages, or the events of their timelines, as a file of rows
 ///
-/// Numbers, texts and the customers' own references are personal data: they are left out unless
-/// --include-content is given. Times are UTC (RFC 3339). Rows come shard by shard, messages in the
-/// order in which they closed, open ones last. Memory grows with the open messages of one shard, not
-/// with what is exported.
+/// Numbers, texts and the customers' own references are personal data: they are
+/// left out unless --include-content is given. Times are UTC (RFC 3339). Rows
+/// come shard by shard, messages in the order in which they closed, open ones
+/// last. Messages from handsets are not exported. Memory grows with the open
+/// messages of one shard, not with what is exported.
 ///
-/// Columns of messages: message_id, shard, customer, origin, encoding, status, closed, carrier,
-/// error_code, accepted_at, due_at, valid_until, submitted_at, finished_at, webhook, part_count,
-/// parts (JSON: index, status, carrier, carrier_message_id, error_code); with content also sender,
-/// recipient, body, client_reference. Columns of events: message_id, shard, customer, at, event,
-/// part, carrier, detail.
+/// Columns of messages: message_id, shard, customer, origin, encoding, status,
+/// closed, carrier, error_code, accepted_at, due_at, valid_until, submitted_at,
+/// finished_at, webhook, part_count, parts (JSON: index, status, carrier,
+/// carrier_message_id, error_code); with content also sender, recipient, body,
+/// client_reference.
+/// Columns of events: message_id, shard, customer, at, event, part, carrier,
+/// detail.
 ///
 /// Exit status: 0 done; 1 it cannot be read or written; 2 usage.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct ExportArgs {
     /// The data directory.
     #[arg(value_name = "DIR")]
