@@ -1,14 +1,13 @@
 //! Reading the files of a register from end to end, for tools. Blocking through a [`Disk`]; changes
 //! nothing.
 
-use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::disk::{Disk, LogIoError, SideFile};
 
 use super::found::head;
 use super::head::Summary;
-use super::page::{self, DirectoryRow, KeyRow, Kind, PAGE};
+use super::page::{self, DirectoryRow, KeyRow, Kind, PAGE, TimeRow};
 use super::slots;
 
 /// What a register says about itself.
@@ -90,10 +89,16 @@ fn damage_in_index<D: Disk>(
     for (kind, from, to) in sections {
         for at in from..to {
             let page = read(disk, SideFile::Register(summary.number), at)?;
-            let whole = if kind == Kind::Directory {
-                is_whole::<DirectoryRow>(&page, kind, summary.stamp, at - from)
-            } else {
-                is_whole::<KeyRow>(&page, kind, summary.stamp, at - from)
+            let (stamp, number) = (summary.stamp, at - from);
+            let whole = match kind {
+                Kind::Directory => is_whole::<DirectoryRow>(&page, kind, stamp, number),
+                Kind::Times => is_whole::<TimeRow>(&page, kind, stamp, number),
+                Kind::Recipients
+                | Kind::Groups
+                | Kind::Slots
+                | Kind::Survey
+                | Kind::Redo
+                | Kind::Statuses => is_whole::<KeyRow>(&page, kind, stamp, number),
             };
             if !whole {
                 return Ok(Some(Some(page::offset(at))));
@@ -124,24 +129,16 @@ fn damage_in_slots<D: Disk>(
         return Ok(Some(None));
     }
     let file = SideFile::Slots(summary.number);
+    let images = slots::REDO_AT..slots::REDO_AT + slots::REDO_PAGES;
     let mut redo = Vec::new();
-    for at in slots::REDO_AT..slots::SLOTS_AT {
+    for at in images.clone() {
         redo.extend(read(disk, file, at)?);
     }
-    let survey = read(disk, file, slots::SURVEY_AT)?;
-    let image = slots::image(summary, &redo, slots::SURVEY_AT);
-    let is_survey = |page: &[u8]| is_whole::<U16>(page, Kind::Survey, summary.stamp, 0);
-    if !is_survey(&survey) && !image.is_some_and(is_survey) {
-        return Ok(Some(Some(page::offset(slots::SURVEY_AT))));
-    }
-    for number in 0..summary.slot_pages() {
-        let at = slots::SLOTS_AT + number;
+    let end = u32::try_from(len / PAGE as u64).unwrap_or(u32::MAX);
+    for at in (0..end).filter(|at| !images.contains(at)) {
         let page = read(disk, file, at)?;
-        let image = || slots::image(summary, &redo, at);
-        let whole = slots::rows(summary, number, &page)
-            .or_else(|| slots::rows(summary, number, image()?))
-            .is_some();
-        if !whole {
+        let is_whole = |page: &[u8]| slots::content(summary, at, page).is_some();
+        if !is_whole(&page) && !slots::image(summary, &redo, at).is_some_and(is_whole) {
             return Ok(Some(Some(page::offset(at))));
         }
     }
