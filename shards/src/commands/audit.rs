@@ -54,11 +54,9 @@ pub fn run(args: &AuditArgs) -> i32 {
         }
     };
     let sound = report.is_sound();
-    match print(&mut std::io::stdout().lock(), &show(&report, args.json)) {
-        Ok(()) if sound => exit::OK,
-        Ok(()) => exit::FAILED,
-        Err(status) => status,
-    }
+    let text = show(&report, args.json);
+    let printed = print(&mut std::io::stdout().lock(), &text).err().unwrap_or(exit::OK);
+    if sound { printed } else { exit::FAILED }
 }
 
 fn show(report: &Report, json: bool) -> String {

@@ -225,7 +225,7 @@ impl fmt::Display for ShardFacts {
             "segment", "state", "MiB", "batches", "records", "used", "pad"
         )?;
         for (id, facts) in &self.segments {
-            let share = |bytes: u64| format!("{}%", (bytes * 100).div_ceil(facts.len.max(1)));
+            let share = |bytes: u64| format!("{}%", bytes * 100 / facts.len.max(1));
             let written = facts.written.map_or(String::new(), |(first, _)| short_time(first));
             let line = format!(
                 "  {:016x} {:<6}{:>6}{:>8}{:>9}{:>5}{:>5} {written}",

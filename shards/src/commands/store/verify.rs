@@ -49,11 +49,8 @@ pub(super) fn run(args: &VerifyArgs) -> i32 {
     };
     let text = if args.json { report.to_json().to_string() } else { report.to_text() };
     let well = report.faults.is_empty();
-    match print(&mut std::io::stdout().lock(), &text) {
-        Ok(()) if well => exit::OK,
-        Ok(()) => exit::FAILED,
-        Err(status) => status,
-    }
+    let printed = print(&mut std::io::stdout().lock(), &text).err().unwrap_or(exit::OK);
+    if well { printed } else { exit::FAILED }
 }
 
 /// Something that is not as it was written.
