@@ -27,6 +27,8 @@ pub(crate) struct Offline {
     /// the record that carried them on: what is said of others cannot be shown.
     first: Option<u64>,
     carried: BTreeSet<u64>,
+    /// This is the second reading: what is reopened is known.
+    again: bool,
     unfit: u64,
 }
 
@@ -39,7 +41,7 @@ impl Offline {
         let Self { mut reopened, first, carried, .. } = self;
         let first = first.unwrap_or(u64::MAX);
         reopened.retain(|sequence| *sequence >= first || carried.contains(sequence));
-        Self { reopened, ..Self::default() }
+        Self { reopened, again: true, ..Self::default() }
     }
 
     /// Takes the next record; gives the message for which nothing is owed any more.
@@ -60,7 +62,7 @@ impl Offline {
             } else {
                 self.unfit += 1;
             }
-        } else if !matches!(record, Record::Closed { .. }) {
+        } else if !self.again && !matches!(record, Record::Closed { .. }) {
             self.reopened.insert(sequence);
         }
         let closed = matches!(record, Record::Closed { .. });
@@ -75,8 +77,10 @@ impl Offline {
         let known = self.messages.insert(sequence, Box::new(message)).is_some();
         if !carried {
             self.first.get_or_insert(sequence);
-        } else if !known {
+        } else if !known && !self.again {
             self.carried.insert(sequence);
+            // What was said of it before is in what carried it.
+            self.reopened.remove(&sequence);
         }
     }
 

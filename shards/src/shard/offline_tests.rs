@@ -114,6 +114,21 @@ fn a_carried_message_takes_the_place_of_its_records_and_of_those_that_are_gone()
     assert_eq!(told(&whole), (expected.clone(), 0));
     // The segment with its accepted record was recycled.
     assert_eq!(told(&whole[2..]), (expected, 0));
+    // It is still given out when it closes, although something was said of it before.
+    let before = [
+        event(1, PartEvent::Submitted),
+        carried,
+        event(1, PartEvent::Delivered),
+        accepted(2),
+        event(2, PartEvent::Delivered),
+    ];
+    let expected = vec![(1, PartStatus::Delivered, 2), (2, PartStatus::Delivered, 1)];
+    assert_eq!(told(&before), (expected, 0));
+    let mut again = Offline::default();
+    for record in &before {
+        again.take(SegmentId(1), record).unwrap();
+    }
+    assert!(again.again().reopened.is_empty());
     let late = [carried, event(1, PartEvent::Delivered), event(1, PartEvent::LateReceipt)];
     assert_eq!(told(&late), (vec![(1, PartStatus::Delivered, 3)], 0));
 }
