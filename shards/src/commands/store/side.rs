@@ -42,5 +42,9 @@ pub(super) fn check_side_file(
             };
         }
     };
-    Err((damaged, "the checksum does not agree".to_owned()))
+    let what = match damaged {
+        Some(_) => "the checksum does not agree",
+        None => "it is damaged, or another release wrote it",
+    };
+    Err((damaged, what.to_owned()))
 }
