@@ -17,7 +17,9 @@ use postrider_core::text::{self, ReferenceWidth};
 use postrider_http::auth::{CustomerIx, Keyring};
 use postrider_http::request::ApiRequest;
 use postrider_http::response::accepted_json;
-use postrider_shards::shard::{ApiResponse, BindIx, Numbers, Op, Shard, ShardParts, Shared};
+use postrider_shards::shard::{
+    ApiResponse, BindIx, ChoreDone, Numbers, Op, Shard, ShardChore, ShardParts, Shared,
+};
 use postrider_shards::stats::{BindLabel, Counter, Stats};
 use postrider_storage::MemDisk;
 
@@ -37,7 +39,6 @@ segment_mib = 8
 max_segments = 16
 [limits]
 open_messages = 10000
-history_messages = 1000
 [[customers]]
 name = "acme"
 api_keys = ["sha256:0000000000000000000000000000000000000000000000000000000000000000"]
@@ -57,7 +58,7 @@ carriers = ["alpha"]
 const WALL: u64 = 1_790_000_000_000;
 /// Numbers repeat after so many messages.
 const NUMBERS: u64 = 100_000;
-/// Messages after which history is full and memory no longer grows.
+/// Messages after which memory no longer grows.
 const WARM_UP: u64 = 2_000;
 
 /// How a message enters.
@@ -75,6 +76,8 @@ pub struct Gateway {
     shard: Shard,
     stats: Arc<Stats>,
     carrier: Carrier,
+    /// Files beside the log.
+    side: MemDisk,
     now: Duration,
     entrance: Entrance,
     keys: Keyring,
@@ -93,7 +96,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A shard that is bound and has been through enough messages for its history to be full.
+    /// A shard that is bound and has been through so many messages that its memory no longer grows.
     ///
     /// # Panics
     /// When its parts do not fit together.
@@ -108,6 +111,7 @@ impl Gateway {
             shard,
             stats,
             carrier: Carrier::new(),
+            side: MemDisk::new(),
             now: Duration::from_secs(1),
             entrance,
             keys: keyring(),
@@ -214,7 +218,7 @@ impl Gateway {
         }
     }
 
-    /// Writes a batch, if one is due, and does the log's chores.
+    /// Writes a batch, if one is due, and does the slow work on files.
     fn disk(&mut self) -> bool {
         let write = self.shard.poll_write(clock(self.now));
         let wrote = write.is_some();
@@ -222,10 +226,20 @@ impl Gateway {
             self.now += Duration::from_micros(250);
             self.shard.handle_written(clock(self.now), write, Ok(()));
         }
-        while let Some(chore) = self.shard.poll_chore() {
-            self.shard.handle_chore(clock(self.now), chore, Ok(()));
-        }
+        self.chores();
         wrote
+    }
+
+    /// Does the slow work on files.
+    fn chores(&mut self) {
+        while let Some(chore) = self.shard.poll_chore() {
+            let done = match chore {
+                // What it writes goes nowhere.
+                ShardChore::Log(chore) => ChoreDone::Log(chore, Ok(())),
+                ShardChore::Register(_) => chore.run(&mut self.side, 0),
+            };
+            self.shard.handle_chore(clock(self.now), done);
+        }
     }
 
     /// Brings the carrier's next octets.
@@ -257,6 +271,7 @@ impl Gateway {
             | Op::Close(_)
             | Op::FlushCustomer(_)
             | Op::CloseCustomer(_)
+            | Op::Read { .. }
             | Op::Drained => panic!("not in this play: {op:?}"),
         }
     }

@@ -263,10 +263,33 @@ pub const INBOUND_REMEMBERED: usize = 65_536;
 pub const OPEN_MESSAGES_DEFAULT: u32 = 200_000;
 /// Most such messages that can be configured.
 pub const OPEN_MESSAGES_MAX: u32 = 20_000_000;
-/// Final messages that a shard keeps for reading, unless configured otherwise.
-pub const HISTORY_MESSAGES_DEFAULT: u32 = 200_000;
-/// Most such messages that can be configured.
-pub const HISTORY_MESSAGES_MAX: u32 = 100_000_000;
+/// How long messages can be read after they were accepted, as far as the store has room, unless
+/// configured otherwise.
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(72 * 3_600);
+/// Longest that can be configured.
+pub const RETENTION_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3_600);
+/// Reads from the disk that a shard has under way; more wait their turn.
+pub const READS_IN_FLIGHT: usize = 256;
+/// Messages of a register; a stretch of the log with more has several.
+pub const REGISTER_ROWS: u32 = 262_144;
+/// Changes of messages on disk, closed or carried, that are gathered in memory; from half of it on
+/// they are written.
+pub const REGISTER_CHANGES: usize = 131_072;
+/// Lists of messages that a shard works on at once; more wait their turn.
+pub const LISTS_AT_ONCE: usize = 16;
+/// Receipts and operations of a shard that wait for messages from the disk; beyond it receipts are
+/// put off.
+pub const WAKES_AT_ONCE: usize = 4_096;
+/// Files that a shard keeps open for reading.
+pub const READ_FILES: usize = 128;
+/// Octets of the first read of a record: most are shorter.
+pub const RECORD_READ: u32 = 1_024;
+/// Ids that carriers gave to parts of messages no longer in memory, by which a shard knows late and
+/// repeated receipts; the oldest give way.
+pub const CARRIER_IDS_OF_CLOSED: usize = 262_144;
+/// Finished messages that stay in memory because a carrier may have a part of them under an id that
+/// was lost; the oldest give way.
+pub const LOST_PARTS_KEPT: usize = 10_000;
 /// Longest that a deadline of the wall clock is waited for at once: then the clock, which may have
 /// been set meanwhile, is looked at again.
 pub const WALL_RECHECK: Duration = Duration::from_secs(600);
@@ -293,13 +316,21 @@ pub const RECLAIM_SEGMENTS: u32 = 4;
 pub const RECLAIM_PER_TURN: usize = 64;
 /// Octets of the store kept for the state changes of an open message.
 pub const RESERVE_PER_OPEN_MESSAGE: u64 = 1_024;
+/// Octets of the store that a parked receipt or an inbound message that waits is reckoned at.
+pub const STORE_PER_HELD_RECEIPT: u64 = 512;
 /// Octets of the store that an open message takes until it is final, its records and their
 /// carrying forward included.
 pub const STORE_PER_OPEN_MESSAGE: u64 = 2_048;
 /// Octets of memory that an open message is reckoned at, its indexes included.
 pub const MEMORY_PER_OPEN_MESSAGE: u64 = 2_048;
-/// Octets of memory that a final message is reckoned at.
-pub const MEMORY_PER_HISTORY_MESSAGE: u64 = 1_536;
+/// Octets of memory of a carrier's id of a part of a message no longer in memory.
+pub const MEMORY_PER_CARRIER_ID: u64 = 96;
+/// Octets of memory of a register on disk.
+pub const MEMORY_PER_REGISTER: u64 = 4_096;
+/// Octets of memory of a message in a register that is not yet on disk.
+pub const MEMORY_PER_REGISTER_ROW: u64 = 64;
+/// Octets of the log that a message takes at least, from its acceptance to its end.
+pub const LOG_PER_MESSAGE_MIN: u64 = 256;
 /// Octets of memory of an unanswered submit_sm.
 pub const MEMORY_PER_WINDOW_SLOT: u64 = 256;
 /// Octets of memory of a bind's buffers.
@@ -385,7 +416,7 @@ const _: () = assert!(RECLAIM_SEGMENTS as u64 > RESERVE_SEGMENTS);
 const _: () = assert!(RECLAIM_SEGMENTS < SEGMENTS[0]);
 const _: () = assert!(RESERVE_PER_OPEN_MESSAGE <= STORE_PER_OPEN_MESSAGE);
 const _: () = assert!(OPEN_MESSAGES_DEFAULT <= OPEN_MESSAGES_MAX);
-const _: () = assert!(HISTORY_MESSAGES_DEFAULT <= HISTORY_MESSAGES_MAX);
+const _: () = assert!(RETENTION_DEFAULT.as_secs() <= RETENTION_MAX.as_secs());
 const _: () = assert!(WEBHOOK_TIMEOUT_DEFAULT.as_secs() <= WEBHOOK_TIMEOUT_MAX.as_secs());
 // What lanes count on and what new messages may have leaves a backlog room.
 const _: () = assert!(ACTIVE_LANE_SHARE >= 4 && ACTIVE_NEW_SHARE > ACTIVE_LANE_SHARE);
@@ -527,8 +558,17 @@ const ALL: &[Limit] = table! {
     INBOUND_REMEMBERED INBOUND_REMEMBERED, "messages";
     OPEN_MESSAGES_DEFAULT OPEN_MESSAGES_DEFAULT, "messages";
     OPEN_MESSAGES_MAX OPEN_MESSAGES_MAX, "messages";
-    HISTORY_MESSAGES_DEFAULT HISTORY_MESSAGES_DEFAULT, "messages";
-    HISTORY_MESSAGES_MAX HISTORY_MESSAGES_MAX, "messages";
+    RETENTION_DEFAULT RETENTION_DEFAULT.as_secs(), "seconds";
+    RETENTION_MAX RETENTION_MAX.as_secs(), "seconds";
+    READS_IN_FLIGHT READS_IN_FLIGHT, "reads";
+    REGISTER_ROWS REGISTER_ROWS, "messages";
+    REGISTER_CHANGES REGISTER_CHANGES, "messages";
+    LISTS_AT_ONCE LISTS_AT_ONCE, "lists";
+    WAKES_AT_ONCE WAKES_AT_ONCE, "waits";
+    READ_FILES READ_FILES, "files";
+    RECORD_READ RECORD_READ, "bytes";
+    CARRIER_IDS_OF_CLOSED CARRIER_IDS_OF_CLOSED, "ids";
+    LOST_PARTS_KEPT LOST_PARTS_KEPT, "messages";
     WALL_RECHECK WALL_RECHECK.as_secs(), "s";
     LAZY_COMMIT millis(LAZY_COMMIT), "ms";
     PREFERRED_BATCH PREFERRED_BATCH, "bytes";
@@ -545,9 +585,13 @@ const ALL: &[Limit] = table! {
     RECLAIM_SEGMENTS RECLAIM_SEGMENTS, "segments";
     RECLAIM_PER_TURN RECLAIM_PER_TURN, "messages";
     RESERVE_PER_OPEN_MESSAGE RESERVE_PER_OPEN_MESSAGE, "bytes";
+    STORE_PER_HELD_RECEIPT STORE_PER_HELD_RECEIPT, "bytes";
     STORE_PER_OPEN_MESSAGE STORE_PER_OPEN_MESSAGE, "bytes";
     MEMORY_PER_OPEN_MESSAGE MEMORY_PER_OPEN_MESSAGE, "bytes";
-    MEMORY_PER_HISTORY_MESSAGE MEMORY_PER_HISTORY_MESSAGE, "bytes";
+    MEMORY_PER_CARRIER_ID MEMORY_PER_CARRIER_ID, "bytes";
+    MEMORY_PER_REGISTER MEMORY_PER_REGISTER, "bytes";
+    MEMORY_PER_REGISTER_ROW MEMORY_PER_REGISTER_ROW, "bytes";
+    LOG_PER_MESSAGE_MIN LOG_PER_MESSAGE_MIN, "bytes";
     MEMORY_PER_WINDOW_SLOT MEMORY_PER_WINDOW_SLOT, "bytes";
     MEMORY_PER_BIND MEMORY_PER_BIND, "bytes";
     MEMORY_PER_MESH_ENTRY MEMORY_PER_MESH_ENTRY, "bytes";

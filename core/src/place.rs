@@ -83,6 +83,16 @@ impl Placement {
         Partition::of_hash(hasher.finish())
     }
 
+    /// Stands for a number where the number itself is not to be kept: under the data directory's key,
+    /// and not the hash that chooses the partition.
+    #[must_use]
+    pub fn hash_of(&self, number: Msisdn) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write(b"recipient");
+        hasher.write(&number.as_u64().to_le_bytes());
+        hasher.finish()
+    }
+
     /// The home of an address of a handset: the owner of its number; by its octets when it is none.
     #[must_use]
     pub fn home(&self, address: &[u8]) -> ShardId {

@@ -130,7 +130,11 @@ fn toml_errors_say_where() {
         ),
         (
             "[limits]\ncolour = 1\n",
-            "line 2, column 1: unknown key `colour`; known keys: open_messages, history_messages",
+            "line 2, column 1: unknown key `colour`; known keys: open_messages",
+        ),
+        (
+            "[limits]\nhistory_messages = 5\n",
+            "line 2, column 1: `history_messages` is no longer a key; history lies on disk",
         ),
         ("[stores]\n", "line 1, column 2: unknown key `stores`; did you mean `store`?"),
         ("[[carriers]]\nname = \"a\"\n\n[[carriers]]\nbind_s = 2", "line 5, column 1"),
@@ -166,7 +170,7 @@ const WRONG: [(&str, &str, &str); 43] = [
     ),
     ("", "[store]\nmax_segments = 5", "store.max_segments: 5 is out of range"),
     ("", "[limits]\nopen_messages = 0", "limits.open_messages: 0 is out of range"),
-    ("", "[limits]\nhistory_messages = -1", "limits.history_messages: -1 is out of range"),
+    ("", "[store]\nretention_hours = -1", "store.retention_hours: -1 is out of range"),
     ("", "[webhooks]\ntimeout_seconds = 61", "webhooks.timeout_seconds: 61 is out of range"),
     ("", "[webhooks]\nconnections_per_endpoint = 0", "webhooks.connections_per_endpoint: 0"),
     ("name = \"acme\"", "", "customers[0].name: it is missing"),

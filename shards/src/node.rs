@@ -20,8 +20,8 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 use postrider_smpp::session::CloseReason;
-use postrider_storage::io::{FileDisk, LogFile};
-use postrider_storage::{LogIoError, Write, crash};
+use postrider_storage::io::{FileDisk, FileReader, LogFile};
+use postrider_storage::{Ask, LogIoError, Write, crash};
 
 use crate::mesh_rings::Rings;
 use crate::rt::http::WebhookClient;
@@ -44,6 +44,7 @@ pub struct Node {
     webhooks: WebhookClient,
     /// By `CarrierIx`; plain where there is none.
     carrier_tls: Vec<Option<rt::CarrierLink>>,
+    reader: FileReader,
     /// Something may be ready for the disk.
     write: Notify,
     /// The next deadline is earlier than the one slept for.
@@ -71,6 +72,8 @@ pub struct NodeParts {
     pub webhooks: WebhookClient,
     /// TLS towards carriers, by `CarrierIx`.
     pub carrier_tls: Vec<Option<rt::CarrierLink>>,
+    /// Reads the shard's files.
+    pub reader: FileReader,
     /// Shards still at work, over the process.
     pub at_work: Arc<AtomicUsize>,
 }
@@ -90,6 +93,7 @@ impl Node {
             customers: Outboxes::default(),
             webhooks: parts.webhooks,
             carrier_tls: parts.carrier_tls,
+            reader: parts.reader,
             write: Notify::new(),
             earlier: Notify::new(),
             sleeping_until: Cell::new(None),
@@ -162,6 +166,7 @@ impl Node {
             Op::FlushCustomer(conn) => self.flush_customer(conn),
             Op::CloseCustomer(conn) => self.close_customer(conn),
             Op::Webhook(post) => rt::spawn(Rc::clone(self).post(*post)),
+            Op::Read { token, ask } => rt::spawn(Rc::clone(self).read(token, ask)),
             Op::Drained => self.drained(),
         }
     }
@@ -311,6 +316,14 @@ impl Node {
         }
     }
 
+    /// Reads what a look-up of the shard asks for.
+    async fn read(self: Rc<Self>, token: u64, ask: Ask) {
+        let started = self.now().mono;
+        let result = self.reader.read(ask).await;
+        self.stats.observe(Histogram::Read, self.now().mono.saturating_sub(started));
+        self.with(|shard, now| shard.handle_read(now, token, result));
+    }
+
     /// An I/O error on the log is final: restart is the repair.
     fn stop_if_poisoned(&self) {
         let shard = self.shard.borrow();
@@ -320,7 +333,7 @@ impl Node {
         }
     }
 
-    /// Prepares and recycles segments on a helper thread, never on the hot path.
+    /// Does the slow work on files on a helper thread, never on the hot path.
     async fn do_chores(self: Rc<Self>, disk: FileDisk, segment_bytes: u64) {
         let mut disk = disk;
         loop {
@@ -329,13 +342,16 @@ impl Node {
                 self.chore.notified().await;
                 continue;
             };
-            let (own, result) = rt::blocking(move || {
-                let result = chore.run(&mut disk, segment_bytes);
-                (disk, result)
+            let (own, done) = rt::blocking(move || {
+                let done = chore.run(&mut disk, segment_bytes);
+                (disk, done)
             })
             .await;
             disk = own;
-            self.with(|shard, now| shard.handle_chore(now, chore, result));
+            for file in done.replaced() {
+                self.reader.forget(file);
+            }
+            self.with(|shard, now| shard.handle_chore(now, done));
             self.stop_if_poisoned();
         }
     }

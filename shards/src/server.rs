@@ -16,7 +16,7 @@ use postrider_core::id::IdCipher;
 use postrider_core::limits;
 use postrider_core::place::{Placement, ShardId};
 use postrider_http::url_guard::UrlPolicy;
-use postrider_storage::io::{DataDir, FileDisk, probe};
+use postrider_storage::io::{DataDir, FileDisk, FileReader, probe};
 use postrider_storage::{LogConfig, NameKind, Recovery};
 
 use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState, Shutdown};
@@ -386,9 +386,9 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     let (mut shard, recovery) = Shard::open(parts, &mut disk, log_config(id, &store), clock.now())?;
     // Segments for the first batches, before anybody waits for them.
     while let Some(chore) = shard.poll_chore() {
-        let result = chore.run(&mut disk, store.segment_bytes);
-        let full = result.is_err();
-        shard.handle_chore(clock.now(), chore, result);
+        let done = chore.run(&mut disk, store.segment_bytes);
+        let full = done.error().is_some();
+        shard.handle_chore(clock.now(), done);
         if full {
             break;
         }
@@ -404,6 +404,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
             rings,
             webhooks,
             carrier_tls: setup.carrier_tls,
+            reader: FileReader::new(&setup.dir, limits::READ_FILES),
             at_work,
         };
         let node = Node::new(parts);

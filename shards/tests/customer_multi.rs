@@ -50,6 +50,7 @@ fn all(numbers: &[String]) -> Vec<(u8, u8, &str)> {
     numbers.iter().map(|number| (1, 1, number.as_str())).collect()
 }
 
+#[track_caller]
 fn state(house: &mut House, line: Line, id: &str) -> u8 {
     let answer = house.ask(line, Operation::on(id).query());
     cstrings(&answer.body, 2).1[0]

@@ -81,6 +81,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
     for (number, text, id) in &acknowledged {
         check_message(&mut world, number, text, *id)?;
     }
+    check_list(&mut world, acknowledged.iter().map(|(_, _, id)| *id))?;
     check_customer(&mut world)?;
     if !world.ids_are_in_order() {
         return Err("an id was given twice, or out of order".to_owned());
@@ -129,6 +130,24 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
             .map(|e| format!("{} {} {:?} {:?} {:?}", e.at.0, e.event, e.part, e.carrier, e.detail))
             .collect();
         return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {events:?}"));
+    }
+    Ok(())
+}
+
+/// A list shows every message once that can be read, and none that cannot.
+fn check_list(world: &mut World, ids: impl Iterator<Item = MessageId>) -> Result<(), String> {
+    let listed = world.list();
+    let mut once = listed.clone();
+    once.sort_unstable();
+    once.dedup();
+    if once.len() != listed.len() {
+        return Err(format!("{} messages are listed {} times", once.len(), listed.len()));
+    }
+    for id in ids {
+        let (read, listed) = (world.view(id).is_some(), once.binary_search(&id).is_ok());
+        if read != listed {
+            return Err(format!("{id}: listed: {listed}, read: {read}"));
+        }
     }
     Ok(())
 }

@@ -67,6 +67,20 @@ impl Ask {
     pub fn side(file: SideFile, offset: u64, len: u32) -> Self {
         Self { file: FileRef::Side(file), offset, len }
     }
+
+    /// Reads it, blocking: the bytes asked for, fewer only at the end of the file.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when there is no such file or it cannot be read.
+    pub fn read_from<D: Disk>(self, disk: &mut D) -> Result<Vec<u8>, LogIoError> {
+        let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX)];
+        let read = match self.file {
+            FileRef::Segment(segment) => disk.read(segment, self.offset, &mut bytes),
+            FileRef::Side(file) => disk.read_side(file, self.offset, &mut bytes),
+        }?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
 }
 
 /// Drives a search to its end with blocking reads. What lay in a file that is not there is
@@ -75,31 +89,16 @@ impl Ask {
 /// # Errors
 /// [`LookUpError`].
 pub fn run<S: Search, D: Disk>(mut search: S, disk: &mut D) -> Result<S::Found, LookUpError> {
-    let mut bytes = Vec::new();
     let mut step = search.next(None);
     loop {
         let ask = match step {
             Step::Done(found) => return Ok(found?),
             Step::Read(ask) => ask,
         };
-        read(disk, ask, &mut bytes)?;
+        let bytes = match ask.read_from(disk) {
+            Err(error) if error.is_missing() => return Err(SearchError::Gone.into()),
+            read => read?,
+        };
         step = search.next(Some(&bytes));
-    }
-}
-
-/// Reads what a search asks for.
-fn read<D: Disk>(disk: &mut D, ask: Ask, bytes: &mut Vec<u8>) -> Result<(), LookUpError> {
-    bytes.resize(usize::try_from(ask.len).unwrap_or(usize::MAX), 0);
-    let read = match ask.file {
-        FileRef::Segment(segment) => disk.read(segment, ask.offset, bytes),
-        FileRef::Side(file) => disk.read_side(file, ask.offset, bytes),
-    };
-    match read {
-        Ok(read) => {
-            bytes.truncate(read);
-            Ok(())
-        }
-        Err(error) if error.is_missing() => Err(SearchError::Gone.into()),
-        Err(error) => Err(error.into()),
     }
 }

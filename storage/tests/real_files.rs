@@ -16,9 +16,10 @@ use std::time::Duration;
 use common::{WALL_MS, config, content, encoded};
 use compio::driver::{DriverType, ProactorBuilder};
 use compio::runtime::{Runtime, RuntimeBuilder};
-use postrider_storage::io::{DataDir, DirView, FileDisk, LogFile, OpenDirError, probe};
+use postrider_storage::io::{DataDir, DirView, FileDisk, FileReader, LogFile, OpenDirError, probe};
 use postrider_storage::{
-    Blocks, Disk, FORMAT, Log, LogIoErrorKind, NameKind, NameTable, SegmentId, Urgency, Write,
+    Ask, Blocks, Disk, FORMAT, FileRef, Log, LogIoErrorKind, NameKind, NameTable, SegmentId,
+    Urgency, Write,
 };
 
 /// A runtime on this driver; `None` where the kernel or a sandbox refuses io_uring.
@@ -343,4 +344,37 @@ fn who_only_looks_changes_nothing_and_is_alone_with_others_who_look() {
     drop(DirView::open(&path).unwrap());
     assert!(!path.join("lock").exists());
     drop(DataDir::open(&path, 2).unwrap());
+}
+
+/// Few files stay open; what was renamed is not read under its old name once it is forgotten.
+#[test]
+fn pieces_of_files_are_read_and_forgotten_on_both_drivers() {
+    for driver in [DriverType::IoUring, DriverType::Poll] {
+        let Some(runtime) = runtime(driver) else { continue };
+        let dir = tempfile::tempdir().unwrap();
+        let segment = |id: u64| SegmentId(id);
+        for id in 1..=4 {
+            let octets: Vec<u8> = (0..10_000u32).map(|at| (at / 256) as u8 ^ id as u8).collect();
+            std::fs::write(dir.path().join(segment(id).file_name()), octets).unwrap();
+        }
+        let reader = FileReader::new(dir.path(), 2);
+        runtime.block_on(async {
+            for id in [1, 2, 3, 4, 1, 1, 4] {
+                let read = reader.read(Ask::segment(segment(id), 512, 300)).await.unwrap();
+                let expected: Vec<u8> =
+                    (512..812u32).map(|at| (at / 256) as u8 ^ id as u8).collect();
+                assert_eq!(read, expected);
+            }
+            let end = reader.read(Ask::segment(segment(1), 9_990, 300)).await.unwrap();
+            assert_eq!(end.len(), 10, "the file ends there");
+            assert!(reader.read(Ask::segment(segment(1), 20_000, 8)).await.unwrap().is_empty());
+            let missing = reader.read(Ask::segment(segment(9), 0, 8)).await.unwrap_err();
+            assert!(missing.is_missing(), "{missing}");
+            let names = [4, 7].map(|id| dir.path().join(segment(id).file_name()));
+            std::fs::rename(&names[0], &names[1]).unwrap();
+            reader.forget(FileRef::Segment(segment(4)));
+            let gone = reader.read(Ask::segment(segment(4), 0, 8)).await.unwrap_err();
+            assert!(gone.is_missing(), "{gone}");
+        });
+    }
 }

@@ -64,9 +64,7 @@ impl Gateway {
             self.tally.add(&write);
             under_way.write = Some((self.now + DISK, write));
         }
-        while let Some(chore) = self.shard.poll_chore() {
-            self.shard.handle_chore(clock(self.now), chore, Ok(()));
-        }
+        self.chores();
         let waiting = self.carrier.take_waiting();
         for ((line, octets), after) in under_way.line.iter_mut().zip(waiting).zip([ANSWER, RECEIPT])
         {

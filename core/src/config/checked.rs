@@ -83,6 +83,9 @@ pub struct StoreConfig {
     pub segment_bytes: u64,
     /// Segments of a shard, at least 6.
     pub max_segments: u32,
+    /// How long a message can be read after it was accepted, as far as there is room; `None`: as
+    /// long as there is room.
+    pub retention: Option<Duration>,
     /// Whether writes go around the page cache.
     pub direct: bool,
 }
@@ -92,8 +95,6 @@ pub struct StoreConfig {
 pub struct LimitsConfig {
     /// Messages of a shard that are not final.
     pub open_messages: u32,
-    /// Final messages that a shard keeps for reading.
-    pub history_messages: u32,
 }
 
 /// Delivery of events to customers.

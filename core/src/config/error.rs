@@ -67,17 +67,29 @@ impl ConfigErrors {
         let message = error.message().trim().replace('\n', ", ");
         let mut errors = ConfigErrors::default();
         match unknown_key(&message) {
-            Some((key, known)) => {
-                let mend = match closest(key, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("known keys: {}", known.join(", ")),
-                };
-                errors.add(at, format!("unknown key `{key}`"), mend);
-            }
+            Some((key, known)) => match gone(key) {
+                Some(mend) => errors.add(at, format!("`{key}` is no longer a key"), mend),
+                None => errors.add(at, format!("unknown key `{key}`"), did_you_mean(key, &known)),
+            },
             None => errors.add(at, message, String::new()),
         }
         errors
     }
+}
+
+fn did_you_mean(key: &str, known: &[&str]) -> String {
+    match closest(key, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known keys: {}", known.join(", ")),
+    }
+}
+
+/// What took the place of a key that earlier releases had.
+fn gone(key: &str) -> Option<&'static str> {
+    (key == "history_messages").then_some(
+        "history lies on disk: take the line out; `retention_hours` and `max_segments` of [store] \
+         bound how far back it goes",
+    )
 }
 
 /// Line and column, both from 1, of an octet of the text.

@@ -72,8 +72,8 @@ pub struct ListQuery {
     pub to_number: Option<Msisdn>,
 }
 
-/// A position in a list that runs by (created, id), both descending: the last message of the page
-/// before. It names no customer; a list is scoped to the customer who asks.
+/// A position in a list, newest first: the last message of the page before, or a place between two. It
+/// names no customer; a list is scoped to the customer who asks.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     /// When that message was created.

@@ -15,6 +15,7 @@ use super::customers::status_of;
 use super::envelope_record::accepted_record;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
+use super::recover::register_row;
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard};
 use crate::stats::Counter;
 use postrider_core::place::ShardId;
@@ -26,8 +27,8 @@ impl Shard {
             ApiRequest::Submit(submission) => {
                 self.submit_request(now, ReplyTo::Ticket(ticket), customer, Box::new(submission));
             }
-            ApiRequest::Get(id) => self.get_request(ticket, customer, id),
-            ApiRequest::List(query) => self.list_request(ticket, customer, Box::new(query)),
+            ApiRequest::Get(id) => self.get_request(now, ticket, customer, id),
+            ApiRequest::List(query) => self.list_request(now, ticket, customer, Box::new(query)),
         }
         self.pump(now);
     }
@@ -75,14 +76,14 @@ impl Shard {
         };
         let envelope = self.envelope(now, customer, &submission, promise);
         let partition = self.shared.placement.partition(envelope.to);
-        let home = self.journal.log.head_segment();
         let sender = envelope.sender.as_text();
-        self.journal.append(now.mono, &accepted_record(&envelope, &sender, partition));
+        let record = accepted_record(&envelope, &sender, partition);
+        let (at, len) = (self.journal.append(now.mono, &record).at, record.encoded_len());
         if submission.replaces {
             self.cancel_replaced(now, customer, &submission);
         }
         self.journal.then(After::Accepted { sequence: envelope.sequence, to, spent: submission });
-        self.table.insert(Message::new(envelope, home));
+        self.table.insert(Box::new(Message::new(envelope, at, len)));
     }
 
     /// Every reason for which an owner refuses a message, before anything is written; else the
@@ -94,6 +95,10 @@ impl Shard {
         let open_limit = usize::try_from(self.shared.config.limits.open_messages);
         if self.table.open() >= open_limit.unwrap_or(usize::MAX) {
             let problem = Problem::overloaded(1).because("too many open messages");
+            return Err((Counter::RefusedOverloaded, problem));
+        }
+        if self.registers.pressed() {
+            let problem = Problem::overloaded(1).because("registers wait for the disk");
             return Err((Counter::RefusedOverloaded, problem));
         }
         if self.storage_is_short() {
@@ -194,6 +199,7 @@ impl Shard {
         let Some(message) = self.table.publish(sequence) else {
             panic!("an accepted message vanished before its answer");
         };
+        self.registers.accept(&register_row(&self.shared, message));
         let envelope = &message.envelope;
         let accepted =
             Accepted { id: envelope.id, parts: envelope.part_count, encoding: envelope.encoding };

@@ -56,6 +56,7 @@ impl Shard {
                 self.part_answered(now, (bind, carrier), part, answer, response);
             }
         }
+        self.close_if_done(now, part.sequence);
     }
 
     /// What a status means at this carrier: as its profile says, else as everywhere.

@@ -1,5 +1,5 @@
-//! Events of parts, and the ends they lead to: final statuses, validity, the move to history, the
-//! graceful stop. Part of the shard's machine.
+//! Events of parts, and the ends they lead to: final statuses, validity, the end of a message's time
+//! in memory, the graceful stop. Part of the shard's machine.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
-use postrider_storage::Record;
-use postrider_storage::{Appended, Lsn};
+use postrider_storage::register::Slot;
+use postrider_storage::{Lsn, Position, Record, Urgency};
 
 use super::bind::Link;
 use super::message::{Event, Message, NO_CARRIER};
@@ -44,11 +44,8 @@ impl Shard {
         waited: bool,
     ) -> Lsn {
         let record = part_record(sequence, &event);
-        let Appended { lsn, .. } = if waited {
-            self.journal.append(now.mono, &record)
-        } else {
-            self.journal.append_lazy(now.mono, &record)
-        };
+        let urgency = if waited { Urgency::Waited } else { Urgency::Lazy };
+        let lsn = self.append_of(now, sequence, &record, urgency);
         if matches!(event.kind, PartEvent::Submitted | PartEvent::AcceptedLate) {
             let part = PartRef { sequence, part: event.part };
             self.table.index(event.carrier, &event.detail, part);
@@ -62,13 +59,27 @@ impl Shard {
             self.journal.then(After::Owed { sequence, receipt });
         }
         if let Some(status) = ended {
-            self.finish(now, sequence, status);
+            self.finish(sequence, status);
         }
+        self.close_if_done(now, sequence);
         lsn
     }
 
+    /// Puts a record of a message into the log, and notes where it can be read again.
+    pub(super) fn append_of(
+        &mut self,
+        now: Now,
+        sequence: u64,
+        record: &Record<'_>,
+        urgency: Urgency,
+    ) -> Lsn {
+        let appended = self.journal.add(now.mono, record, urgency);
+        self.table.note(sequence, appended.at, record.encoded_len());
+        appended.lsn
+    }
+
     /// The message has its final status.
-    fn finish(&mut self, _now: Now, sequence: u64, status: PartStatus) {
+    fn finish(&mut self, sequence: u64, status: PartStatus) {
         self.stats.inc(match status {
             PartStatus::Delivered => Counter::MessagesDelivered,
             PartStatus::Undelivered => Counter::MessagesUndelivered,
@@ -84,7 +95,6 @@ impl Shard {
         });
         self.set_deadline(sequence, None);
         self.journal.then(After::Finished { sequence });
-        self.close_if_done(sequence);
     }
 
     /// Replaces the timer for the end of a message's validity or grace.
@@ -96,16 +106,50 @@ impl Shard {
         }
     }
 
-    /// Moves a message to history once nothing is owed any more, and keeps history in its bound.
-    pub(super) fn close_if_done(&mut self, sequence: u64) {
-        if !self.table.get(sequence).is_some_and(Message::is_closed) {
+    /// Closes a message once nothing is owed any more, and again after every record that still came:
+    /// writes down where its records lie, by which it is read from then on.
+    pub(super) fn close_if_done(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get_mut(sequence) else { return };
+        if !message.is_closed() || message.listed == message.records.len() {
             return;
         }
-        self.table.close(sequence);
-        let limit = usize::try_from(self.shared.config.limits.history_messages);
-        while self.table.history() > limit.unwrap_or(usize::MAX) {
-            let Some(oldest) = self.table.oldest_closed() else { break };
-            self.table.forget(oldest);
+        self.places.clear();
+        for at in &message.records {
+            at.push_to(&mut self.places);
+        }
+        let record = Record::Closed {
+            sequence,
+            at_ms: now.wall.0,
+            status: message.status() as u8,
+            records: &self.places,
+        };
+        let at = self.journal.append_lazy(now.mono, &record).at;
+        let first = std::mem::replace(&mut message.listed, message.records.len()) == 0;
+        message.closing = Some(at);
+        self.journal.then(After::Closed { sequence, at });
+        if first {
+            self.table.close(sequence);
+        }
+    }
+
+    /// The record that closes a message is on disk: the message is read from there.
+    pub(super) fn closed(&mut self, sequence: u64, at: Position) {
+        let Some(message) = self.table.get_mut(sequence) else { return };
+        if message.closing != Some(at) {
+            // More came meanwhile, and another such record with it.
+            return;
+        }
+        message.closing = None;
+        let slot = Slot { status: message.status() as u8, at };
+        self.registers.set_slot(sequence, slot);
+        self.let_go(sequence);
+    }
+
+    /// A message that is closed on disk leaves memory, unless somebody here waits for it.
+    pub(super) fn let_go(&mut self, sequence: u64) {
+        let closed = |message: &Message| message.listed > 0 && message.closing.is_none();
+        if self.table.get(sequence).is_some_and(closed) && !self.lookups.holds(sequence) {
+            self.table.leave(sequence);
         }
     }
 
@@ -242,6 +286,7 @@ impl Shard {
             Drain::No | Drain::Done => {}
             Drain::Waiting => {
                 let answered = self.outbound.in_flight() == 0 && self.deliveries.in_flight() == 0;
+                let answered = answered && self.lookups.is_idle();
                 if answered && self.journal.waiting() == 0 {
                     self.unbind_all(now, false);
                 }

@@ -3,31 +3,32 @@
 
 use postrider_core::clock::UnixMs;
 use postrider_core::lifecycle::{self, PartEvent};
-use postrider_storage::{Frames, Record, RecordError, SegmentId};
+use postrider_storage::{Frames, Position, Record, RecordError};
 
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd};
 use super::envelope_record::{envelope, replaced};
 use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
 
-/// The message that a record makes by itself: one that was accepted, or carried with all that had
+/// The message that a record at `at` makes by itself: one that was accepted, or carried with all that had
 /// happened to it. `None` for another kind and for values that no release writes.
 ///
 /// # Errors
 /// When the records within a carried one cannot be read.
 pub(crate) fn message_of(
     record: &Record<'_>,
-    home: SegmentId,
+    at: Position,
 ) -> Result<Option<Message>, RecordError> {
-    let Record::Carried { state, .. } = record else {
-        return Ok(envelope(record).map(|envelope| Message::new(envelope, home)));
+    let begun = |made: &Record<'_>| {
+        envelope(made).map(|envelope| Message::new(envelope, at, record.encoded_len()))
     };
+    let Record::Carried { state, .. } = record else { return Ok(begun(record)) };
     let mut message: Option<Message> = None;
     for frame in Frames::new(state) {
         let frame = frame?;
         let Some(record) = Record::decode(frame.kind, frame.version, frame.body)? else { continue };
         match &mut message {
             Some(message) => apply(message, &record),
-            None => message = envelope(&record).map(|envelope| Message::new(envelope, home)),
+            None => message = begun(&record),
         }
     }
     Ok(message)

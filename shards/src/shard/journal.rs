@@ -31,7 +31,8 @@ impl Journal {
         self.add(now, record, Urgency::Waited)
     }
 
-    fn add(&mut self, now: Duration, record: &Record<'_>, urgency: Urgency) -> Appended {
+    /// Appends a record.
+    pub(crate) fn add(&mut self, now: Duration, record: &Record<'_>, urgency: Urgency) -> Appended {
         let appended = self.log.append(record, urgency, now);
         self.last = appended.lsn;
         appended

@@ -57,6 +57,21 @@ impl Shard {
         if meant(&first) { Some(first) } else { found.find(meant).or(Some(first)) }
     }
 
+    /// The messages that one of the receipt's ids may name, in memory or not.
+    pub(super) fn may_name(&self, notice: &ReceiptNotice) -> Vec<u64> {
+        let carrier = self.shared.carrier_number(notice.carrier);
+        let forms = self.shared.learned.forms(notice.carrier);
+        let ids = [Some(&notice.id), notice.other_id.as_ref()].into_iter().flatten();
+        let spellings = ids.flat_map(|id| forms.alternatives(id));
+        let mut named = Vec::new();
+        for id in spellings {
+            named.extend(self.table.named(carrier, &id).iter().map(|part| part.sequence));
+        }
+        named.sort_unstable();
+        named.dedup();
+        named
+    }
+
     /// Applies a receipt that no id names to the only part that it can mean: by the reference that
     /// we sent and it repeats, else by sender, recipient and time. A pair of ids found so teaches
     /// the carrier's forms, at the receipt's first look.
@@ -132,7 +147,10 @@ impl Shard {
             if part.carrier != carrier || !in_time(part) || echo == Some(false) {
                 return None;
             }
-            Some((at, candidate(part, echo.is_some(), trusted)?))
+            let known = candidate(part, echo.is_some(), trusted)?;
+            // The copy of another part may be meant that was written before the process started.
+            let other = message.recovered && several && !whole && echo.is_none();
+            (known != Candidate::Lost || !other).then_some((at, known))
         })
     }
 

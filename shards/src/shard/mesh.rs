@@ -12,13 +12,14 @@ use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
-use postrider_http::request::{Cursor, ListQuery};
+use postrider_http::request::ListQuery;
 use postrider_http::response::MessageView;
 use postrider_smpp::receipt::ReceiptState;
 
 use super::customers::{CustomerRequest, Gathering, Operation, OperationOutcome};
 use super::deliveries::pdu::CustomerDelivery;
 use super::deliveries::queue::{DeliveryAnswer, Place};
+use super::fetch::ListKey;
 use super::inbound::{InboundNotice, InboundOutcome};
 
 /// Names one request of one shard; replies carry it back.
@@ -163,9 +164,11 @@ pub struct Accepted {
 #[derive(Debug, Default)]
 pub struct Page {
     /// The messages with their keys.
-    pub items: Vec<(Cursor, MessageView)>,
+    pub items: Vec<(ListKey, MessageView)>,
     /// The shard looked only this far: older messages may exist.
-    pub looked_to: Option<Cursor>,
+    pub looked_to: Option<ListKey>,
+    /// Some of it could not be read from the disk: there may be more.
+    pub damaged: bool,
 }
 
 /// What became of a receipt at one shard.

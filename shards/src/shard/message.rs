@@ -12,7 +12,7 @@ use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
-use postrider_storage::SegmentId;
+use postrider_storage::{Position, SegmentId};
 
 use super::cold::{Group, Lane};
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
@@ -24,6 +24,9 @@ pub(crate) const NO_CARRIER: u32 = 0;
 /// The part of an event, or of a PDU, that stands for every part of its message: a carrier that cuts
 /// texts itself takes them in one submit_sm. A message has at most 255 parts, counted from 0.
 pub(crate) const ALL_PARTS: u8 = u8::MAX;
+
+/// Records of most messages: accepted, submitted, final, and the webhook's.
+const RECORDS_USUAL: usize = 4;
 
 /// One short_message of a message.
 #[derive(Debug)]
@@ -240,24 +243,36 @@ pub(crate) struct Message {
     pub(crate) owed: Vec<u16>,
     /// How those that are owed no more ended.
     pub(crate) receipts: Vec<ReceiptEnd>,
-    /// No record of this message lies in an older segment.
-    pub(crate) home: SegmentId,
+    /// Where its records lie, oldest first; the first one stands for all that came before it.
+    pub(crate) records: Vec<Position>,
+    /// Octets of those.
+    pub(crate) bytes: u32,
+    /// How many of them its last record of kind closed names; 0: it has none.
+    pub(crate) listed: usize,
+    /// Where that one lies while it is on its way to the disk.
+    pub(crate) closing: Option<Position>,
+    /// Closed, and kept in memory for a part that was lost.
+    pub(crate) stays: bool,
     /// The accepted record is on disk: only then does the message exist for anybody.
     pub(crate) durable: bool,
+    /// It was open when the process started: copies of its parts may have been written of which
+    /// nothing is on record.
+    pub(crate) recovered: bool,
     /// The carrier whose queue holds it.
     pub(crate) queued_on: Option<CarrierIx>,
     /// The bind its parts take while it lives.
     pub(crate) bind: Option<usize>,
     /// Durable numbers of the carriers that refused it.
     pub(crate) refused_by: Vec<u32>,
-    /// Its place in history once it is closed.
-    pub(crate) closing: Option<u64>,
     /// The timer for the end of its validity, then of its grace.
     pub(crate) deadline: Option<TimerId>,
 }
 
 impl Message {
-    pub(crate) fn new(envelope: Envelope, home: SegmentId) -> Self {
+    /// A message whose record of `len` octets at `at` says that it was accepted.
+    pub(crate) fn new(envelope: Envelope, at: Position, len: usize) -> Self {
+        let mut records = Vec::with_capacity(RECORDS_USUAL);
+        records.push(at);
         let parts = fresh_parts(&envelope);
         let webhook = match envelope.webhook_url {
             Some(_) => Webhook::Pending { attempt: 0, due: UnixMs(0) },
@@ -274,12 +289,16 @@ impl Message {
             webhook_attempts: Vec::new(),
             owed: Vec::new(),
             receipts: Vec::new(),
-            home,
+            records,
+            bytes: u32::try_from(len).unwrap_or(u32::MAX),
+            listed: 0,
+            closing: None,
+            stays: false,
             durable: false,
+            recovered: false,
             queued_on: None,
             bind: None,
             refused_by: Vec::new(),
-            closing: None,
             deadline: None,
         }
     }
@@ -448,10 +467,37 @@ impl Message {
         self.events.iter().rfind(|event| about(event) && event.kind == kind)
     }
 
-    /// Final, and nothing more is owed to the customer.
+    /// Notes where another record of it lies, and its octets.
+    pub(crate) fn note(&mut self, at: Position, len: usize) {
+        self.records.push(at);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.bytes = self.bytes.saturating_add(len);
+    }
+
+    /// Where its first record lies, which stands for all that came before.
+    ///
+    /// # Panics
+    /// Never: it has one from the beginning on.
+    pub(crate) fn anchor(&self) -> Position {
+        let Some(first) = self.records.first() else { panic!("a message without a record") };
+        *first
+    }
+
+    /// The segment of its oldest record.
+    pub(crate) fn home(&self) -> SegmentId {
+        self.anchor().segment
+    }
+
+    /// Final, nothing more is owed to the customer, and no carrier's answer is awaited.
     pub(crate) fn is_closed(&self) -> bool {
         let told = !matches!(self.webhook, Webhook::Pending { .. }) && self.owed.is_empty();
-        self.outcome.is_some() && told
+        let quiet = |part: &Part| !part.in_flight && !part.recording;
+        self.outcome.is_some() && told && self.parts.iter().all(quiet)
+    }
+
+    /// Whether a carrier may have a part of it under an id that nobody knows.
+    pub(crate) fn has_lost_part(&self) -> bool {
+        self.parts.iter().any(|part| part.lost)
     }
 
     /// Whether no carrier has anything of it, for certain.

@@ -6,11 +6,13 @@
 mod accept;
 mod answers;
 mod bind;
+mod chores;
 mod closing;
 pub mod cold;
 mod customers;
 mod deliveries;
 mod envelope_record;
+mod fetch;
 mod fold;
 mod inbound;
 mod journal;
@@ -18,6 +20,7 @@ mod learned;
 mod matching;
 mod mesh;
 mod message;
+mod named;
 pub(crate) mod offline;
 mod orphans;
 mod outbind;
@@ -53,10 +56,14 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::WebhookTarget;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_smpp::command::CommandId;
-use postrider_storage::{Chore, LogIoError, Write, crash};
+use postrider_storage::register::Registers;
+use postrider_storage::{Ask, LogIoError, Position, Write, crash};
 
+pub use self::chores::{ChoreDone, ShardChore};
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::customers::{CustomerRequest, Customers, OperatedTo};
+pub use self::fetch::ListKey;
+use self::fetch::{ListTo, Listing, ShowTo};
 pub use self::inbound::InboundNotice;
 pub use self::learned::{CarrierIds, Learned};
 pub use self::mesh::{
@@ -175,6 +182,10 @@ pub(crate) enum After {
     Resend { sequence: u64 },
     /// What a receipt says is on disk: the customer's binds may have it.
     Owed { sequence: u64, receipt: u16 },
+    /// The record that closes a message lies there.
+    Closed { sequence: u64, at: Position },
+    /// The record lies there in which a message was carried forward.
+    Carried { sequence: u64, at: Position },
     /// The attempt is on record: the part may be written to a bind.
     Attempted { carrier: CarrierIx, part: PartRef },
 }
@@ -239,6 +250,13 @@ pub enum Op {
     CloseCustomer(ConnIx),
     /// Post a webhook; the result comes to `handle_webhook_result`.
     Webhook(Box<WebhookPost>),
+    /// Read this from the shard's directory; the bytes go to `handle_read`.
+    Read {
+        /// Names the read in the answer.
+        token: u64,
+        /// What.
+        ask: Ask,
+    },
     /// Everything is on disk and unbound: this shard may stop.
     Drained,
 }
@@ -302,11 +320,16 @@ pub struct Shard {
     orphans: orphans::Orphans,
     webhooks: WebhookQueue,
     deliveries: deliveries::Deliveries,
+    registers: Registers,
+    ages: reclaim::Ages,
+    lookups: fetch::Lookups,
     inbox: inbound::Inbox,
     owners: inbound::Owners,
     wheel: Wheel<Timer>,
     references: submit::References,
     ops: VecDeque<Op>,
+    /// Room for the places that a record of kind closed names.
+    places: Vec<u8>,
     next_sequence: u64,
     segment_bytes: u64,
     drain: Drain,
@@ -360,15 +383,6 @@ impl Shard {
         self.pump(now);
     }
 
-    /// A chore of the log is done, or failed.
-    pub fn handle_chore(&mut self, now: Now, chore: Chore, result: Result<(), LogIoError>) {
-        if result.is_err() {
-            self.wheel.insert(now.mono + Duration::from_secs(1), Timer::Chores);
-        }
-        self.journal.log.handle_chore(chore, result);
-        self.pump(now);
-    }
-
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         for _ in 0..limits::TIMERS_PER_TURN {
@@ -394,7 +408,10 @@ impl Shard {
                 self.grace_without_sign(now, PartRef { sequence, part });
             }
             Timer::Orphan(orphan) => self.seek_orphan(now, orphan),
-            Timer::Chores => self.journal.log.retry_chores(),
+            Timer::Chores => {
+                self.journal.log.retry_chores();
+                self.registers.retry();
+            }
             Timer::DrainLimit => self.drain_limit(now),
         }
     }
@@ -414,12 +431,11 @@ impl Shard {
                 self.accept(now, customer, submission, ReplyTo::Shard(from, call));
             }
             Request::Get { customer, id } => {
-                let found = self.view_of(customer, id).map(Box::new);
-                self.reply(from, call, Reply::Found(found));
+                self.find(now, ShowTo::Shard(from, call), customer, id);
             }
             Request::List { customer, query } => {
-                let page = Box::new(self.page(customer, &query));
-                self.reply(from, call, Reply::Page(page));
+                let to = ListTo::Shard(from, call);
+                self.list(now, Listing { to, customer, query });
             }
             Request::Deliver { customer, delivery } => {
                 self.deliver_for_peer(from, call, customer, delivery);
@@ -459,6 +475,7 @@ impl Shard {
         self.pump_deliveries(now);
         self.pump_reclaim(now);
         self.pump_customers(now);
+        self.pump_reads();
         self.pump_drain(now);
     }
 
@@ -475,6 +492,8 @@ impl Shard {
             After::Finished { sequence } => self.announce(now, sequence),
             After::Resend { sequence } => self.enqueue_first(sequence),
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
+            After::Closed { sequence, at } => self.closed(sequence, at),
+            After::Carried { sequence, at } => self.carried(sequence, at),
             After::Attempted { carrier, part } => self.attempt_recorded(now, carrier, part),
         }
     }
@@ -491,11 +510,6 @@ impl Shard {
             self.stats.inc(Counter::LogStarved);
         }
         write
-    }
-
-    /// The next chore of the log; slow, for a helper thread.
-    pub fn poll_chore(&mut self) -> Option<Chore> {
-        self.journal.log.poll_chore()
     }
 
     /// The error that stopped the log for good.
@@ -520,7 +534,9 @@ impl Shard {
     pub fn publish(&self) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.stats.set(Gauge::OpenMessages, count(self.table.open()));
-        self.stats.set(Gauge::HistoryMessages, count(self.table.history()));
+        self.stats.set(Gauge::MessagesInMemory, count(self.table.len()));
+        self.stats.set(Gauge::ReadsInFlight, count(self.lookups.in_flight()));
+        self.stats.set(Gauge::Registers, count(self.registers.written()));
         self.stats.set(Gauge::QueuedParts, count(self.outbound.queued()));
         self.stats.set(Gauge::InFlightParts, count(self.outbound.in_flight()));
         self.stats.set(Gauge::WebhookBacklog, count(self.webhooks.len()));

@@ -11,7 +11,7 @@ use postrider_core::clock::UnixMs;
 use postrider_core::content::Origin;
 use postrider_core::lifecycle::PartStatus;
 use postrider_http::response::MessageView;
-use postrider_storage::{Record, RecordError, SegmentId};
+use postrider_storage::{Position, Record, RecordError, SegmentId};
 
 use super::fold;
 use super::message::{Message, Webhook};
@@ -54,7 +54,9 @@ impl Offline {
         record: &Record<'_>,
     ) -> Result<Option<Told>, RecordError> {
         let Some(sequence) = fold::sequence_of(record) else { return Ok(None) };
-        if let Some(message) = fold::message_of(record, segment)? {
+        // Where in the segment does not matter here.
+        let at = Position { segment, offset: 0 };
+        if let Some(message) = fold::message_of(record, at)? {
             self.begin(sequence, message, matches!(record, Record::Carried { .. }));
         } else if let Some(message) = self.messages.get_mut(&sequence) {
             if fold::follows(message, record) {

@@ -10,6 +10,7 @@ use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 use postrider_storage::Record;
 
+use super::fetch::ReceiptAt;
 use super::mesh::{ReceiptNotice, ReceiptOutcome, Seeker};
 use super::receipt_pdu::{names_of, orphan_record};
 use super::{Shard, Timer};
@@ -109,6 +110,10 @@ impl Orphans {
         Some(orphan)
     }
 
+    pub(crate) fn is_parked(&self, number: u64) -> bool {
+        self.parked.contains_key(&number)
+    }
+
     /// The numbers parked, oldest first.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.parked.keys().copied().collect()
@@ -162,16 +167,26 @@ impl Shard {
     pub(super) fn seek_orphan(&mut self, now: Now, orphan: u64) {
         let Some(parked) = self.orphans.parked.get_mut(&orphan) else { return };
         parked.looks += 1;
-        let old = now.wall.since(parked.notice.at) >= limits::ORPHAN_GIVE_UP;
         let notice = parked.notice.clone();
-        let found = self.apply_receipt(now, &notice);
-        if found.or_else(|| self.apply_without_id(now, &notice, false)).is_some() {
+        self.take_receipt(now, notice, ReceiptAt::Orphan(orphan));
+    }
+
+    /// An orphan's message was looked for here.
+    pub(super) fn orphan_seen(
+        &mut self,
+        now: Now,
+        orphan: u64,
+        notice: Box<ReceiptNotice>,
+        applied: bool,
+    ) {
+        let old = now.wall.since(notice.at) >= limits::ORPHAN_GIVE_UP;
+        if applied || self.apply_without_id(now, &notice, false).is_some() {
             self.close_orphan(now, orphan, OrphanOutcome::Matched);
         } else if old {
             self.stats.inc(Counter::ReceiptsOrphaned);
             self.close_orphan(now, orphan, OrphanOutcome::GivenUp);
         } else {
-            self.ask_all(now, Seeker::Orphan(orphan), notice);
+            self.ask_peers(now, Seeker::Orphan(orphan), notice);
         }
     }
 

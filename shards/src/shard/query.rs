@@ -1,17 +1,17 @@
 //! The way to read: one message by id, a page of a customer's messages over all shards. A message
 //! of another customer is as unknown as one that never was.
 
-use postrider_core::clock::UnixMs;
+use postrider_core::clock::{Now, UnixMs};
 use postrider_core::content::Content;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
-use postrider_core::limits;
 use postrider_core::text::{Decoded, DefaultAlphabet, decode_short_message};
 use postrider_http::auth::CustomerIx;
-use postrider_http::problem::Problem;
-use postrider_http::request::{Cursor, ListQuery};
+use postrider_http::problem::{Code, Problem};
+use postrider_http::request::ListQuery;
 use postrider_http::response::{MessageView, PartView, TimelineEntry};
 
+use super::fetch::{ListKey, ListTo, Listing, ShowTo, merge};
 use super::mesh::{Call, CallId, Page, Request};
 use super::message::{Envelope, Event, Message};
 use super::{ApiResponse, Shard, Shared};
@@ -20,15 +20,17 @@ use postrider_core::lifecycle::PartEvent;
 use postrider_core::redact::Private;
 
 impl Shard {
-    pub(super) fn get_request(&mut self, ticket: u64, customer: CustomerIx, id: MessageId) {
-        let Some(fields) = self.shared.cipher.open(id) else {
-            self.answer(ticket, found(None));
-            return;
-        };
-        let owner = self.shared.placement.shard_of(fields.partition);
+    pub(super) fn get_request(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        customer: CustomerIx,
+        id: MessageId,
+    ) {
+        let owner = self.shared.cipher.open(id).map(|fields| fields.partition);
+        let owner = owner.map_or(self.id, |partition| self.shared.placement.shard_of(partition));
         if owner == self.id {
-            let view = self.view_of(customer, id).map(Box::new);
-            self.answer(ticket, found(view));
+            self.find(now, ShowTo::Ticket(ticket), customer, id);
         } else if self.mesh.has_room(owner) {
             let call = self.mesh.open(&[owner], Call::Answer { ticket });
             self.request(owner, call, Request::Get { customer, id });
@@ -42,7 +44,7 @@ impl Shard {
         self.answer(ticket, ApiResponse::Problem(Problem::overloaded(1)));
     }
 
-    /// A message of this shard, if it is this customer's.
+    /// A message in memory, if it is this customer's.
     pub(super) fn view_of(&self, customer: CustomerIx, id: MessageId) -> Option<MessageView> {
         let fields = self.shared.cipher.open(id)?;
         let message = self.table.get(fields.sequence)?;
@@ -52,29 +54,25 @@ impl Shard {
 
     pub(super) fn list_request(
         &mut self,
+        now: Now,
         ticket: u64,
         customer: CustomerIx,
         query: Box<ListQuery>,
     ) {
-        let peers: Vec<_> = self.mesh.peers().collect();
         if !self.mesh.has_room_everywhere() {
-            self.busy(ticket);
-            return;
+            return self.busy(ticket);
         }
-        let own = self.page(customer, &query);
-        let missing = u16::try_from(peers.len()).unwrap_or(u16::MAX);
-        let call = Call::List { ticket, limit: query.limit, pages: vec![own], missing };
-        if peers.is_empty() {
-            self.finish_list(call);
-            return;
-        }
+        let peers: Vec<_> = self.mesh.peers().collect();
+        let missing = u16::try_from(peers.len() + 1).unwrap_or(u16::MAX);
+        let call = Call::List { ticket, limit: query.limit, pages: Vec::new(), missing };
         let id = self.mesh.open(&peers, call);
         for peer in peers {
             self.request(peer, id, Request::List { customer, query: query.clone() });
         }
+        self.list(now, Listing { to: ListTo::Call(id), customer, query });
     }
 
-    /// One peer's share of a list arrived.
+    /// One shard's share of a list is there.
     pub(super) fn take_page(&mut self, id: CallId, call: Call, page: Page) {
         let Call::List { ticket, limit, mut pages, missing } = call else {
             panic!("a page for a call that is no list");
@@ -90,29 +88,15 @@ impl Shard {
 
     fn finish_list(&mut self, call: Call) {
         let Call::List { ticket, limit, pages, .. } = call else { return };
-        let (items, next) = merge(pages, usize::from(limit));
-        self.answer(ticket, ApiResponse::Page { items, next });
-    }
-
-    /// This shard's share of a list.
-    pub(super) fn page(&self, customer: CustomerIx, query: &ListQuery) -> Page {
-        let number = self.shared.customer_number(customer);
-        let newest = query.to.map(|to| UnixMs(to.0.saturating_sub(1)));
-        let cursor = query.cursor.as_ref();
-        let mut page = Page::default();
-        let found = self.table.by_customer(number, newest, query.from, cursor);
-        for (looked, (key, message)) in found.enumerate() {
-            let at = Cursor { created: key.1, id: key.2 };
-            if fits(query, message) {
-                page.items.push((at, view(&self.shared, message)));
-            }
-            // One more than asked tells whether there is a next page.
-            if page.items.len() > usize::from(query.limit) || looked >= limits::LIST_SCAN_MAX {
-                page.looked_to = Some(at);
-                break;
-            }
+        let page = merge(pages, usize::from(limit));
+        if page.damaged {
+            let problem = Problem::new(Code::Internal, "Some messages cannot be read.");
+            let problem = problem.because("a register is damaged: the next start makes it anew");
+            return self.answer(ticket, ApiResponse::Problem(problem));
         }
-        page
+        let items = page.items.into_iter().map(|(_, view)| view).collect();
+        let next = page.looked_to.map(ListKey::cursor);
+        self.answer(ticket, ApiResponse::Page { items, next });
     }
 }
 
@@ -122,29 +106,6 @@ pub(super) fn found(view: Option<Box<MessageView>>) -> ApiResponse {
         Some(view) => ApiResponse::Message(view),
         None => ApiResponse::Problem(Problem::not_found()),
     }
-}
-
-fn fits(query: &ListQuery, message: &Message) -> bool {
-    let envelope = &message.envelope;
-    query.status.is_none_or(|status| status == message.status())
-        && query.to_number.is_none_or(|number| number == envelope.to)
-        && query.from_number.as_ref().is_none_or(|sender| *sender == envelope.sender)
-}
-
-/// Merges the shards' shares, newest first. Nothing older than a place up to which every shard has
-/// looked is shown: a later page brings it.
-fn merge(pages: Vec<Page>, limit: usize) -> (Vec<MessageView>, Option<Cursor>) {
-    let key = |cursor: &Cursor| (cursor.created, cursor.id);
-    let horizon = pages.iter().filter_map(|page| page.looked_to).max_by_key(key);
-    let mut items: Vec<(Cursor, MessageView)> = pages.into_iter().flat_map(|p| p.items).collect();
-    items.sort_by_key(|(at, _)| std::cmp::Reverse(key(at)));
-    if let Some(horizon) = &horizon {
-        items.retain(|(at, _)| key(at) >= key(horizon));
-    }
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more { items.last().map(|(at, _)| *at) } else { horizon };
-    (items.into_iter().map(|(_, view)| view).collect(), next)
 }
 
 /// Everything the customer may see of a message.

@@ -4,6 +4,7 @@
 use postrider_core::clock::Now;
 use postrider_core::place::ShardId;
 
+use super::fetch::{ReceiptAt, Wanted};
 use super::mesh::{Call, CallId, ReceiptNotice, ReceiptOutcome, Reply, Request, Seeker};
 use super::{After, Delivery, Shard};
 use crate::stats::Counter;
@@ -22,17 +23,59 @@ impl Shard {
         }
         let owner = notice.handset.map_or(self.id, |handset| self.shared.placement.owner(handset));
         if owner == self.id {
-            if self.apply_receipt(now, &notice).is_some() {
-                self.journal.then(After::Respond { delivery, status: 0 });
-            } else {
-                self.ask_all(now, Seeker::Bind(delivery), notice);
-            }
+            self.take_receipt(now, notice, ReceiptAt::Owner(delivery));
         } else if self.mesh.has_room(owner) {
             self.stats.inc(Counter::ReceiptsForwarded);
             let call = self.mesh.open(&[owner], Call::AskOwner { delivery });
             self.request(owner, call, Request::Receipt { notice, park: false });
         } else {
             self.refuse_receipt(delivery);
+        }
+    }
+
+    /// Applies a receipt to its message here, or does what its place asks when there is none. What a
+    /// carrier's id may mean that is closed is read from the disk first.
+    pub(super) fn take_receipt(&mut self, now: Now, notice: Box<ReceiptNotice>, at: ReceiptAt) {
+        let named = self.may_name(&notice);
+        if named.iter().all(|sequence| self.table.has(*sequence)) {
+            self.receipt_at(now, notice, at);
+        } else if self.lookups.is_crowded() {
+            self.refuse_at(now, notice, at);
+        } else {
+            self.want(now, named, Wanted::Receipt(notice, at));
+        }
+    }
+
+    /// As `take_receipt`, with everything in memory that there is.
+    pub(super) fn receipt_at(&mut self, now: Now, notice: Box<ReceiptNotice>, at: ReceiptAt) {
+        if matches!(at, ReceiptAt::Orphan(orphan) if !self.orphans.is_parked(orphan)) {
+            // It was matched while the disk was read for it.
+            return;
+        }
+        let applied = self.apply_receipt(now, &notice).is_some();
+        match at {
+            ReceiptAt::Owner(delivery) | ReceiptAt::Bind(delivery) if applied => {
+                self.journal.then(After::Respond { delivery, status: 0 });
+            }
+            ReceiptAt::Owner(delivery) | ReceiptAt::Bind(delivery) => {
+                self.ask_peers(now, Seeker::Bind(delivery), notice);
+            }
+            ReceiptAt::Peer { from, call, park } => {
+                self.answer_peer(now, (from, call), notice, applied, park);
+            }
+            ReceiptAt::Orphan(orphan) => self.orphan_seen(now, orphan, notice, applied),
+        }
+    }
+
+    /// Too much is looked for on the disk: later.
+    fn refuse_at(&mut self, now: Now, spent: Box<ReceiptNotice>, at: ReceiptAt) {
+        match at {
+            ReceiptAt::Owner(delivery) | ReceiptAt::Bind(delivery) => self.refuse_receipt(delivery),
+            ReceiptAt::Peer { from, call, .. } => {
+                let outcome = ReceiptOutcome::Refused;
+                self.reply(from, call, Reply::Receipt { spent, outcome });
+            }
+            ReceiptAt::Orphan(orphan) => self.schedule_look(now, orphan),
         }
     }
 
@@ -63,10 +106,24 @@ impl Shard {
         notice: Box<ReceiptNotice>,
         park: bool,
     ) {
-        let outcome = match self.apply_receipt(now, &notice) {
-            Some(_) => ReceiptOutcome::Applied,
-            None if park => self.apply_or_park(now, &notice),
-            None => ReceiptOutcome::NoMatch,
+        self.take_receipt(now, notice, ReceiptAt::Peer { from, call, park });
+    }
+
+    /// Tells a peer what became of its receipt.
+    fn answer_peer(
+        &mut self,
+        now: Now,
+        (from, call): (ShardId, CallId),
+        notice: Box<ReceiptNotice>,
+        applied: bool,
+        park: bool,
+    ) {
+        let outcome = if applied {
+            ReceiptOutcome::Applied
+        } else if park {
+            self.apply_or_park(now, &notice)
+        } else {
+            ReceiptOutcome::NoMatch
         };
         match outcome {
             ReceiptOutcome::Applied | ReceiptOutcome::Parked => {
@@ -90,7 +147,10 @@ impl Shard {
     ) {
         match call {
             Call::AskOwner { delivery } => match outcome {
-                ReceiptOutcome::NoMatch => self.ask_all(now, Seeker::Bind(delivery), spent),
+                // Here too, since this shard is not the handset's owner.
+                ReceiptOutcome::NoMatch => {
+                    self.take_receipt(now, spent, ReceiptAt::Bind(delivery));
+                }
                 ReceiptOutcome::Applied | ReceiptOutcome::Parked => self.respond(delivery, 0),
                 ReceiptOutcome::Refused => self.refuse_receipt(delivery),
             },
@@ -119,15 +179,8 @@ impl Shard {
         }
     }
 
-    /// Asks every shard that has not been asked.
-    pub(super) fn ask_all(&mut self, now: Now, origin: Seeker, notice: Box<ReceiptNotice>) {
-        if let Seeker::Bind(delivery) = origin {
-            // Here too, when this shard is not the handset's owner.
-            if self.apply_receipt(now, &notice).is_some() {
-                self.journal.then(After::Respond { delivery, status: 0 });
-                return;
-            }
-        }
+    /// Asks every other shard.
+    pub(super) fn ask_peers(&mut self, now: Now, origin: Seeker, notice: Box<ReceiptNotice>) {
         let peers: Vec<ShardId> = self.mesh.peers().collect();
         if peers.is_empty() || !self.mesh.has_room_everywhere() {
             self.all_asked(now, origin, false, notice);

@@ -1,60 +1,117 @@
-//! Keeping the log in its bound: when segments run short, the oldest is given back. Closed messages
-//! in it are forgotten, open ones are carried forward in one record each. Part of the shard's
+//! Keeping the log in its bounds: the oldest segment is given back when it is older than messages are
+//! kept, or when segments run short. What is closed in it can no longer be read from then on; what is
+//! open is carried forward first, in one record each, as long as that gains room. Part of the shard's
 //! machine.
 
-use postrider_core::clock::Now;
-use postrider_core::limits;
-use postrider_storage::{CARRIED_RECYCLED, Record, SegmentId, crash};
+use std::collections::VecDeque;
 
-use super::Shard;
+use postrider_core::clock::{Now, UnixMs};
+use postrider_core::limits;
+use postrider_storage::register::Slot;
+use postrider_storage::{CARRIED_RECYCLED, Position, Record, SegmentId, crash};
+
 use super::deliveries::receipt_record;
 use super::envelope_record::accepted_record;
+use super::fetch::HOT;
 use super::message::{Event, Message, Webhook, WebhookAttempt};
+use super::{After, Shard};
 
-impl Shard {
-    /// Empties the oldest segment when few are left, a share each turn.
-    pub(super) fn pump_reclaim(&mut self, now: Now) {
-        let room = self.journal.log.room();
-        if room.used_segments + limits::RECLAIM_SEGMENTS <= room.max_segments {
+/// When each segment before the head was written last, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Ages {
+    ended: VecDeque<(SegmentId, UnixMs)>,
+    head: Option<SegmentId>,
+}
+
+impl Ages {
+    /// Something was written into `head`, at this time.
+    pub(super) fn note(&mut self, head: SegmentId, at: UnixMs) {
+        if self.head == Some(head) {
             return;
         }
-        let oldest = self.journal.log.oldest_segment();
-        if oldest >= self.journal.log.head_segment() {
+        // What was written last into the one before is no younger than this.
+        self.ended.extend(self.head.replace(head).map(|before| (before, at)));
+    }
+
+    /// When the oldest segment was written last, once it is left.
+    fn oldest(&mut self, oldest: SegmentId) -> Option<UnixMs> {
+        while self.ended.front().is_some_and(|(segment, _)| *segment < oldest) {
+            self.ended.pop_front();
+        }
+        self.ended.front().filter(|(segment, _)| *segment == oldest).map(|(_, at)| *at)
+    }
+}
+
+impl Shard {
+    /// Empties the oldest segment when its time is over or few are left, a share each turn.
+    pub(super) fn pump_reclaim(&mut self, now: Now) {
+        let (oldest, head) = (self.journal.log.oldest_segment(), self.journal.log.head_segment());
+        self.ages.note(head, now.wall);
+        if oldest >= head || !(self.is_outdated(now, oldest) || self.runs_short()) {
             return;
         }
         match self.table.oldest_home().filter(|home| *home <= oldest) {
             Some(home) => {
                 for sequence in self.table.take_homed(home, limits::RECLAIM_PER_TURN) {
-                    self.carry_or_forget(now, sequence, home);
+                    self.carry(now, sequence, home);
                 }
             }
             None if !self.carry_inbound(now, oldest) => {}
             None => {
                 self.carry_orphans(now);
-                // The log gives the segment back once all this is on disk.
-                self.journal.log.release_before(SegmentId(oldest.0 + 1));
-                crash::point("released");
+                self.release_before(SegmentId(oldest.0 + 1));
             }
         }
     }
 
-    fn carry_or_forget(&mut self, now: Now, sequence: u64, home: SegmentId) {
-        let Some(message) = self.table.get(sequence) else { return };
-        if message.home != home {
-            return;
+    /// Whether everything in the oldest segment is older than messages are kept.
+    fn is_outdated(&mut self, now: Now, oldest: SegmentId) -> bool {
+        let Some(retention) = self.shared.config.store.retention else { return false };
+        self.ages.oldest(oldest).is_some_and(|at| at.after(retention) <= now.wall)
+    }
+
+    /// Whether segments run short, and carrying what is open would give some back: a log full of
+    /// open messages is not moved round and round.
+    fn runs_short(&self) -> bool {
+        let room = self.journal.log.room();
+        if room.used_segments + limits::RECLAIM_SEGMENTS <= room.max_segments {
+            return false;
         }
-        if message.is_closed() {
-            self.table.forget(sequence);
+        let others = u64::try_from(self.inbox.len() + self.orphans.len()).unwrap_or(u64::MAX);
+        let live = self.table.bytes().saturating_add(others * limits::STORE_PER_HELD_RECEIPT);
+        let written = u64::from(room.used_segments.saturating_sub(1)) * self.segment_bytes;
+        // A segment of it may be padding and the end of another; a quarter is worth the work.
+        live + self.segment_bytes + written / 4 <= written
+    }
+
+    /// Gives segments back. The log does so once all that was carried is on disk.
+    fn release_before(&mut self, segment: SegmentId) {
+        self.journal.log.release_before(segment);
+        self.registers.release_unlisted();
+        self.registers.release_before(segment);
+        crash::point("released");
+    }
+
+    fn carry(&mut self, now: Now, sequence: u64, home: SegmentId) {
+        let Some(message) = self.table.get(sequence) else { return };
+        if message.home() != home || message.listed > 0 {
             return;
         }
         let mut state = Vec::new();
         encode_state(message, &self.shared, &mut state);
+        let from = message.records.first().map_or(0, |first| first.pack());
         let reason = CARRIED_RECYCLED;
-        let carried = Record::Carried { sequence, from: 0, reason, state: &state };
-        self.journal.append_lazy(now.mono, &carried);
-        let head = self.journal.log.head_segment();
-        self.table.rehome(sequence, head);
+        let record = Record::Carried { sequence, from, reason, state: &state };
+        let (at, len) = (self.journal.append_lazy(now.mono, &record).at, record.encoded_len());
+        self.table.rehome(sequence, at, len);
+        self.journal.then(After::Carried { sequence, at });
         crash::point("carried");
+    }
+
+    /// A message that was carried is on disk.
+    pub(super) fn carried(&mut self, sequence: u64, at: Position) {
+        // Closed since: the record that closes it comes later, and leads on.
+        self.registers.set_slot(sequence, Slot { status: HOT, at });
     }
 }
 

@@ -105,6 +105,7 @@ impl Shard {
         for held in self.parts_mut(part) {
             held.recording = false;
         }
+        self.close_if_done(now, part.sequence);
         true
     }
 

@@ -1,17 +1,18 @@
-//! The messages of one shard and the ways to find them: by sequence, by customer and time, by what
-//! the carrier called a part. One per shard; everything in it can be rebuilt from the log.
+//! The messages that a shard holds in memory and the ways to find them: by sequence, by customer and
+//! time, by what the carrier called a part. One per shard; everything in it can be rebuilt from the
+//! log. A message leaves once the record that closes it is on disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-pub(super) use postrider_core::carrier_id::folded as normal;
+use postrider_core::carrier_id::folded as normal;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
+use postrider_core::limits;
 use postrider_core::number::Msisdn;
-use postrider_http::request::Cursor;
-use postrider_storage::SegmentId;
+use postrider_storage::{Position, SegmentId};
 
 use super::message::Message;
+use super::named::{Named, name_of};
 
 /// A part of a message of this shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,37 +22,51 @@ pub(crate) struct PartRef {
     pub(crate) part: u8,
 }
 
-type CarrierKey = (u32, Box<[u8]>);
 type FixedHasher = std::hash::BuildHasherDefault<ahash::AHasher>;
 
-/// All messages of the shard, open and in history.
+/// Entries of messages that have gone are left in a segment's list until there are so many more than
+/// there are messages.
+const STALE_MAX: usize = 64;
+
+/// The messages in memory.
 pub(crate) struct Table {
     messages: BTreeMap<u64, Box<Message>>,
-    by_customer: BTreeMap<(u32, UnixMs, MessageId), u64>,
-    by_carrier_id: HashMap<CarrierKey, Vec<PartRef>, FixedHasher>,
+    by_customer: BTreeSet<(u32, UnixMs, u64)>,
+    /// What carriers call parts, of messages here and of those that left last.
+    named: Named,
     /// Messages of which a receipt may speak without an id that is known, by recipient.
     by_handset: HashMap<Msisdn, Vec<u64>, FixedHasher>,
     /// Messages of one submit_multi each.
     by_group: BTreeSet<(MessageId, u64)>,
-    by_home: BTreeMap<SegmentId, Vec<u64>>,
-    /// Closed messages in the order of their closing.
-    history: BTreeMap<u64, u64>,
-    closings: u64,
+    by_home: BTreeMap<SegmentId, Home>,
+    /// Closed messages that stay because a carrier may have a part of them under an id that was
+    /// lost, oldest first.
+    lost: VecDeque<u64>,
     open: usize,
+    /// Octets of the records of the messages here.
+    bytes: u64,
+}
+
+/// Messages whose oldest record lies in one segment.
+#[derive(Default)]
+struct Home {
+    /// Some may have gone since.
+    sequences: Vec<u64>,
+    live: usize,
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
         Table {
             messages: BTreeMap::new(),
-            by_customer: BTreeMap::new(),
-            by_carrier_id: HashMap::default(),
+            by_customer: BTreeSet::new(),
+            named: Named::new(limits::CARRIER_IDS_OF_CLOSED),
             by_handset: HashMap::default(),
             by_group: BTreeSet::new(),
             by_home: BTreeMap::new(),
-            history: BTreeMap::new(),
-            closings: 0,
+            lost: VecDeque::new(),
             open: 0,
+            bytes: 0,
         }
     }
 
@@ -60,9 +75,18 @@ impl Table {
         self.open
     }
 
-    /// Closed messages kept for reading.
-    pub(crate) fn history(&self) -> usize {
-        self.history.len()
+    /// Messages in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Octets of the records of the messages in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn has(&self, sequence: u64) -> bool {
+        self.messages.contains_key(&sequence)
     }
 
     pub(crate) fn get(&self, sequence: u64) -> Option<&Message> {
@@ -79,12 +103,13 @@ impl Table {
     }
 
     /// Adds a message that nobody can see yet.
-    pub(crate) fn insert(&mut self, message: Message) {
+    pub(crate) fn insert(&mut self, message: Box<Message>) {
         let sequence = message.envelope.sequence;
-        self.by_home.entry(message.home).or_default().push(sequence);
-        let before = self.messages.insert(sequence, Box::new(message));
+        self.open += usize::from(message.listed == 0);
+        self.bytes += u64::from(message.bytes);
+        self.settle(message.home(), sequence);
+        let before = self.messages.insert(sequence, message);
         assert!(before.is_none(), "sequence {sequence} was given twice");
-        self.open += 1;
     }
 
     /// Makes a message visible: its accepted record is on disk.
@@ -92,10 +117,29 @@ impl Table {
         let message = self.messages.get_mut(&sequence)?;
         message.durable = true;
         let envelope = &message.envelope;
-        self.by_customer.insert((envelope.customer, envelope.accepted, envelope.id), sequence);
+        self.by_customer.insert((envelope.customer, envelope.accepted, sequence));
         self.by_handset.entry(envelope.to).or_default().push(sequence);
         self.by_group.extend(envelope.group.map(|group| (group, sequence)));
         Some(message)
+    }
+
+    /// Brings a closed message back that was read from the disk.
+    pub(crate) fn wake(&mut self, message: Box<Message>) {
+        let sequence = message.envelope.sequence;
+        for (part, carrier, id) in message.carrier_ids().filter(|(_, _, id)| !id.is_empty()) {
+            self.named.insert(name_of(carrier, id), PartRef { sequence, part });
+        }
+        self.insert(message);
+        self.publish(sequence);
+    }
+
+    /// Notes a record of a message.
+    pub(crate) fn note(&mut self, sequence: u64, at: Position, len: usize) {
+        if let Some(message) = self.messages.get_mut(&sequence) {
+            let before = message.bytes;
+            message.note(at, len);
+            self.bytes += u64::from(message.bytes - before);
+        }
     }
 
     /// The open messages of a customer to a recipient, oldest first.
@@ -112,24 +156,41 @@ impl Table {
             .filter_map(|(_, sequence)| self.get(*sequence))
     }
 
-    /// Moves a message's home forward after its records were carried there.
-    pub(crate) fn rehome(&mut self, sequence: u64, home: SegmentId) {
-        if let Some(message) = self.messages.get_mut(&sequence) {
-            message.home = home;
-            self.by_home.entry(home).or_default().push(sequence);
+    /// A message was carried forward: its one record lies at a new place.
+    pub(crate) fn rehome(&mut self, sequence: u64, at: Position, len: usize) {
+        let Some(message) = self.messages.get_mut(&sequence) else { return };
+        let before = message.home();
+        self.bytes = self.bytes.saturating_sub(message.bytes.into());
+        message.records = vec![at];
+        message.bytes = u32::try_from(len).unwrap_or(u32::MAX);
+        self.bytes += u64::from(message.bytes);
+        self.settle(at.segment, sequence);
+        self.unsettle(before);
+    }
+
+    fn settle(&mut self, home: SegmentId, sequence: u64) {
+        let home = self.by_home.entry(home).or_default();
+        home.sequences.push(sequence);
+        home.live += 1;
+    }
+
+    fn unsettle(&mut self, home: SegmentId) {
+        let Some(held) = self.by_home.get_mut(&home) else { return };
+        held.live = held.live.saturating_sub(1);
+        if held.live == 0 {
+            self.by_home.remove(&home);
+        } else if held.sequences.len() > 2 * held.live + STALE_MAX {
+            let messages = &self.messages;
+            let stays = |sequence: &u64| messages.get(sequence).is_some_and(|m| m.home() == home);
+            held.sequences.retain(stays);
         }
     }
 
-    /// The message is closed: it moves to history.
+    /// The message is closed: it is open no more.
     pub(crate) fn close(&mut self, sequence: u64) {
         self.open = self.open.checked_sub(1).unwrap_or_else(|| panic!("closed more than opened"));
-        self.closings += 1;
-        self.history.insert(self.closings, sequence);
-        let Some(message) = self.messages.get_mut(&sequence) else { return };
-        message.closing = Some(self.closings);
-        // Of a part whose answer was lost a receipt may still come, with an id that nobody knows.
-        if !message.parts.iter().any(|part| part.lost) {
-            let to = message.envelope.to;
+        let lost = self.get(sequence).is_none_or(Message::has_lost_part);
+        if let Some(to) = self.get(sequence).map(|message| message.envelope.to).filter(|_| !lost) {
             self.leave_handset(to, sequence);
         }
     }
@@ -149,77 +210,83 @@ impl Table {
         sequences.filter_map(|sequence| self.get(*sequence))
     }
 
-    /// The message that has been closed longest.
-    pub(crate) fn oldest_closed(&self) -> Option<u64> {
-        self.history.first_key_value().map(|(_, sequence)| *sequence)
-    }
-
-    /// Forgets a closed message, wherever in history it stands.
-    pub(crate) fn forget(&mut self, sequence: u64) {
-        if let Some(closing) = self.get(sequence).and_then(|message| message.closing) {
-            self.history.remove(&closing);
+    /// A closed message leaves memory. The ids that carriers gave to its parts stay known for a
+    /// while. Of a part whose answer was lost a receipt may still come with an id that nobody
+    /// knows: such a message stays, until too many others do.
+    pub(crate) fn leave(&mut self, sequence: u64) {
+        let Some(message) = self.messages.get_mut(&sequence) else { return };
+        if !message.has_lost_part() {
+            return self.take_out(sequence);
         }
-        self.remove(sequence);
-    }
-
-    /// Forgets a message that never was acknowledged or whose state is replaced (replay).
-    pub(crate) fn discard(&mut self, sequence: u64) {
-        if self.messages.contains_key(&sequence) {
-            self.open = self.open.saturating_sub(1);
-            self.remove(sequence);
+        if !std::mem::replace(&mut message.stays, true) {
+            self.lost.push_back(sequence);
         }
-    }
-
-    fn remove(&mut self, sequence: u64) {
-        let Some(message) = self.messages.remove(&sequence) else { return };
-        let envelope = &message.envelope;
-        self.by_customer.remove(&(envelope.customer, envelope.accepted, envelope.id));
-        self.leave_handset(envelope.to, sequence);
-        if let Some(group) = envelope.group {
-            self.by_group.remove(&(group, sequence));
-        }
-        for (_, carrier, id) in message.carrier_ids() {
-            self.unindex(carrier, id, sequence);
-        }
-    }
-
-    /// Notes what the carrier calls a part. An empty id cannot be matched and is not kept.
-    pub(crate) fn index(&mut self, carrier: u32, id: &[u8], part: PartRef) {
-        if id.is_empty() {
-            return;
-        }
-        let found = self.by_carrier_id.entry((carrier, normal(id))).or_default();
-        if !found.contains(&part) {
-            found.push(part);
-        }
-    }
-
-    fn unindex(&mut self, carrier: u32, id: &[u8], sequence: u64) {
-        let key = (carrier, normal(id));
-        if let Some(found) = self.by_carrier_id.get_mut(&key) {
-            found.retain(|part| part.sequence != sequence);
-            if found.is_empty() {
-                self.by_carrier_id.remove(&key);
+        while self.lost.len() > limits::LOST_PARTS_KEPT {
+            if let Some(oldest) = self.lost.pop_front() {
+                self.take_out(oldest);
             }
         }
     }
 
-    /// The part that the carrier calls `id`: the exact spelling first, then without regard to case,
-    /// then without leading zeros; two that fit equally well are no match. No id is no match either.
+    fn take_out(&mut self, sequence: u64) {
+        let Some(message) = self.remove(sequence) else { return };
+        for (part, carrier, id) in message.carrier_ids() {
+            let part = PartRef { sequence, part };
+            let oldest = self.named.leave(name_of(carrier, id), part);
+            if let Some((name, part)) = oldest.filter(|(_, part)| !self.has(part.sequence)) {
+                self.named.remove(name, part);
+            }
+        }
+    }
+
+    /// Forgets a message whose state is replaced (replay).
+    pub(crate) fn discard(&mut self, sequence: u64) {
+        let Some(message) = self.remove(sequence) else { return };
+        self.open = self.open.saturating_sub(usize::from(message.listed == 0));
+        for (part, carrier, id) in message.carrier_ids() {
+            self.named.remove(name_of(carrier, id), PartRef { sequence, part });
+        }
+    }
+
+    fn remove(&mut self, sequence: u64) -> Option<Box<Message>> {
+        let message = self.messages.remove(&sequence)?;
+        let envelope = &message.envelope;
+        self.by_customer.remove(&(envelope.customer, envelope.accepted, sequence));
+        self.leave_handset(envelope.to, sequence);
+        if let Some(group) = envelope.group {
+            self.by_group.remove(&(group, sequence));
+        }
+        self.bytes = self.bytes.saturating_sub(message.bytes.into());
+        self.unsettle(message.home());
+        Some(message)
+    }
+
+    /// Notes what the carrier calls a part. An empty id cannot be matched and is not kept.
+    pub(crate) fn index(&mut self, carrier: u32, id: &[u8], part: PartRef) {
+        if !id.is_empty() {
+            self.named.insert(name_of(carrier, id), part);
+        }
+    }
+
+    /// The part of a message in memory that the carrier calls `id`: the exact spelling first, then
+    /// without regard to case, then without leading zeros; two that fit equally well are no match.
+    /// No id is no match either.
     pub(crate) fn find(&self, carrier: u32, id: &[u8]) -> Option<PartRef> {
         // Without its leading zeros an id of zeros alone is empty too.
         if id.is_empty() {
             return None;
         }
-        let found = self.by_carrier_id.get(&(carrier, normal(id)))?;
+        let found = self.named.parts(name_of(carrier, id));
         let spelled = |part: &PartRef, same: fn(&[u8], &[u8]) -> bool| {
             self.get(part.sequence).is_some_and(|message| {
-                message.carrier_ids().any(|(index, _, own)| index == part.part && same(own, id))
+                message.carrier_ids().any(|(index, own_carrier, own)| {
+                    (index, own_carrier) == (part.part, carrier) && same(own, id)
+                })
             })
         };
         let exact: fn(&[u8], &[u8]) -> bool = |a, b| a == b;
         let folded: fn(&[u8], &[u8]) -> bool = |a, b| a.eq_ignore_ascii_case(b);
-        let any: fn(&[u8], &[u8]) -> bool = |_, _| true;
+        let any: fn(&[u8], &[u8]) -> bool = |a, b| normal(a) == normal(b);
         for same in [exact, folded, any] {
             let mut fitting = found.iter().filter(|part| spelled(part, same));
             match (fitting.next(), fitting.next()) {
@@ -231,47 +298,42 @@ impl Table {
         None
     }
 
-    /// The oldest segment that any message still needs.
+    /// The parts that the carrier may call `id`, of messages in memory and of some that left it.
+    pub(crate) fn named(&self, carrier: u32, id: &[u8]) -> &[PartRef] {
+        if id.is_empty() { &[] } else { self.named.parts(name_of(carrier, id)) }
+    }
+
+    /// The oldest segment in which a record lies of a message in memory.
     pub(crate) fn oldest_home(&self) -> Option<SegmentId> {
         self.by_home.keys().next().copied()
     }
 
-    /// Takes up to `limit` sequences that were filed under `segment`; false when none are left.
+    /// Takes up to `limit` sequences that were filed under `segment`; none when none are left.
     pub(crate) fn take_homed(&mut self, segment: SegmentId, limit: usize) -> Vec<u64> {
-        let Some(list) = self.by_home.get_mut(&segment) else { return Vec::new() };
-        let at = list.len().saturating_sub(limit);
-        let taken = list.split_off(at);
-        if list.is_empty() {
+        let Some(home) = self.by_home.get_mut(&segment) else { return Vec::new() };
+        let at = home.sequences.len().saturating_sub(limit);
+        let taken = home.sequences.split_off(at);
+        if home.sequences.is_empty() {
             self.by_home.remove(&segment);
         }
         taken
     }
 
-    /// A customer's messages from `newest` backwards in (time, id) order, after `cursor`, not older
-    /// than `oldest`.
+    /// A customer's messages from `newest` backwards by time and sequence, none older than `oldest`,
+    /// and only those before `before`.
     pub(crate) fn by_customer(
         &self,
         customer: u32,
         newest: Option<UnixMs>,
         oldest: Option<UnixMs>,
-        cursor: Option<&Cursor>,
-    ) -> impl Iterator<Item = (&(u32, UnixMs, MessageId), &Message)> {
-        let low = (customer, oldest.unwrap_or_default(), MessageId::from_u128(0));
-        let top = (customer, newest.unwrap_or(UnixMs(u64::MAX)), MessageId::from_u128(u128::MAX));
-        let after = cursor.map(|cursor| (customer, cursor.created, cursor.id));
+        before: Option<(UnixMs, u64)>,
+    ) -> impl Iterator<Item = &Message> {
+        let low = (customer, oldest.unwrap_or_default(), 0);
+        let top = (customer, newest.unwrap_or(UnixMs(u64::MAX)), u64::MAX);
+        let high = before.map_or(top, |(at, sequence)| top.min((customer, at, sequence)));
         // A range that ends before it begins would panic.
-        let high = after.map_or(top, |after| after.min(top)).max(low);
-        let high = if after.is_some_and(|after| after <= top) {
-            Bound::Excluded(high)
-        } else {
-            Bound::Included(high)
-        };
-        let wanted = low < top && after.is_none_or(|after| after > low);
-        let range = wanted.then(|| self.by_customer.range((Bound::Included(low), high)));
-        range
-            .into_iter()
-            .flatten()
-            .rev()
-            .filter_map(|(key, sequence)| self.get(*sequence).map(|message| (key, message)))
+        let range = (low < high).then(|| self.by_customer.range(low..high));
+        let found = range.into_iter().flatten().rev();
+        found.filter_map(|(_, _, sequence)| self.get(*sequence))
     }
 }

@@ -48,6 +48,7 @@ impl Shard {
                 self.note_unknown(now, number, part);
             }
         }
+        self.close_if_done(now, part.sequence);
     }
 
     /// Writes down that nobody knows, and does what is to be done about it.
@@ -184,6 +185,7 @@ impl Shard {
                 self.not_taken(now, part, 0);
             }
             self.enqueue_first(part.sequence);
+            self.close_if_done(now, part.sequence);
         }
     }
 }

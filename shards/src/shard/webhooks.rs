@@ -12,7 +12,7 @@ use postrider_http::webhook::schedule::{
     AttemptError, Outcome, RETRY_AFTER_MAX, next_delay, outcome,
 };
 use postrider_http::webhook::sign::signed_fields;
-use postrider_storage::Record;
+use postrider_storage::{Record, Urgency};
 
 use super::message::{Message, Webhook, WebhookAttempt, WebhookOutcome};
 use super::query::view;
@@ -143,11 +143,11 @@ impl Shard {
             outcome: entry.outcome as u8,
             status: entry.status,
         };
-        self.journal.append_lazy(now.mono, &record);
+        self.append_of(now, sequence, &record, Urgency::Lazy);
         if let Some(message) = self.table.get_mut(sequence) {
             message.apply_webhook(attempt, entry, next);
         }
-        self.close_if_done(sequence);
+        self.close_if_done(now, sequence);
     }
 
     /// After a restart: an attempt that was still owed.

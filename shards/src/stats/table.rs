@@ -266,6 +266,11 @@ series! {
             "query_sm, cancel_sm and replace_sm by the answer that customers got.";
         /// query_sm, cancel_sm and replace_sm refused.
         CustomerOperationsRefused = "customer_operations" ["status" = "refused"];
+        /// Reads from the disk.
+        Reads = "reads", "Reads from the disk.";
+        /// Look-ups that met something on the disk that cannot be read.
+        ReadsDamaged = "reads_damaged",
+            "Look-ups that met something on the disk that cannot be read.";
         /// PDUs from customers that broke the protocol in a way that is tolerated.
         CustomerPduOddities = "customer_pdu_oddities",
             "PDUs from customers that broke the protocol in a way that is tolerated.";
@@ -277,8 +282,12 @@ series! {
     Gauge {
         /// Messages without a final status.
         OpenMessages = "open_messages", "Messages without a final status.";
-        /// Finished messages kept for reading.
-        HistoryMessages = "history_messages", "Finished messages kept for reading.";
+        /// Messages in memory: open, and on their way out.
+        MessagesInMemory = "messages_in_memory", "Messages in memory: open, and on their way out.";
+        /// Registers of messages.
+        Registers = "registers", "Registers of messages, each of one stretch of the log.";
+        /// Reads from the disk under way.
+        ReadsInFlight = "reads_in_flight", "Reads from the disk under way.";
         /// Parts that wait for a carrier.
         QueuedParts = "queued_parts", "Parts that wait for a carrier.";
         /// Parts submitted whose answer is awaited.
@@ -324,6 +333,8 @@ series! {
         Turn = "turn_seconds", "Time of one turn of the shard's loop.";
         /// Time to make a batch durable.
         Commit = "commit_seconds", "Time to make a batch durable.";
+        /// Time of one read from the disk.
+        Read = "read_seconds", "Time of one read from the disk.";
         /// Size of a batch.
         CommitBytes = "commit_batch_bytes", "Size of a batch.";
         /// Time from a request read to its 202 written.

@@ -8,7 +8,7 @@ pub(crate) mod gateway;
 pub(crate) mod pdu;
 pub(crate) mod scene;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,20 +20,19 @@ use postrider_core::place::{Placement, ShardId};
 use postrider_core::route::CarrierIx;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
-use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
+use postrider_http::request::{
+    ApiRequest, Cursor, CustomerLimits, ListQuery, RequestHead, parse, route,
+};
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
     ApiResponse, BindIx, Learned, Numbers, Op, Shard, ShardParts, Shared, kinds,
 };
-use postrider_shards::stats::{BindLabel, Counter, Stats};
-use postrider_storage::{LogConfig, MemDisk, Write};
+use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
+use postrider_storage::{Ask, LogConfig, MemDisk, Write};
 
 /// The wall clock when the monotonic one stood at zero.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
-
-/// Turns of the disk in one moment.
-const DISK_TURNS: usize = 100;
 
 /// A customer, to be followed by carriers and routes.
 pub(crate) const CUSTOMER: &str = r#"
@@ -92,6 +91,9 @@ pub(crate) struct Rig {
     disk: MemDisk,
     /// Nothing reaches the disk.
     pub(crate) disk_held: bool,
+    /// Nothing comes from the disk.
+    pub(crate) reads_held: bool,
+    reads: VecDeque<(u64, Ask)>,
     writing: Option<Write>,
     ticket: u64,
     answers: BTreeMap<u64, ApiResponse>,
@@ -173,6 +175,8 @@ impl Rig {
             log,
             disk,
             disk_held: false,
+            reads_held: false,
+            reads: VecDeque::new(),
             writing: None,
             ticket: 0,
             answers: BTreeMap::new(),
@@ -201,10 +205,9 @@ impl Rig {
         &mut self.wires[bind]
     }
 
-    /// Does what the shard asks, and writes, until there is nothing more at this moment. A log that
-    /// is full of open messages is moved round and round: the disk has so many turns in a moment.
-    fn settle(&mut self) {
-        for _ in 0..DISK_TURNS {
+    /// Does what the shard asks, reads and writes, until there is nothing more at this moment.
+    pub(crate) fn settle(&mut self) {
+        loop {
             let mut idle = true;
             while let Some(op) = self.shard.poll_op() {
                 idle = false;
@@ -212,8 +215,15 @@ impl Rig {
             }
             while let Some(chore) = self.shard.poll_chore() {
                 idle = false;
-                let result = chore.run(&mut self.disk, self.log.segment_bytes);
-                self.shard.handle_chore(at(self.now), chore, result);
+                let done = chore.run(&mut self.disk, self.log.segment_bytes);
+                self.shard.handle_chore(at(self.now), done);
+            }
+            while !self.reads_held
+                && let Some((token, ask)) = self.reads.pop_front()
+            {
+                idle = false;
+                let result = ask.read_from(&mut self.disk);
+                self.shard.handle_read(at(self.now), token, result);
             }
             if self.writing.is_none()
                 && let Some(write) = self.shard.poll_write(at(self.now))
@@ -262,6 +272,7 @@ impl Rig {
             Op::Webhook(post) => {
                 self.shard.handle_webhook_result(at(self.now), post.sequence, Ok(200), None);
             }
+            Op::Read { token, ask } => self.reads.push_back((token, ask)),
             Op::Drained => {}
             other => panic!("{other:?} is not played here"),
         }
@@ -290,6 +301,11 @@ impl Rig {
         self.settle();
     }
 
+    /// The disk, to be looked at or damaged.
+    pub(crate) fn disk(&mut self) -> &mut MemDisk {
+        &mut self.disk
+    }
+
     // --- the customer ---
 
     /// Asks the API and waits for the answer.
@@ -308,11 +324,20 @@ impl Rig {
 
     /// Submits this JSON body while the disk is held.
     pub(crate) fn post_without_answer(&mut self, body: &str) {
+        self.ask_without_answer(request("POST", "/api/v1/messages", body.as_bytes()));
+    }
+
+    /// Asks the API while the disk is held.
+    pub(crate) fn ask_without_answer(&mut self, request: ApiRequest) {
         self.ticket += 1;
-        let request = request("POST", "/api/v1/messages", body.as_bytes());
         self.shard.handle_api(at(self.now), self.ticket, CustomerIx(0), request);
         self.settle();
-        assert!(self.answers.is_empty(), "an answer before the disk's");
+        assert!(!self.is_answered(), "an answer before the disk's");
+    }
+
+    /// Whether there is an answer that nobody has waited for.
+    pub(crate) fn is_answered(&self) -> bool {
+        !self.answers.is_empty()
     }
 
     /// The acceptance that has come since.
@@ -341,6 +366,23 @@ impl Rig {
     pub(crate) fn view(&mut self, id: MessageId) -> MessageView {
         match self.ask(request("GET", &format!("/api/v1/messages/{id}"), b"")) {
             ApiResponse::Message(view) => *view,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Asks for a list; gives its messages and where the next page begins.
+    pub(crate) fn list(&mut self, query: ListQuery) -> (Vec<MessageView>, Option<Cursor>) {
+        match self.ask(ApiRequest::List(query)) {
+            ApiResponse::Page { items, next } => (items, next),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What GET shows of a message that may be gone.
+    pub(crate) fn find(&mut self, id: MessageId) -> Option<MessageView> {
+        match self.ask(request("GET", &format!("/api/v1/messages/{id}"), b"")) {
+            ApiResponse::Message(view) => Some(*view),
+            ApiResponse::Problem(problem) if problem.status() == 404 => None,
             other => panic!("{other:?}"),
         }
     }
@@ -459,6 +501,12 @@ impl Rig {
     /// What traffic shows of carriers' message ids.
     pub(crate) fn learned(&self) -> Arc<Learned> {
         Arc::clone(&self.learned)
+    }
+
+    /// A gauge's value.
+    pub(crate) fn gauge(&self, gauge: Gauge) -> u64 {
+        self.shard.publish();
+        self.stats.gauge_value(gauge)
     }
 
     /// A counter's value.

@@ -130,7 +130,7 @@ fn config_text(dir: &Path, http: SocketAddr, admin: SocketAddr) -> String {
         "[server]\ndata_dir = {:?}\nshards = 2\nlisten = \"{http}\"\nadmin_listen = \"{admin}\"\n\
          pin = false\nspin = false\n\
          [store]\nsegment_mib = 8\nmax_segments = 8\n\
-         [limits]\nopen_messages = 8000\nhistory_messages = 8000\n\
+         [limits]\nopen_messages = 8000\n\
          [[customers]]\nname = \"acme\"\napi_keys = [\"sha256:{}\"]\n\
          webhook_secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n\
          [[customers]]\nname = \"other\"\nmax_text_chars = 10\napi_keys = [\"sha256:{}\"]\n\

@@ -279,8 +279,8 @@ impl House {
         let room = &mut self.rooms[index];
         while let Some(chore) = room.shard.poll_chore() {
             busy = true;
-            let result = chore.run(&mut room.disk, self.log.segment_bytes);
-            room.shard.handle_chore(now, chore, result);
+            let done = chore.run(&mut room.disk, self.log.segment_bytes);
+            room.shard.handle_chore(now, done);
         }
         if !room.held
             && let Some(write) = room.shard.poll_write(now)
@@ -318,6 +318,10 @@ impl House {
             }
             Op::Webhook(post) => {
                 room.shard.handle_webhook_result(now, post.sequence, Ok(200), None);
+            }
+            Op::Read { token, ask } => {
+                let result = ask.read_from(&mut room.disk);
+                room.shard.handle_read(now, token, result);
             }
             Op::Drained => room.drained = true,
         }

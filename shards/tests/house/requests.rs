@@ -199,6 +199,7 @@ impl<'a> Operation<'a> {
 }
 
 /// The first `count` C-octet strings of a body, and what follows them.
+#[track_caller]
 pub(crate) fn cstrings(body: &[u8], count: usize) -> (Vec<String>, Vec<u8>) {
     let mut rest = body;
     let mut texts = Vec::new();

@@ -112,7 +112,26 @@ impl World {
 
     /// Asks for a message as the customer would, at its owner's shard or at another.
     pub fn view(&mut self, id: MessageId) -> Option<MessageView> {
-        let request = request("GET", &format!("/api/v1/messages/{id}"), None, b"");
+        match self.ask(request("GET", &format!("/api/v1/messages/{id}"), None, b"")) {
+            ApiResponse::Message(view) => Some(*view),
+            _ => None,
+        }
+    }
+
+    /// The ids of all messages that a list shows, page by page.
+    pub fn list(&mut self) -> Vec<MessageId> {
+        let mut ids = Vec::new();
+        let mut query = String::from("limit=7");
+        loop {
+            let asked = request("GET", "/api/v1/messages", Some(&query), b"");
+            let ApiResponse::Page { items, next } = self.ask(asked) else { panic!("no page") };
+            ids.extend(items.into_iter().map(|view| view.id));
+            let Some(next) = next else { return ids };
+            query = format!("limit=7&cursor={}", next.encode());
+        }
+    }
+
+    fn ask(&mut self, request: ApiRequest) -> ApiResponse {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
@@ -120,10 +139,7 @@ impl World {
         self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
         self.drive(shard);
         while !self.answers.contains_key(&ticket) && self.step() {}
-        match self.answers.remove(&ticket)? {
-            ApiResponse::Message(view) => Some(*view),
-            _ => None,
-        }
+        self.answers.remove(&ticket).unwrap()
     }
 }
 

@@ -19,7 +19,6 @@ segment_mib = 8
 max_segments = 8
 [limits]
 open_messages = 1000
-history_messages = 1000
 [webhooks]
 allow_private = true
 [[customers]]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::id::MessageId;
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{ApiResponse, BindIx, MeshMessage, Op, Shard, Shared};
-use postrider_storage::{Chore, Disk, MemDisk, Write};
+use postrider_shards::shard::{ApiResponse, BindIx, MeshMessage, Op, Shard, ShardChore, Shared};
+use postrider_storage::{Ask, Disk, MemDisk, Write};
 
 use super::carrier::Carrier;
 use super::clock::Clock;
@@ -37,7 +37,12 @@ pub enum Happening {
     },
     ChoreDue {
         shard: usize,
-        chore: Chore,
+        chore: ShardChore,
+    },
+    Read {
+        shard: usize,
+        token: u64,
+        ask: Ask,
     },
     Connected {
         shard: usize,
@@ -103,6 +108,7 @@ impl Happening {
             Happening::Mesh { .. }
                 | Happening::WriteDone { .. }
                 | Happening::ChoreDue { .. }
+                | Happening::Read { .. }
                 | Happening::Connected { .. }
                 | Happening::ToShard { .. }
                 | Happening::WebhookAnswer { .. }
@@ -304,11 +310,16 @@ impl World {
             }
             Happening::ChoreDue { shard, chore } => {
                 let bytes = self.segment_bytes();
-                let result = chore.run(&mut self.disks[shard], bytes);
+                let done = chore.run(&mut self.disks[shard], bytes);
                 if !self.dies(Step::ChoreDone) {
-                    self.shards[shard].handle_chore(now, chore, result);
+                    self.shards[shard].handle_chore(now, done);
                     self.drive_after(shard, Step::ChoreKnown);
                 }
+            }
+            Happening::Read { shard, token, ask } => {
+                let result = ask.read_from(&mut self.disks[shard]);
+                self.shards[shard].handle_read(now, token, result);
+                self.drive(shard);
             }
             Happening::Connected { shard, bind, carrier } => self.connected(shard, bind, carrier),
             Happening::ToCarrier { carrier, connection, octets } => {
@@ -429,6 +440,7 @@ impl World {
             Op::Webhook(post) => self.webhook(shard, &post),
             Op::FlushCustomer(conn) => self.flush_customer(shard, conn),
             Op::CloseCustomer(conn) => self.close_customer(shard, conn),
+            Op::Read { token, ask } => self.soon(2_000, Happening::Read { shard, token, ask }),
             Op::Drained => {}
         }
     }
@@ -514,11 +526,13 @@ impl World {
         }
     }
 
-    /// No more kills: what follows only looks.
+    /// No more kills and submits: what follows only looks.
     pub fn calm_down(&mut self) {
         self.ops_to_kill.clear();
         self.deaths.clear();
-        self.agenda.retain(|_, what| !matches!(what, Happening::Kill));
+        let more =
+            |what: &Happening| matches!(what, Happening::Kill | Happening::CustomerSubmit(_));
+        self.agenda.retain(|_, what| !more(what));
         while self.shards.is_empty() && self.step() {}
     }
 

@@ -1,14 +1,16 @@
 //! The only place of this crate that touches files, compio and the clock. [`DataDir`] lives on the
 //! thread that starts the process, [`FileDisk`] goes to whichever thread does the blocking work,
-//! [`LogFile`] lives on its shard's thread.
+//! [`LogFile`] and [`FileReader`] live on their shard's thread.
 
 mod dir;
 mod disk;
 mod file;
 mod look;
+mod reader;
 mod sys;
 
 pub use dir::{DataDir, OpenDirError};
 pub use disk::FileDisk;
 pub use file::{LogFile, Probe, probe};
 pub use look::DirView;
+pub use reader::FileReader;

@@ -2,6 +2,7 @@
 //! nowhere.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::tools::{address, choice, number, seconds};
 use crate::config::checked::{LimitsConfig, ServerConfig, StoreConfig, WebhookConfig};
@@ -39,17 +40,21 @@ pub(super) fn store(e: &mut ConfigErrors, raw: &RawStore) -> StoreConfig {
     StoreConfig {
         segment_bytes: mib.saturating_mul(MIB),
         max_segments: number(e, "store.max_segments", raw.max_segments, range(limits::SEGMENTS)),
+        retention: retention(e, raw.retention_hours),
         direct: raw.direct,
     }
 }
 
+/// `None`: as long as there is room.
+fn retention(e: &mut ConfigErrors, hours: i64) -> Option<Duration> {
+    let most = i64::try_from(limits::RETENTION_MAX.as_secs() / 3_600).unwrap_or(i64::MAX);
+    let hours: u64 = number(e, "store.retention_hours", hours, 0..=most);
+    (hours > 0).then(|| Duration::from_secs(hours * 3_600))
+}
+
 pub(super) fn limits_of(e: &mut ConfigErrors, raw: &RawLimits) -> LimitsConfig {
     let open = 1..=i64::from(limits::OPEN_MESSAGES_MAX);
-    let history = 0..=i64::from(limits::HISTORY_MESSAGES_MAX);
-    LimitsConfig {
-        open_messages: number(e, "limits.open_messages", raw.open_messages, open),
-        history_messages: number(e, "limits.history_messages", raw.history_messages, history),
-    }
+    LimitsConfig { open_messages: number(e, "limits.open_messages", raw.open_messages, open) }
 }
 
 pub(super) fn webhooks(e: &mut ConfigErrors, raw: &RawWebhooks) -> WebhookConfig {

@@ -5,6 +5,7 @@ mod dialect;
 mod print;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use self::print::Bytes;
 use super::checked::{BindType, CarrierConfig, Config, CustomerConfig};
@@ -135,8 +136,8 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// Messages of a shard that are not final.
     pub open_messages: u32,
-    /// Final messages that a shard keeps.
-    pub history_messages: u32,
+    /// How long messages can be read, as far as the store has room; `None`: no bound but that.
+    pub retention: Option<Duration>,
     /// Entries of each lane between two shards; 0 with one shard.
     pub mesh_lane: usize,
     /// Share of accepted messages that arrive at another shard than their owner, when customers'
@@ -174,7 +175,7 @@ impl Plan {
             customers: customer_plans(config),
             ports: ports(config),
             open_messages: config.limits.open_messages,
-            history_messages: config.limits.history_messages,
+            retention: config.store.retention,
             mesh_lane: if shards > 1 { limits::MESH_LANE } else { 0 },
             crossings: f64::from(shards - 1) / f64::from(shards),
         };
@@ -323,10 +324,7 @@ fn shard_plan(
             u64::from(config.limits.open_messages),
             limits::MEMORY_PER_OPEN_MESSAGE,
         ),
-        history: product(
-            u64::from(config.limits.history_messages),
-            limits::MEMORY_PER_HISTORY_MESSAGE,
-        ),
+        history: history(config),
         windows: product(in_flight, limits::MEMORY_PER_WINDOW_SLOT),
         // Two lanes from each other shard.
         rings: product(peers * 2 * wide(limits::MESH_LANE), limits::MEMORY_PER_MESH_ENTRY),
@@ -342,6 +340,16 @@ fn shard_plan(
         memory,
         disk_bytes: product(u64::from(config.store.max_segments), config.store.segment_bytes),
     }
+}
+
+/// What finding messages on the disk takes: the ids of those that left memory last, the registers, and
+/// the rows of the two that are not yet on disk.
+fn history(config: &Config) -> u64 {
+    let ids = product(wide(limits::CARRIER_IDS_OF_CLOSED), limits::MEMORY_PER_CARRIER_ID);
+    let segments = u64::from(config.store.max_segments);
+    let rows = 2 * config.store.segment_bytes / limits::LOG_PER_MESSAGE_MIN;
+    ids.saturating_add(product(segments, limits::MEMORY_PER_REGISTER))
+        .saturating_add(product(rows, limits::MEMORY_PER_REGISTER_ROW))
 }
 
 /// Nothing decides on which shard a customer's connection arrives: all may come to one. Inbound messages

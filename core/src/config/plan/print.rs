@@ -17,7 +17,7 @@ impl Plan {
             "expected_crossings": self.crossings,
             "mesh_lane_entries": self.mesh_lane,
             "open_messages_per_shard": self.open_messages,
-            "history_messages_per_shard": self.history_messages,
+            "retention_seconds": self.retention.map(|retention| retention.as_secs()),
             "shards": self.shards.iter().map(shard_json).collect::<Vec<Value>>(),
             "carriers": self.carriers.iter().map(carrier_json).collect::<Vec<Value>>(),
             "customers": self.customers.iter().map(customer_json).collect::<Vec<Value>>(),
@@ -92,8 +92,13 @@ impl fmt::Display for Plan {
         )?;
         writeln!(
             f,
-            "per shard: {} open messages, {} in history",
-            self.open_messages, self.history_messages
+            "per shard: {} open messages; history on disk, {}",
+            self.open_messages,
+            match self.retention {
+                Some(retention) =>
+                    format!("{} h as far as it has room", retention.as_secs() / 3_600),
+                None => String::from("as far as it has room"),
+            }
         )?;
         self.write_shards(f)?;
         self.write_memory(f)?;

@@ -98,6 +98,7 @@ impl Visitor<'_> for ShardsVisitor {
 pub(super) struct RawStore {
     pub(super) segment_mib: i64,
     pub(super) max_segments: i64,
+    pub(super) retention_hours: i64,
     pub(super) direct: bool,
 }
 
@@ -108,6 +109,8 @@ impl Default for RawStore {
         RawStore {
             segment_mib: segment_mib.into(),
             max_segments: max_segments.into(),
+            retention_hours: i64::try_from(limits::RETENTION_DEFAULT.as_secs() / 3_600)
+                .unwrap_or(i64::MAX),
             direct: true,
         }
     }
@@ -117,15 +120,11 @@ impl Default for RawStore {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
     pub(super) open_messages: i64,
-    pub(super) history_messages: i64,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
-        RawLimits {
-            open_messages: limits::OPEN_MESSAGES_DEFAULT.into(),
-            history_messages: limits::HISTORY_MESSAGES_DEFAULT.into(),
-        }
+        RawLimits { open_messages: limits::OPEN_MESSAGES_DEFAULT.into() }
     }
 }
 

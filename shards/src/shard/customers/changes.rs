@@ -3,6 +3,7 @@
 
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::content::Content;
+use postrider_core::id::MessageId;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::submission::Submission;
@@ -76,6 +77,21 @@ impl Shard {
         }
     }
 
+    /// The submit_multi of which an operation wants the closed messages too: only a query tells of
+    /// them.
+    pub(in crate::shard) fn group_asked_for(&self, operation: &Operation) -> Option<MessageId> {
+        let group = match operation.target {
+            Target::Group(id) => Some(id),
+            Target::Message(id) => {
+                let head = self.shared.cipher.open(id);
+                let head = head.and_then(|fields| self.table.get(fields.sequence));
+                head.and_then(|head| head.envelope.group).filter(|group| *group == id)
+            }
+            Target::Recipient { .. } => None,
+        };
+        group.filter(|_| matches!(operation.act, Act::Query))
+    }
+
     fn state_of(&self, sequence: u64) -> OperationOutcome {
         let state = self.table.get(sequence).map(|message| {
             let status = message.status();
@@ -139,7 +155,9 @@ impl Shard {
             return OperationOutcome::default();
         };
         message.replace(replaced);
-        self.journal.append(now.mono, &replaced_record(&message.envelope, now.wall));
+        let record = replaced_record(&message.envelope, now.wall);
+        let (at, len) = (self.journal.append(now.mono, &record).at, record.encoded_len());
+        self.table.note(sequence, at, len);
         // Nothing is sent, and nothing expires, before the record is on disk.
         self.set_deadline(sequence, None);
         OperationOutcome { changed: 1, ..OperationOutcome::default() }

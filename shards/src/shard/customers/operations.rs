@@ -181,6 +181,11 @@ impl Operation {
         }))
     }
 
+    /// The one message that it names.
+    pub(in crate::shard) fn message(&self) -> Option<MessageId> {
+        if let Target::Message(id) = self.target { Some(id) } else { None }
+    }
+
     /// What the other shards are asked when the id stands for many messages: to do the same to
     /// theirs. One text for many is not replaced: it would be another for each.
     fn share(&self) -> Option<Operation> {
@@ -255,8 +260,9 @@ impl Shard {
         }
     }
 
-    /// Does here what an operation asks; what it changed is on disk before that is said.
-    pub(in crate::shard) fn perform(
+    /// Does here what an operation asks, with the messages that are in memory; what it changed is on disk
+    /// before that is said.
+    pub(in crate::shard) fn perform_here(
         &mut self,
         now: Now,
         customer: CustomerIx,

@@ -15,7 +15,7 @@ use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_smpp::session::SubmitRefused;
-use postrider_storage::Record;
+use postrider_storage::{Record, Urgency};
 
 use self::pdu::CustomerDelivery;
 use self::queue::{DeliveryAnswer, Item, Place, Queue, Settled};
@@ -369,11 +369,11 @@ impl Shard {
                     DeliveryEnd::GivenUp => Counter::CustomerReceiptsGivenUp,
                 });
                 let end = ReceiptEnd { receipt, attempt, at: now.wall, end, status };
-                self.journal.append_lazy(now.mono, &receipt_record(sequence, &end));
+                self.append_of(now, sequence, &receipt_record(sequence, &end), Urgency::Lazy);
                 if let Some(message) = self.table.get_mut(sequence) {
                     message.apply_receipt_end(end);
                 }
-                self.close_if_done(sequence);
+                self.close_if_done(now, sequence);
             }
             Item::Inbound { inbound, pdu } => {
                 self.inbound_ended(now, inbound, pdu, end == DeliveryEnd::Delivered);

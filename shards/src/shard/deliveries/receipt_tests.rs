@@ -8,9 +8,11 @@ use postrider_core::redact::Private;
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_smpp::receipt::parse_receipt;
-use postrider_storage::SegmentId;
+use postrider_storage::{Position, SegmentId};
 
 use super::*;
+
+const AT: Position = Position { segment: SegmentId(1), offset: 0 };
 
 fn envelope(registered_delivery: u8, part_count: u8) -> Envelope {
     Envelope {
@@ -42,7 +44,7 @@ fn envelope(registered_delivery: u8, part_count: u8) -> Envelope {
 }
 
 fn message(registered_delivery: u8, parts: u8) -> Message {
-    Message::new(envelope(registered_delivery, parts), SegmentId(1))
+    Message::new(envelope(registered_delivery, parts), AT, 100)
 }
 
 fn happen(message: &mut Message, part: u8, kind: PartEvent, status: u32, detail: &str) {

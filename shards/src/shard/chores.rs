@@ -1,0 +1,85 @@
+//! Slow work on the shard's files, for a helper thread: one piece at a time, whoever it is for. Part
+//! of the shard's machine.
+
+use std::time::Duration;
+
+use postrider_core::clock::Now;
+use postrider_storage::register::{RegisterChore, RegisterDone};
+use postrider_storage::{Chore, Disk, FileRef, LogIoError};
+
+use super::{Shard, Timer};
+
+/// A piece of slow work.
+#[derive(Debug)]
+pub enum ShardChore {
+    /// Makes, renames or removes a segment of the log.
+    Log(Chore),
+    /// Writes, changes or removes a register.
+    Register(RegisterChore),
+}
+
+/// What came of one, for [`Shard::handle_chore`].
+#[derive(Debug)]
+pub enum ChoreDone {
+    /// Of the log's.
+    Log(Chore, Result<(), LogIoError>),
+    /// Of a register's.
+    Register(Result<RegisterDone, LogIoError>),
+}
+
+impl ShardChore {
+    /// Does it; blocking. `segment_bytes` is that of the log's configuration.
+    pub fn run<D: Disk>(self, disk: &mut D, segment_bytes: u64) -> ChoreDone {
+        match self {
+            ShardChore::Log(chore) => ChoreDone::Log(chore, chore.run(disk, segment_bytes)),
+            ShardChore::Register(chore) => ChoreDone::Register(chore.run(disk)),
+        }
+    }
+}
+
+impl ChoreDone {
+    /// The error that it met.
+    #[must_use]
+    pub fn error(&self) -> Option<&LogIoError> {
+        match self {
+            ChoreDone::Log(_, result) => result.as_ref().err(),
+            ChoreDone::Register(result) => result.as_ref().err(),
+        }
+    }
+
+    /// The files whose names may stand for others now: those that are open for reading are closed
+    /// before this is handed in.
+    #[must_use]
+    pub fn replaced(&self) -> Vec<FileRef> {
+        match self {
+            ChoreDone::Log(Chore::Provision { recycle, .. }, _) => {
+                recycle.iter().copied().map(FileRef::Segment).collect()
+            }
+            ChoreDone::Log(Chore::Remove { segment }, _) => vec![FileRef::Segment(*segment)],
+            ChoreDone::Register(Ok(done)) => {
+                done.replaced().iter().copied().map(FileRef::Side).collect()
+            }
+            ChoreDone::Register(Err(_)) => Vec::new(),
+        }
+    }
+}
+
+impl Shard {
+    /// The next piece of slow work, for a helper thread; one at a time.
+    pub fn poll_chore(&mut self) -> Option<ShardChore> {
+        let log = self.journal.log.poll_chore().map(ShardChore::Log);
+        log.or_else(|| self.registers.poll_chore().map(ShardChore::Register))
+    }
+
+    /// A piece of slow work is done, or failed.
+    pub fn handle_chore(&mut self, now: Now, done: ChoreDone) {
+        if done.error().is_some() {
+            self.wheel.insert(now.mono + Duration::from_secs(1), Timer::Chores);
+        }
+        match done {
+            ChoreDone::Log(chore, result) => self.journal.log.handle_chore(chore, result),
+            ChoreDone::Register(result) => self.registers.handle_chore(result),
+        }
+        self.pump(now);
+    }
+}

@@ -1,0 +1,234 @@
+//! Looking up on the disk: the searches under way, the reads that they wait for, and who waits for
+//! their answers. Nothing here waits: a search goes on when its bytes have come. Part of the shard's
+//! machine.
+
+mod find;
+mod list;
+mod message;
+mod wanted;
+
+use std::collections::{HashMap, VecDeque};
+
+use postrider_core::clock::Now;
+use postrider_core::id::MessageId;
+use postrider_core::limits;
+use postrider_core::place::ShardId;
+use postrider_http::auth::CustomerIx;
+use postrider_http::response::MessageView;
+use postrider_storage::register::{HashSearch, PageSearch};
+use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, Step};
+
+use self::find::Find;
+pub use self::list::ListKey;
+pub(crate) use self::list::{ListTo, Listing, merge};
+pub(crate) use self::message::Fetch;
+use self::wanted::Waiting;
+pub(crate) use self::wanted::{ReceiptAt, Wanted};
+use super::customers::{OperatedTo, Operation};
+use super::mesh::{CallId, Reply};
+use super::message::Message;
+use super::query::{found, view};
+use super::{Op, Shard};
+use crate::stats::Counter;
+
+/// Number of a slot's status while its message is in memory: what is there counts.
+pub(crate) const HOT: u8 = 15;
+
+type FixedHasher = std::hash::BuildHasherDefault<ahash::AHasher>;
+
+/// The look-ups of one shard.
+pub(crate) struct Lookups {
+    next: u64,
+    under_way: HashMap<u64, (Lookup, Ask), FixedHasher>,
+    /// Reads that wait for others to end.
+    queued: VecDeque<(u64, Ask)>,
+    in_flight: usize,
+    lists: list::Lists,
+    waiting: Waiting,
+}
+
+/// A search, and what its answer is for.
+enum Lookup {
+    Message(Box<Find>, Then),
+    Page(Box<PageSearch>, u64),
+    Members(Box<HashSearch>, CustomerIx, Box<Operation>, OperatedTo),
+}
+
+/// What a message is looked up for.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// Its customer wants to see it.
+    Show(ShowTo, CustomerIx, MessageId),
+    /// It may belong into this list.
+    Row(u64),
+    /// This message is wanted in memory.
+    Wake(u64),
+}
+
+/// Who asked for a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ShowTo {
+    Ticket(u64),
+    Shard(ShardId, CallId),
+}
+
+impl Lookups {
+    pub(crate) fn new() -> Self {
+        Lookups {
+            next: 1,
+            under_way: HashMap::default(),
+            queued: VecDeque::new(),
+            in_flight: 0,
+            lists: list::Lists::default(),
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// Whether somebody waits who needs this message in memory.
+    pub(crate) fn holds(&self, sequence: u64) -> bool {
+        self.waiting.holds(sequence)
+    }
+
+    /// Whether so many receipts wait for messages from the disk that no more are taken.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting.len() >= limits::WAKES_AT_ONCE
+    }
+
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Reads under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The next read that there is room for.
+    fn poll_read(&mut self) -> Option<(u64, Ask)> {
+        if self.in_flight >= limits::READS_IN_FLIGHT {
+            return None;
+        }
+        let next = self.queued.pop_front()?;
+        self.in_flight += 1;
+        Some(next)
+    }
+}
+
+impl Shard {
+    /// The bytes that an `Op::Read` asked for, or why there are none.
+    pub fn handle_read(&mut self, now: Now, token: u64, result: Result<Vec<u8>, LogIoError>) {
+        self.lookups.in_flight -= 1;
+        let Some(lookup) = self.lookups.under_way.remove(&token) else {
+            panic!("an answer to a read that is not under way");
+        };
+        match result {
+            Ok(bytes) => self.search_on(now, token, lookup.0, Some(&bytes)),
+            Err(error) if error.is_missing() => self.give_up(now, lookup.0, SearchError::Gone),
+            Err(_) => self.give_up(now, lookup.0, SearchError::Damaged(lookup.1.file)),
+        }
+        self.pump(now);
+    }
+
+    /// Begins a look-up.
+    fn look_up(&mut self, now: Now, lookup: Lookup) {
+        let id = self.lookups.next;
+        self.lookups.next += 1;
+        self.search_on(now, id, lookup, None);
+    }
+
+    /// Takes a look-up on until it wants to read or is over.
+    fn search_on(&mut self, now: Now, id: u64, mut lookup: Lookup, answer: Option<&[u8]>) {
+        let ask = match &mut lookup {
+            Lookup::Message(find, then) => match find.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(message)) => return self.message_found(now, *then, Some(message)),
+                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+            },
+            Lookup::Page(search, list) => match search.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(page)) => return self.page_found(now, *list, Some(page)),
+                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+            },
+            Lookup::Members(search, ..) => match search.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(members)) => return self.members_found(now, lookup, members),
+                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+            },
+        };
+        self.lookups.under_way.insert(id, (lookup, ask));
+        self.lookups.queued.push_back((id, ask));
+    }
+
+    /// A look-up has no answer: what it was for is gone, or cannot be read.
+    fn give_up(&mut self, now: Now, lookup: Lookup, error: SearchError) {
+        match error {
+            // Its place was used again before it was read.
+            SearchError::Damaged(FileRef::Segment(segment))
+                if segment < self.journal.log.oldest_segment() => {}
+            SearchError::Damaged(file) => {
+                self.stats.inc(Counter::ReadsDamaged);
+                if let FileRef::Side(file) = file {
+                    self.registers.condemn(file);
+                }
+            }
+            SearchError::Gone => {}
+        }
+        match lookup {
+            Lookup::Message(_, then) => self.message_found(now, then, None),
+            Lookup::Page(_, list) => self.page_found(now, list, None),
+            Lookup::Members(..) => self.members_found(now, lookup, Vec::new()),
+        }
+    }
+
+    fn message_found(&mut self, now: Now, then: Then, message: Option<Box<Message>>) {
+        match then {
+            Then::Show(to, customer, id) => {
+                let number = self.shared.customer_number(customer);
+                let own = |message: &Message| {
+                    message.envelope.id == id && message.envelope.customer == number
+                };
+                let message = message.filter(|message| own(message));
+                let view = message.map(|message| view(&self.shared, &message));
+                self.show(to, view);
+            }
+            Then::Row(list) => self.row_found(now, list, message),
+            Then::Wake(sequence) => self.woken(now, sequence, message),
+        }
+    }
+
+    /// Looks for a message of a customer, in memory and on the disk.
+    pub(super) fn find(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
+        let Some(sequence) = self.shared.cipher.open(id).map(|fields| fields.sequence) else {
+            return self.show(to, None);
+        };
+        if self.table.has(sequence) {
+            let view = self.view_of(customer, id);
+            return self.show(to, view);
+        }
+        let find = Box::new(Find::new(sequence, self.registers.slot(sequence)));
+        self.look_up(now, Lookup::Message(find, Then::Show(to, customer, id)));
+    }
+
+    fn show(&mut self, to: ShowTo, view: Option<MessageView>) {
+        let view = view.map(Box::new);
+        match to {
+            ShowTo::Ticket(ticket) => self.answer(ticket, found(view)),
+            ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Found(view)),
+        }
+    }
+
+    /// Asks for the reads that there is room for.
+    pub(super) fn pump_reads(&mut self) {
+        while let Some((token, ask)) = self.lookups.poll_read() {
+            self.stats.inc(Counter::Reads);
+            self.ops.push_back(Op::Read { token, ask });
+        }
+    }
+}
+
+/// What stands for a group in the registers. Ids look random already.
+pub(crate) fn group_hash(group: MessageId) -> u64 {
+    let id = group.as_u128();
+    u64::try_from((id ^ id >> 64) & u128::from(u64::MAX)).unwrap_or(0)
+}

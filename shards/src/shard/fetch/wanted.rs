@@ -1,0 +1,177 @@
+//! Closed messages that are wanted in memory: a receipt may be about one, a customer asks for it by an
+//! operation. Each is read once however many wait for it; when the last one that somebody waits for
+//! has come, he goes on where he was. Part of the shard's machine.
+
+use std::collections::{HashMap, HashSet};
+
+use postrider_core::clock::Now;
+use postrider_core::place::ShardId;
+use postrider_http::auth::CustomerIx;
+
+use super::find::Find;
+use super::{Lookup, Then, group_hash};
+use crate::shard::customers::{OperatedTo, Operation};
+use crate::shard::mesh::{CallId, ReceiptNotice};
+use crate::shard::message::Message;
+use crate::shard::{Delivery, Shard};
+
+/// Who waits for messages, and for what.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// One of them may be the receipt's.
+    Receipt(Box<ReceiptNotice>, ReceiptAt),
+    /// The message that an operation names.
+    Head(CustomerIx, Box<Operation>, OperatedTo),
+    /// All messages that it is about.
+    Members(CustomerIx, Box<Operation>, OperatedTo),
+}
+
+/// Where a receipt has got to on its way to its message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReceiptAt {
+    /// It came on a bind of the handset's owner.
+    Owner(Delivery),
+    /// It came on a bind here; the owner has no message for it.
+    Bind(Delivery),
+    /// Another shard asks, and wants it kept if need be.
+    Peer { from: ShardId, call: CallId, park: bool },
+    /// It is parked here.
+    Orphan(u64),
+}
+
+#[derive(Default)]
+pub(super) struct Waiting {
+    next: u64,
+    waiters: HashMap<u64, Waiter, super::FixedHasher>,
+    /// By message, who needs it in memory.
+    wants: HashMap<u64, Vec<u64>, super::FixedHasher>,
+    /// Messages that are being read for that.
+    reading: HashSet<u64, super::FixedHasher>,
+}
+
+struct Waiter {
+    wanted: Wanted,
+    /// The messages that it is about.
+    sequences: Vec<u64>,
+    /// Those of them that are still being read.
+    missing: Vec<u64>,
+}
+
+impl Waiting {
+    pub(super) fn holds(&self, sequence: u64) -> bool {
+        self.wants.contains_key(&sequence)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+}
+
+impl Shard {
+    /// Keeps these messages in memory, and brings back those that have left it; `wanted` goes on when
+    /// all have come that there are.
+    pub(in crate::shard) fn want(&mut self, now: Now, sequences: Vec<u64>, wanted: Wanted) {
+        let waiting = &mut self.lookups.waiting;
+        let id = waiting.next;
+        waiting.next += 1;
+        for sequence in &sequences {
+            waiting.wants.entry(*sequence).or_default().push(id);
+        }
+        let left = |sequence: &u64| !self.table.has(*sequence);
+        let mut left: Vec<u64> = sequences.iter().copied().filter(left).collect();
+        let missing = left.clone();
+        waiting.waiters.insert(id, Waiter { wanted, sequences, missing });
+        if left.is_empty() {
+            return self.go_on(now, id);
+        }
+        left.retain(|sequence| waiting.reading.insert(*sequence));
+        for sequence in left {
+            let find = Box::new(Find::new(sequence, self.registers.slot(sequence)));
+            self.look_up(now, Lookup::Message(find, Then::Wake(sequence)));
+        }
+    }
+
+    /// A message that is wanted has been read, or is gone.
+    pub(super) fn woken(&mut self, now: Now, sequence: u64, message: Option<Box<Message>>) {
+        if let Some(message) = message.filter(|message| message.listed > 0) {
+            self.table.wake(message);
+        }
+        let waiting = &mut self.lookups.waiting;
+        waiting.reading.remove(&sequence);
+        let mut ready = Vec::new();
+        for id in waiting.wants.get(&sequence).into_iter().flatten() {
+            let Some(waiter) = waiting.waiters.get_mut(id) else { continue };
+            let before = waiter.missing.len();
+            waiter.missing.retain(|other| *other != sequence);
+            if waiter.missing.is_empty() && before > 0 {
+                ready.push(*id);
+            }
+        }
+        for id in ready {
+            self.go_on(now, id);
+        }
+    }
+
+    /// Everything that somebody waited for is in memory, until he is done.
+    fn go_on(&mut self, now: Now, id: u64) {
+        let Some(waiter) = self.lookups.waiting.waiters.remove(&id) else { return };
+        match waiter.wanted {
+            Wanted::Receipt(notice, at) => self.receipt_at(now, notice, at),
+            Wanted::Head(customer, operation, to) => {
+                self.find_members(now, customer, operation, to);
+            }
+            Wanted::Members(customer, operation, to) => {
+                self.perform_here(now, customer, operation, to);
+            }
+        }
+        for sequence in waiter.sequences {
+            if let Some(wants) = self.lookups.waiting.wants.get_mut(&sequence) {
+                wants.retain(|other| *other != id);
+                if wants.is_empty() {
+                    self.lookups.waiting.wants.remove(&sequence);
+                    self.let_go(sequence);
+                }
+            }
+        }
+    }
+
+    /// Finds what an operation is about, then does it.
+    pub(in crate::shard) fn perform(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        operation: Box<Operation>,
+        to: OperatedTo,
+    ) {
+        let head = operation.message().and_then(|id| self.shared.cipher.open(id));
+        match head.map(|fields| fields.sequence).filter(|sequence| !self.table.has(*sequence)) {
+            Some(head) => self.want(now, vec![head], Wanted::Head(customer, operation, to)),
+            None => self.find_members(now, customer, operation, to),
+        }
+    }
+
+    /// An operation's own message is in memory, if there is one. When others belong to it, and closed
+    /// ones matter, those are looked for.
+    fn find_members(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        operation: Box<Operation>,
+        to: OperatedTo,
+    ) {
+        match self.group_asked_for(&operation) {
+            Some(group) => {
+                let search = Box::new(self.registers.by_group(group_hash(group)));
+                self.look_up(now, Lookup::Members(search, customer, operation, to));
+            }
+            None => self.perform_here(now, customer, operation, to),
+        }
+    }
+
+    /// The members of a submit_multi are known.
+    pub(super) fn members_found(&mut self, now: Now, lookup: Lookup, members: Vec<u64>) {
+        if let Lookup::Members(_, customer, operation, to) = lookup {
+            self.want(now, members, Wanted::Members(customer, operation, to));
+        }
+    }
+}
