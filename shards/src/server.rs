@@ -474,3 +474,21 @@ fn client_limits(shared: &Shared) -> ClientLimits {
         connections_per_endpoint: shared.config.webhooks.connections_per_endpoint,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_that_of_all_shards_together() {
+        let stats: Vec<Arc<Stats>> = (0..2).map(|_| Arc::new(Stats::with_binds(vec![]))).collect();
+        for (stats, read) in stats.iter().zip([3, 5]) {
+            stats.set(Gauge::ReplaySegments, 10);
+            stats.set(Gauge::ReplaySegmentsRead, read);
+            stats.set(Gauge::ReplayRecords, read * 1_000);
+            stats.set(Gauge::ReplayBytes, read << 20);
+        }
+        let expected = "reading the log: 8 of 20 segments, 8000 records, 8 MiB";
+        assert_eq!(progress(&stats), expected);
+    }
+}
