@@ -118,7 +118,8 @@ fn kills_under_load_lose_nothing_and_repeat_little() {
     println!("duplicates          {} of at most {bound}", report.duplicates);
     let mut ready = done.ready;
     ready.sort();
-    println!("restart to ready    p50 {:.0?}, max {:.0?}", ready[ready.len() / 2], ready.last());
+    let (half, all) = (ready[ready.len() / 2], ready[ready.len() - 1]);
+    println!("restart to ready    p50 {half:.0?}, max {all:.0?}");
     println!("503, sent again     {}", summary.retried_503);
     assert_sound(&report);
     assert_eq!(summary.refused, Default::default());

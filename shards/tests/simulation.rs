@@ -11,6 +11,10 @@
     missing_docs,
     reason = "tests"
 )]
+#![cfg_attr(
+    feature = "acknowledge-before-sync",
+    allow(dead_code, reason = "that build is only asked whether it breaks")
+)]
 
 mod sim {
     pub mod api;
@@ -21,6 +25,8 @@ mod sim {
     pub mod process;
     pub mod rng;
     pub mod setup;
+    #[cfg(not(feature = "acknowledge-before-sync"))]
+    pub mod trials;
     pub mod world;
 }
 
@@ -30,10 +36,6 @@ use std::time::Duration;
 use postrider_core::config::OnUnknownOutcome;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
-#[cfg(not(feature = "acknowledge-before-sync"))]
-use sim::clock::{Clock, Skew};
-#[cfg(not(feature = "acknowledge-before-sync"))]
-use sim::process::{Deaths, Step};
 use sim::setup::policies;
 use sim::world::{SHARDS, WINDOW, World};
 
@@ -46,10 +48,6 @@ const BINDS: u64 = 2 * SHARDS as u64;
 /// What the second carrier takes a second, over all binds and shards.
 const RATE: usize = 40;
 
-#[cfg_attr(
-    feature = "acknowledge-before-sync",
-    allow(dead_code, reason = "that build is only asked whether it breaks")
-)]
 struct Outcome {
     history: u64,
     events: u64,
@@ -316,85 +314,4 @@ fn a_build_that_acknowledges_before_the_sync_is_caught() {
 #[test]
 fn a_broken_seed_is_reported() {
     assert_eq!(first_broken(0..3), None);
-}
-
-/// Runs histories whose process dies of nothing else; how many deaths there were.
-#[cfg(not(feature = "acknowledge-before-sync"))]
-fn die(seed: u64, deaths: &Deaths) -> u64 {
-    match live(World::begin(seed, deaths.clone(), Clock::new(Vec::new()))) {
-        Ok(outcome) => outcome.kills,
-        Err(broken) => panic!("seed {seed}, {deaths:?}: {broken}"),
-    }
-}
-
-#[cfg(not(feature = "acknowledge-before-sync"))]
-#[test]
-fn a_death_at_any_step_breaks_no_promise() {
-    for (at, step) in Step::ALL.into_iter().enumerate() {
-        let mut died = 0;
-        for seed in 0..200 {
-            let nth = 1 + (seed * 7 + at as u64) % step.common();
-            died += die(seed, &vec![(step, nth)]);
-            if died == 5 {
-                break;
-            }
-        }
-        assert!(died > 0, "{step:?} never came");
-    }
-}
-
-#[cfg(not(feature = "acknowledge-before-sync"))]
-#[test]
-fn deaths_at_any_two_steps_break_no_promise() {
-    let (mut pairs, mut both) = (0, 0);
-    for first in Step::ALL {
-        for second in Step::ALL {
-            pairs += 1;
-            // The last of them dies first.
-            let deaths = [second, first].map(|step| (step, 1 + pairs % step.common()));
-            both += u64::from(die(pairs, &deaths.to_vec()) == 2);
-        }
-    }
-    println!("{pairs} pairs of steps, {both} of them met");
-    assert!(both > pairs / 2, "only {both} of {pairs} pairs were met");
-}
-
-#[cfg(not(feature = "acknowledge-before-sync"))]
-const HOUR_MS: i64 = 3_600_000;
-#[cfg(not(feature = "acknowledge-before-sync"))]
-const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
-
-/// What the wall clock may do.
-#[cfg(not(feature = "acknowledge-before-sync"))]
-const SKEWS: [Skew; 5] =
-    [Skew::Ms(HOUR_MS), Skew::Ms(-HOUR_MS), Skew::Ms(YEAR_MS), Skew::Ms(-YEAR_MS), Skew::Frozen];
-
-/// A clock that is wrong from a few seconds after the start, for so long.
-#[cfg(not(feature = "acknowledge-before-sync"))]
-fn wrong(seed: u64, skew: Skew, lasts: Duration) -> Clock {
-    let from = Duration::from_secs(2 + seed % 15);
-    Clock::new(vec![(from, skew), (from + lasts, Skew::Ms(0))])
-}
-
-#[cfg(not(feature = "acknowledge-before-sync"))]
-#[test]
-fn a_clock_that_steps_breaks_no_promise() {
-    // Too short to be believed, and followed after a while.
-    for lasts in [240, 3_000].map(Duration::from_secs) {
-        for seed in 0..12 {
-            for skew in SKEWS {
-                let world = World::begin(seed, Vec::new(), wrong(seed, skew, lasts));
-                if let Err(broken) = live(world) {
-                    panic!("seed {seed}, {skew:?} for {lasts:?}: {broken}");
-                }
-            }
-            // A start believes the clock that it finds.
-            for skew in [Skew::Ms(HOUR_MS), Skew::Ms(-HOUR_MS), Skew::Ms(-YEAR_MS), Skew::Frozen] {
-                let deaths = vec![(Step::TookCarrier, 20), (Step::AfterFlush, 40)];
-                if let Err(broken) = live(World::begin(seed, deaths, wrong(seed, skew, lasts))) {
-                    panic!("seed {seed}, {skew:?} for {lasts:?} and deaths: {broken}");
-                }
-            }
-        }
-    }
 }

@@ -82,7 +82,7 @@ impl Step {
         Self::AfterClose,
     ];
 
-    /// How often it comes in a history, at the least.
+    /// A death is chosen among so many first passings: most histories have them.
     pub fn common(self) -> u64 {
         match self {
             Self::Recovered | Self::BeforeClose | Self::AfterClose => 1,
