@@ -20,7 +20,7 @@ use postrider_http::response::accepted_json;
 use postrider_shards::shard::{
     ApiResponse, BindIx, ChoreDone, Numbers, Op, Shard, ShardChore, ShardParts, Shared,
 };
-use postrider_shards::stats::{BindLabel, Counter, Stats};
+use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
 use postrider_storage::MemDisk;
 
 use self::carrier::Carrier;
@@ -175,6 +175,13 @@ impl Gateway {
     #[must_use]
     pub fn delivered(&self) -> u64 {
         self.stats.get(Counter::MessagesDelivered)
+    }
+
+    /// Messages that the shard holds in memory.
+    #[must_use]
+    pub fn in_memory(&self) -> u64 {
+        self.shard.publish();
+        self.stats.gauge_value(Gauge::MessagesInMemory)
     }
 
     /// Messages sent so far, those of the warm-up included.
@@ -351,7 +358,11 @@ mod tests {
     #[test]
     fn it_goes_on_when_segments_and_numbers_come_round_again() {
         let mut gateway = Gateway::new(Entrance::Machine);
-        gateway.rounds(250_000, 64);
+        // What is in memory does not grow with what was sent.
+        for _ in 0..50 {
+            gateway.rounds(5_000, 64);
+            assert!(gateway.in_memory() <= 128, "{} messages in memory", gateway.in_memory());
+        }
         assert_eq!(gateway.delivered(), gateway.sent());
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod offline;
 mod orphans;
 mod outbind;
 mod outbound;
+mod part;
 mod pdu;
 mod query;
 mod receipt_pdu;

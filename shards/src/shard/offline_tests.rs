@@ -1,6 +1,11 @@
 //! Tests of the offline reading of a log: each message is given out once, with all that was ever
 //! said of it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
 
 use postrider_core::lifecycle::PartEvent;
 use postrider_core::lifecycle::PartStatus;

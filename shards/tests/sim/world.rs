@@ -308,14 +308,7 @@ impl World {
                     self.drive_after(shard, Step::BatchKnown);
                 }
             }
-            Happening::ChoreDue { shard, chore } => {
-                let bytes = self.segment_bytes();
-                let done = chore.run(&mut self.disks[shard], bytes);
-                if !self.dies(Step::ChoreDone) {
-                    self.shards[shard].handle_chore(now, done);
-                    self.drive_after(shard, Step::ChoreKnown);
-                }
-            }
+            Happening::ChoreDue { shard, chore } => self.do_chore(shard, chore),
             Happening::Read { shard, token, ask } => {
                 let result = ask.read_from(&mut self.disks[shard]);
                 self.shards[shard].handle_read(now, token, result);
@@ -366,6 +359,16 @@ impl World {
             Happening::Kill if self.shards.is_empty() => {}
             Happening::Kill => self.kill(),
             Happening::Restart => self.start(),
+        }
+    }
+
+    fn do_chore(&mut self, shard: usize, chore: ShardChore) {
+        let bytes = self.segment_bytes();
+        let done = chore.run(&mut self.disks[shard], bytes);
+        if !self.dies(Step::ChoreDone) {
+            let now = self.clock();
+            self.shards[shard].handle_chore(now, done);
+            self.drive_after(shard, Step::ChoreKnown);
         }
     }
 

@@ -1,0 +1,123 @@
+//! Bounds of state and store. Pure data, lives nowhere.
+
+use core::time::Duration;
+
+/// Messages of a shard that are not final, unless configured otherwise.
+pub const OPEN_MESSAGES_DEFAULT: u32 = 200_000;
+/// Most such messages that can be configured.
+pub const OPEN_MESSAGES_MAX: u32 = 20_000_000;
+/// How long messages can be read after they were accepted, as far as the store has room, unless
+/// configured otherwise.
+pub const RETENTION_DEFAULT: Duration = Duration::from_secs(72 * 3_600);
+/// Longest that can be configured.
+pub const RETENTION_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3_600);
+/// Reads from the disk that a shard has under way; more wait their turn.
+pub const READS_IN_FLIGHT: usize = 256;
+/// Messages of a register; a stretch of the log with more has several.
+pub const REGISTER_ROWS: u32 = 262_144;
+/// Changes of messages on disk, closed or carried, that are gathered in memory; from half of it on
+/// they are written.
+pub const REGISTER_CHANGES: usize = 131_072;
+/// Lists of messages that a shard works on at once; more wait their turn.
+pub const LISTS_AT_ONCE: usize = 16;
+/// Receipts and operations of a shard that wait for messages from the disk; beyond it receipts are
+/// put off.
+pub const WAKES_AT_ONCE: usize = 4_096;
+/// Files that a shard keeps open for reading.
+pub const READ_FILES: usize = 128;
+/// Octets of the first read of a record: most are shorter.
+pub const RECORD_READ: u32 = 1_024;
+/// Ids that carriers gave to parts of messages no longer in memory, by which a shard knows late and
+/// repeated receipts; the oldest give way.
+pub const CARRIER_IDS_OF_CLOSED: usize = 262_144;
+/// Finished messages that stay in memory because a carrier may have a part of them under an id that
+/// was lost; the oldest give way.
+pub const LOST_PARTS_KEPT: usize = 10_000;
+/// Longest that a deadline of the wall clock is waited for at once: then the clock, which may have
+/// been set meanwhile, is looked at again.
+pub const WALL_RECHECK: Duration = Duration::from_secs(600);
+/// Records that nobody waits for ride with a batch at most this much later.
+pub const LAZY_COMMIT: Duration = Duration::from_millis(2);
+/// Octets of a batch at which it is written without waiting for more.
+pub const PREFERRED_BATCH: usize = 64 * 1024;
+/// Octets of a batch.
+pub const MAX_BATCH: usize = 1024 * 1024;
+/// Octets of a record in the log.
+pub const MAX_RECORD: usize = 128 * 1024;
+/// MiB of a segment: least, usual, most.
+pub const SEGMENT_MIB: [u32; 3] = [8, 64, 256];
+/// Segments of a shard: least, usual, most.
+pub const SEGMENTS: [u32; 3] = [6, 64, 4_096];
+/// Segments that are ready before they are needed.
+pub const SPARE_SEGMENTS: u32 = 2;
+/// Segments of a shard that new messages cannot fill: reads and receipts go on when the disk is
+/// full.
+pub const RESERVE_SEGMENTS: u64 = 2;
+/// The oldest segment is emptied when fewer than this many can still be begun.
+pub const RECLAIM_SEGMENTS: u32 = 4;
+/// Messages carried forward or forgotten in one turn.
+pub const RECLAIM_PER_TURN: usize = 64;
+/// Octets of the store kept for the state changes of an open message.
+pub const RESERVE_PER_OPEN_MESSAGE: u64 = 1_024;
+/// Octets of the store that a parked receipt or an inbound message that waits is reckoned at.
+pub const STORE_PER_HELD_RECEIPT: u64 = 512;
+/// Octets of the store that an open message takes until it is final, its records and their
+/// carrying forward included.
+pub const STORE_PER_OPEN_MESSAGE: u64 = 2_048;
+/// Octets of memory that an open message is reckoned at, its indexes included.
+pub const MEMORY_PER_OPEN_MESSAGE: u64 = 2_048;
+/// Octets of memory of a carrier's id of a part of a message no longer in memory.
+pub const MEMORY_PER_CARRIER_ID: u64 = 96;
+/// Octets of memory of a register on disk.
+pub const MEMORY_PER_REGISTER: u64 = 4_096;
+/// Octets of memory of a message in a register that is not yet on disk.
+pub const MEMORY_PER_REGISTER_ROW: u64 = 64;
+/// Octets of the log that a message takes at least, from its acceptance to its end.
+pub const LOG_PER_MESSAGE_MIN: u64 = 256;
+/// Octets of memory of an unanswered submit_sm.
+pub const MEMORY_PER_WINDOW_SLOT: u64 = 256;
+/// Octets of memory of a bind's buffers.
+pub const MEMORY_PER_BIND: u64 = 256 * 1024;
+/// Octets of memory of an entry of a mesh lane.
+pub const MEMORY_PER_MESH_ENTRY: u64 = 128;
+/// Octets of memory of an HTTP connection.
+pub const MEMORY_PER_CONNECTION: u64 = 24 * 1024;
+/// Octets of memory of a parked receipt.
+pub const MEMORY_PER_ORPHAN: u64 = 512;
+
+// ---- Hot and cold messages ----
+
+/// A message for which nothing can be done is in memory this long; then it is on disk alone until
+/// something happens to it.
+pub const PARK_AFTER: Duration = Duration::from_secs(30);
+/// A route takes at most one in so many of the hot messages of a shard.
+pub const ACTIVE_ROUTE_SHARE: usize = 4;
+/// Each lane of a route may count on one in so many of the route's.
+pub const ACTIVE_LANE_SHARE: usize = 8;
+/// New messages that come in a burst may have one in so many of a route's before its backlog's next
+/// turn.
+pub const ACTIVE_NEW_SHARE: usize = 16;
+/// Rows of messages on disk that one search looks for.
+pub const BACKLOG_PAGE: usize = 256;
+/// Rows of a shard's backlog in memory; then those that nobody asks for are let go.
+pub const BACKLOG_ROWS: usize = 65_536;
+/// How far ahead a shard looks for messages on disk that become due.
+pub const DUE_SCAN: Duration = Duration::from_secs(60);
+/// Rows of those in memory at which no more are looked for.
+pub const DUE_ROWS: usize = 16_384;
+/// What carriers call parts is in memory this long after they said it; then in the index on disk.
+pub const RECEIPTS_HOT: Duration = Duration::from_secs(3_600);
+/// Octets of memory of a part in that table.
+pub const MEMORY_PER_HOT_RECEIPT: u64 = 24;
+/// Rows of an index of cold messages that are in memory before they are written as a run.
+pub const RUN_ROWS_IN_MEMORY: usize = 65_536;
+/// Octets of memory of such a row.
+pub const MEMORY_PER_FRESH_ROW: u64 = 64;
+/// Runs of an index beyond which the small ones are merged.
+pub const RUNS_PER_INDEX: usize = 8;
+/// All runs of an index are merged this often: what closed is dropped then.
+pub const RUN_MERGE_EVERY: Duration = Duration::from_secs(3_600);
+/// Rows of a file of a run, and what one chore reads: 48 MiB, about half a second of a core.
+pub const RUN_SLICE_ROWS: u64 = 2_097_152;
+/// Octets of memory for each row on disk: its share of a filter and of the keys of pages.
+pub const MEMORY_PER_RUN_ROW: u64 = 3;
