@@ -11,7 +11,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Placed, WALL_MS, batches, carried, config, content, open, settle};
 use postrider_storage::{Disk as _, Log, MemDisk, Record, Recovery, Replayed, SegmentId, Urgency};
@@ -88,10 +88,11 @@ impl Sealed {
         let records = &self.records;
         let mut replay = |Replayed { lsn, record, .. }: Replayed<'_>| {
             let expected = &records[lsn.0 as usize - 1];
-            match record {
-                Record::Carried { state, .. } => assert_eq!(Some(*state), expected.as_deref()),
-                Record::Mark { .. } => assert!(expected.is_none()),
-                other => panic!("{other:?} was never written"),
+            match expected {
+                Some(expected) => {
+                    assert!(matches!(record, Record::Carried { state, .. } if state == expected));
+                }
+                None => assert!(matches!(record, Record::Mark { .. })),
             }
             came.push(lsn.0);
         };
@@ -132,7 +133,6 @@ impl Sealed {
 
 #[test]
 fn every_flipped_bit_of_64_kib_is_detected_and_costs_one_batch_at_most() {
-    let began = Instant::now();
     let whole = sealed();
     let mut check = Sealed { disk: whole.disk.clone(), ..sealed() };
     let mut came = Vec::new();
@@ -141,5 +141,4 @@ fn every_flipped_bit_of_64_kib_is_detected_and_costs_one_batch_at_most() {
     assert!(recovery.quarantined.is_empty() && recovery.notes.is_empty());
     let bytes: Vec<usize> = (0..whole.disk.bytes(SEALED).unwrap().len()).collect();
     common::on_all_cores(&bytes, |bytes| sealed().flip_all(bytes));
-    println!("{} bits in {:.1} s", bytes.len() * 8, began.elapsed().as_secs_f64());
 }
