@@ -190,8 +190,9 @@ pub trait Disk {
     fn list(&mut self) -> Result<Vec<SegmentFile>, LogIoError>;
 
     /// Makes durable what an earlier process may have left in the page cache, of segments and of
-    /// side files, so that recovery never builds on bytes that a power cut could still take back. Removes files that were being
-    /// made when it stopped.
+    /// side files, so that recovery never builds on bytes that a power cut could still take back.
+    /// Removes files that were being made when it stopped, and finishes what [`Disk::exchange`] and
+    /// [`Disk::wipe_old`] had begun.
     ///
     /// # Errors
     /// [`LogIoError`] when a sync fails.
@@ -245,6 +246,52 @@ pub trait Disk {
     /// # Errors
     /// [`LogIoError`] when any part of it fails.
     fn quarantine(&mut self, segment: SegmentId, offset: u64, len: u64) -> Result<(), LogIoError>;
+
+    /// Overwrites a segment with zeros from `offset` on, in place. A crash before it returns may
+    /// leave any part of that undone.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails.
+    fn wipe(&mut self, segment: SegmentId, offset: u64) -> Result<(), LogIoError>;
+
+    /// Makes another content of an existing segment ready beside it, for [`Disk::exchange`]; the
+    /// segment stays as it is. `next` as in [`Disk::write_side`].
+    ///
+    /// # Errors
+    /// [`LogIoError`]; [`LogIoErrorKind::Full`], and any error of `next`, leave nothing behind.
+    fn prepare(
+        &mut self,
+        segment: SegmentId,
+        next: &mut NextChunk<'_, Self>,
+    ) -> Result<(), LogIoError>;
+
+    /// Puts what [`Disk::prepare`] made ready in the segment's place, as a whole or not at all, and
+    /// sets the old file aside. Takes two renames: nobody may open the segment meanwhile, and what
+    /// was opened before reads the old content.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails.
+    fn exchange(&mut self, segment: SegmentId) -> Result<(), LogIoError>;
+
+    /// Sets the file of a segment that is needed no more aside, to be wiped.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails.
+    fn set_aside(&mut self, segment: SegmentId) -> Result<(), LogIoError>;
+
+    /// Overwrites the file that was set aside for this segment with zeros, and removes it; harmless
+    /// when there is none.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails.
+    fn wipe_old(&mut self, segment: SegmentId) -> Result<(), LogIoError>;
+
+    /// Overwrites all copies of damaged bytes with zeros, and removes them: nobody can tell whose
+    /// they are.
+    ///
+    /// # Errors
+    /// [`LogIoError`] when any part of it fails.
+    fn wipe_quarantine(&mut self) -> Result<(), LogIoError>;
 
     /// All side files with their length in bytes, in any order. Changes nothing.
     ///

@@ -11,6 +11,7 @@ mod block;
 pub mod checkpoint;
 pub mod crash;
 mod disk;
+pub mod erase;
 pub mod io;
 mod log;
 mod mem;
@@ -35,7 +36,7 @@ pub use names::{NameError, NameKind, NameTable};
 pub use position::Position;
 pub use record::{
     Asked, CARRIED_PARKED, CARRIED_RECYCLED, ERASED_CUSTOMER, ERASED_RECIPIENT, Frame, Frames,
-    InboundRecord, RECORD_BYTES_MAX, ReadBack, ReadRecordError, Record, RecordError, RecordKind,
-    read_record,
+    InboundRecord, RECORD_BYTES_MAX, REDACTED, ReadBack, ReadRecordError, Record, RecordError,
+    RecordKind, read_record,
 };
 pub use search::{Ask, LookUpError, Search, SearchError, Step};

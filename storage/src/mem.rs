@@ -1,5 +1,6 @@
 //! A disk in memory that can crash and fail, for tests and simulation. Pure, lives nowhere.
 
+mod aside;
 mod side;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use crate::disk::{
 };
 use crate::log::{Chore, Write};
 
+use aside::Aside;
 use side::SideFiles;
 
 /// Bytes that reach the medium together or not at all.
@@ -37,6 +39,7 @@ pub struct MemDisk {
     quarantine: BTreeMap<(SegmentId, u64), Vec<u8>>,
     writes: Vec<PendingWrite>,
     chores: Vec<(Chore, u64)>,
+    aside: Aside,
     side: SideFiles,
     operations: u64,
     fault: Option<Fault>,
@@ -73,6 +76,12 @@ impl MemDisk {
     #[must_use]
     pub fn quarantined(&self) -> &BTreeMap<(SegmentId, u64), Vec<u8>> {
         &self.quarantine
+    }
+
+    /// The bytes of a file that was set aside for a segment, and not wiped yet.
+    #[must_use]
+    pub fn old_bytes(&self, segment: SegmentId) -> Option<&[u8]> {
+        self.aside.old(segment)
     }
 
     /// Operations so far.
@@ -187,6 +196,7 @@ impl MemDisk {
                 assert!(done.is_ok(), "an undecided chore can be done");
             }
         }
+        self.aside.crash(&mut self.segments, choose);
         self.side.crash(choose);
     }
 
@@ -218,7 +228,9 @@ impl Disk for MemDisk {
     }
 
     fn sync(&mut self) -> Result<(), LogIoError> {
-        self.operation("sync the segments")
+        self.operation("sync the segments")?;
+        self.aside.finish();
+        Ok(())
     }
 
     fn read(
@@ -270,6 +282,45 @@ impl Disk for MemDisk {
         Ok(())
     }
 
+    fn wipe(&mut self, segment: SegmentId, offset: u64) -> Result<(), LogIoError> {
+        let outcome = self.operation("wipe a segment");
+        let file = self.segments.get_mut(&segment).ok_or_else(|| absent("wipe", &segment))?;
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        wipe(file.get_mut(from..).unwrap_or_default(), outcome)
+    }
+
+    fn prepare(
+        &mut self,
+        segment: SegmentId,
+        next: &mut NextChunk<'_, Self>,
+    ) -> Result<(), LogIoError> {
+        self.operation("prepare a segment")?;
+        let content = content_of(self, next)?;
+        self.aside.prepare(segment, content);
+        Ok(())
+    }
+
+    fn exchange(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        let outcome = self.operation("exchange a segment");
+        self.aside.exchange(&mut self.segments, segment, outcome)
+    }
+
+    fn set_aside(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        self.operation("set a segment aside")?;
+        self.aside.set_aside(&mut self.segments, segment)
+    }
+
+    fn wipe_old(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        let outcome = self.operation("wipe an old file");
+        self.aside.wipe_old(segment, outcome)
+    }
+
+    fn wipe_quarantine(&mut self) -> Result<(), LogIoError> {
+        self.operation("wipe the copies of damaged bytes")?;
+        self.quarantine.clear();
+        Ok(())
+    }
+
     fn list_side(&mut self) -> Result<Vec<(SideFile, u64)>, LogIoError> {
         self.operation("list the side files")?;
         Ok(self.side.list())
@@ -292,15 +343,8 @@ impl Disk for MemDisk {
         next: &mut NextChunk<'_, Self>,
     ) -> Result<(), LogIoError> {
         let outcome = self.operation("write a side file");
-        let (mut content, mut chunk) = (Vec::new(), Vec::new());
-        loop {
-            chunk.clear();
-            let more = next(self, &mut chunk)?;
-            content.extend_from_slice(&chunk);
-            if !more {
-                return self.side.replace(file, Some(content), outcome);
-            }
-        }
+        let content = content_of(self, next)?;
+        self.side.replace(file, Some(content), outcome)
     }
 
     fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError> {
@@ -312,6 +356,29 @@ impl Disk for MemDisk {
         let outcome = self.operation("remove a side file");
         self.side.replace(file, None, outcome)
     }
+}
+
+/// All that `next` adds.
+fn content_of(
+    disk: &mut MemDisk,
+    next: &mut NextChunk<'_, MemDisk>,
+) -> Result<Vec<u8>, LogIoError> {
+    let (mut content, mut chunk) = (Vec::new(), Vec::new());
+    loop {
+        chunk.clear();
+        let more = next(disk, &mut chunk)?;
+        content.extend_from_slice(&chunk);
+        if !more {
+            return Ok(content);
+        }
+    }
+}
+
+/// Overwrites bytes with zeros; of a wiping that fails the first half is done.
+fn wipe(bytes: &mut [u8], outcome: Result<(), LogIoError>) -> Result<(), LogIoError> {
+    let done = if outcome.is_ok() { bytes.len() } else { bytes.len() / 2 };
+    bytes.get_mut(..done).unwrap_or_default().fill(0);
+    outcome
 }
 
 /// Fills `buf` with what there is from `offset` on; returns how many bytes that were.

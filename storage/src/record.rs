@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod layout;
 mod read;
+mod redact;
 
 use zerocopy::IntoBytes as _;
 
@@ -12,6 +13,7 @@ use decode::Body;
 pub use decode::{Frame, Frames};
 use layout::FrameLayout;
 pub use read::{ReadBack, ReadRecordError, read_record};
+pub(crate) use redact::redact_all;
 
 /// Largest record, frame included: 128 KiB. The owner's own limits lie far below; a larger one is a
 /// bug and fails an assertion.
@@ -19,6 +21,11 @@ pub const RECORD_BYTES_MAX: usize = 128 * 1024;
 
 /// Bytes before each record's body.
 const FRAME: usize = size_of::<FrameLayout>();
+
+/// The record is redacted: what was personal in it is gone for good, and the rest is as it was. In a
+/// frame, of every kind, it is a bit of the version; in a record of kind accepted or replaced, a bit
+/// of the options.
+pub const REDACTED: u8 = 1 << 7;
 
 /// The check in a record's frame, over all but itself.
 fn frame_check(frame: &FrameLayout, body: &[u8]) -> u16 {
@@ -153,7 +160,7 @@ pub struct Asked<'a> {
     pub group: u128,
     /// How it came in.
     pub origin: u8,
-    /// Flags, among them whether the body is octets.
+    /// Flags, among them whether the body is octets, and [`REDACTED`].
     pub options: u8,
     /// registered_delivery, as given.
     pub registered_delivery: u8,
@@ -473,26 +480,39 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Reads a record's body. `Ok(None)`: a kind that this release does not know, to be passed over.
+    /// The flag in the frame of a record that says of itself that it is redacted.
+    fn redacted(&self) -> u8 {
+        if let Self::Accepted { asked: Asked { options, .. }, .. }
+        | Self::Replaced { options, .. } = self
+        {
+            options & REDACTED
+        } else {
+            0
+        }
+    }
+
+    /// Reads a record's body; `version` as in its frame, with [`REDACTED`]. `Ok(None)`: a kind that
+    /// this release does not know, to be passed over.
     ///
     /// # Errors
     /// [`RecordError`] when the body is not what its kind and version promise.
     pub fn decode(kind: u8, version: u8, body: &'a [u8]) -> Result<Option<Self>, RecordError> {
         let Some(known) = RecordKind::from_number(kind) else { return Ok(None) };
         let newest = known.version();
+        let (redacted, version) = (version & REDACTED, version & !REDACTED);
         if version == 0 || version > newest {
             return Err(RecordError::Version { kind, version, newest });
         }
         let mut rest = Body { kind, rest: body };
         let record = match known {
-            RecordKind::Accepted => rest.accepted(version)?,
+            RecordKind::Accepted => rest.accepted(version, redacted)?,
             RecordKind::Part => rest.part()?,
             RecordKind::Webhook => rest.webhook()?,
             RecordKind::Orphan => rest.orphan()?,
             RecordKind::OrphanClosed => rest.orphan_closed()?,
             RecordKind::Carried => rest.carried(version)?,
             RecordKind::Mark => rest.mark()?,
-            RecordKind::Replaced => rest.replaced()?,
+            RecordKind::Replaced => rest.replaced(redacted)?,
             RecordKind::CustomerReceipt => rest.customer_receipt()?,
             RecordKind::Inbound => rest.inbound()?,
             RecordKind::InboundClosed => rest.inbound_closed()?,

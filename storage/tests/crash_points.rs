@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use postrider_storage::io::FileDisk;
-use postrider_storage::{Disk, SideFile};
+use postrider_storage::{Disk, SegmentId, SideFile};
 
 const FILE: SideFile = SideFile::Checkpoint(1);
 const LEN: usize = 10_000;
@@ -41,6 +41,15 @@ fn read(disk: &mut FileDisk) -> Vec<u8> {
 fn child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let mut disk = FileDisk::new(folder, true);
+    if disk.list().unwrap().len() == 1 {
+        disk.prepare(SegmentId(1), &mut |_, out| {
+            out.resize(LEN, b'n');
+            Ok(false)
+        })
+        .unwrap();
+        disk.exchange(SegmentId(1)).unwrap();
+        disk.wipe_old(SegmentId(1)).unwrap();
+    }
     write(&mut disk, b'n');
     disk.update_side(FILE, &[(PIECE.start as u64, &[b'p'; PIECE.end - PIECE.start])]).unwrap();
 }
@@ -50,6 +59,36 @@ fn crash(folder: &Path, point: &str) {
     command.args(["--exact", "child"]).env(FOLDER, folder).env("POSTRIDER_CRASH_AT", point);
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     assert_eq!(status.signal(), Some(6), "{point}: {status}");
+}
+
+#[test]
+fn a_crash_in_an_exchange_leaves_one_of_both_segments_and_nothing_of_the_old_one() {
+    for (point, left) in [
+        ("exchange-begun", b'n'),
+        ("exchange-aside", b'n'),
+        ("exchange-renamed", b'n'),
+        ("exchanged", b'n'),
+        ("wiping", b'n'),
+        ("old-wiped", b'n'),
+        ("old-removed", b'n'),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut disk = FileDisk::new(folder.path(), true);
+        let path = folder.path().join(SegmentId(1).file_name());
+        std::fs::write(&path, [b'o'; LEN]).unwrap();
+        let old = std::fs::File::open(&path).unwrap();
+        crash(folder.path(), point);
+        disk.sync().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [left; LEN], "{point}");
+        let mut bytes = [1; LEN];
+        std::os::unix::fs::FileExt::read_exact_at(&old, &mut bytes, 0).unwrap();
+        assert_eq!(bytes, [0; LEN], "{point}: the old bytes are zero");
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let names = files
+            .map(|file| file.unwrap().file_name())
+            .filter(|name| name.to_str().is_some_and(|name| name.starts_with("seg-")));
+        assert_eq!(names.count(), 1, "{point}");
+    }
 }
 
 #[test]

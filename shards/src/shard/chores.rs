@@ -12,7 +12,7 @@ use super::{Shard, Timer};
 /// A piece of slow work.
 #[derive(Debug)]
 pub enum ShardChore {
-    /// Makes, renames or removes a segment of the log.
+    /// Makes, renames, overwrites or removes a segment of the log.
     Log(Chore),
     /// Writes, changes or removes a register.
     Register(RegisterChore),
@@ -55,11 +55,12 @@ impl ChoreDone {
             ChoreDone::Log(Chore::Provision { recycle, .. }, _) => {
                 recycle.iter().copied().map(FileRef::Segment).collect()
             }
-            ChoreDone::Log(Chore::Remove { segment }, _) => vec![FileRef::Segment(*segment)],
+            ChoreDone::Log(Chore::Remove { segment, .. }, _) => vec![FileRef::Segment(*segment)],
             ChoreDone::Register(Ok(done)) => {
                 done.replaced().iter().copied().map(FileRef::Side).collect()
             }
-            ChoreDone::Register(Err(_)) => Vec::new(),
+            // Nobody reads a spare.
+            ChoreDone::Log(Chore::Wipe { .. }, _) | ChoreDone::Register(Err(_)) => Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::block::Blocks;
 use crate::crash;
 use crate::disk::{Disk, LogIoError, NextChunk, SegmentFile, SegmentId, SideFile};
 
+use super::exchange;
 use super::sys::{TMP, log_error, sync_dir, tmp_path};
 
 /// Directory inside the shard's for copies of damaged bytes.
@@ -85,23 +86,40 @@ impl FileDisk {
     fn appear(
         &self,
         path: &Path,
-        fill: impl FnOnce(&Path) -> io::Result<()>,
+        fill: impl FnOnce(&Path) -> Result<(), LogIoError>,
         [made_point, renamed_point, there_point]: [&'static str; 3],
     ) -> Result<(), LogIoError> {
         let tmp = tmp_path(path);
         let made = fill(&tmp).and_then(|()| {
             crash::point(made_point);
-            std::fs::rename(&tmp, path)
+            std::fs::rename(&tmp, path).map_err(|error| log_error("make", path, &error))
         });
         if let Err(error) = made {
             // Give the room back; that this may fail too changes nothing about the first error.
             std::fs::remove_file(&tmp).ok();
-            return Err(log_error("make", path, &error));
+            return Err(error);
         }
         crash::point(renamed_point);
         self.sync_dir()?;
         crash::point(there_point);
         Ok(())
+    }
+
+    /// Writes a new file of what `next` adds, chunk by chunk, and syncs it.
+    fn fill(&mut self, path: &Path, next: &mut NextChunk<'_, Self>) -> Result<(), LogIoError> {
+        let make = |error: io::Error| log_error("make", path, &error);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(path).map_err(make)?;
+        let mut chunk = Vec::new();
+        loop {
+            chunk.clear();
+            let more = next(self, &mut chunk)?;
+            file.write_all(&chunk).map_err(make)?;
+            if !more {
+                return file.sync_all().map_err(make);
+            }
+        }
     }
 
     fn copy_aside(&self, segment: SegmentId, offset: u64, len: u64) -> io::Result<()> {
@@ -146,6 +164,10 @@ impl Disk for FileDisk {
     }
 
     fn sync(&mut self) -> Result<(), LogIoError> {
+        exchange::finish(
+            &self.dir,
+            &self.names().map_err(|error| log_error("list", &self.dir, &error))?,
+        )?;
         for name in self.names().map_err(|error| log_error("list", &self.dir, &error))? {
             let path = self.dir.join(&name);
             if name.ends_with(TMP) {
@@ -187,7 +209,10 @@ impl Disk for FileDisk {
 
     fn create_zeroed(&mut self, segment: SegmentId, bytes: u64) -> Result<(), LogIoError> {
         let points = ["segment-made", "segment-renamed", "segment-there"];
-        self.appear(&self.path(segment), |tmp| self.create(tmp, bytes), points)
+        let create = |tmp: &Path| {
+            self.create(tmp, bytes).map_err(|error| log_error("make", &self.path(segment), &error))
+        };
+        self.appear(&self.path(segment), create, points)
     }
 
     fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
@@ -210,6 +235,40 @@ impl Disk for FileDisk {
     fn quarantine(&mut self, segment: SegmentId, offset: u64, len: u64) -> Result<(), LogIoError> {
         let aside = self.copy_aside(segment, offset, len);
         aside.map_err(|error| log_error("set aside the damage in", &self.path(segment), &error))
+    }
+
+    fn wipe(&mut self, segment: SegmentId, offset: u64) -> Result<(), LogIoError> {
+        let path = self.path(segment);
+        exchange::wipe(&path, offset).map_err(|error| log_error("wipe", &path, &error))
+    }
+
+    fn prepare(
+        &mut self,
+        segment: SegmentId,
+        next: &mut NextChunk<'_, Self>,
+    ) -> Result<(), LogIoError> {
+        let tmp = tmp_path(&self.path(segment));
+        let written = self.fill(&tmp, next);
+        written.inspect_err(|_| {
+            // Give the room back; that this may fail too changes nothing about the first error.
+            std::fs::remove_file(&tmp).ok();
+        })
+    }
+
+    fn exchange(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        exchange::exchange(&self.dir, &self.path(segment))
+    }
+
+    fn set_aside(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        exchange::set_aside(&self.dir, &self.path(segment))
+    }
+
+    fn wipe_old(&mut self, segment: SegmentId) -> Result<(), LogIoError> {
+        exchange::wipe_old(&self.dir, &self.path(segment))
+    }
+
+    fn wipe_quarantine(&mut self) -> Result<(), LogIoError> {
+        exchange::wipe_all(&self.dir.join(QUARANTINE))
     }
 
     fn list_side(&mut self) -> Result<Vec<(SideFile, u64)>, LogIoError> {
@@ -238,27 +297,9 @@ impl Disk for FileDisk {
         next: &mut NextChunk<'_, Self>,
     ) -> Result<(), LogIoError> {
         let path = self.side_path(file);
-        let mut stopped = None;
         let points = ["side-made", "side-renamed", "side-there"];
         let place = self.clone();
-        let fill = |tmp: &Path| {
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(tmp)?;
-            let mut chunk = Vec::new();
-            loop {
-                chunk.clear();
-                let more = next(self, &mut chunk).map_err(|error| {
-                    stopped = Some(error);
-                    io::Error::other("nothing more to write")
-                })?;
-                file.write_all(&chunk)?;
-                if !more {
-                    return file.sync_all();
-                }
-            }
-        };
-        let made = place.appear(&path, fill, points);
-        made.map_err(|error| stopped.unwrap_or(error))
+        place.appear(&path, |tmp| self.fill(tmp, next), points)
     }
 
     fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError> {

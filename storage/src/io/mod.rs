@@ -4,6 +4,7 @@
 
 mod dir;
 mod disk;
+mod exchange;
 mod file;
 mod look;
 mod reader;

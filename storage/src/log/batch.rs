@@ -21,13 +21,17 @@ pub const FORMAT: u16 = 2;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of the header.
-pub(super) const HEADER: usize = size_of::<BatchHeader>();
+pub(crate) const HEADER: usize = size_of::<BatchHeader>();
 
 /// First bytes of every batch.
-pub(super) const MAGIC: [u8; 4] = *b"PRLG";
+pub(crate) const MAGIC: [u8; 4] = *b"PRLG";
 
 /// The file was recycled: bytes after the last batch may be an older segment's.
-pub(super) const FLAG_RECYCLED: u32 = 1;
+pub(crate) const FLAG_RECYCLED: u32 = 1;
+
+/// Records of the segment were redacted in place: the segment after it holds the checksum that its
+/// last batch had before.
+pub(crate) const FLAG_REWRITTEN: u32 = 2;
 
 const _: () = assert!(HEADER == 64);
 const _: () = assert!(BATCH_BYTES_MAX.is_multiple_of(BLOCK));
@@ -36,56 +40,56 @@ const _: () = assert!(BATCH_BYTES_MAX.is_multiple_of(BLOCK));
 /// every later format, so that an older release can tell a newer batch from a damaged one.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub(super) struct BatchHeader {
-    pub(super) magic: [u8; 4],
-    pub(super) format: U16,
-    pub(super) shard: U16,
-    pub(super) segment: U64,
-    pub(super) sequence: U64,
-    pub(super) first_lsn: U64,
-    pub(super) wall_ms: U64,
-    pub(super) records: U32,
-    pub(super) payload_len: U32,
-    pub(super) block: U32,
-    pub(super) previous_crc: U32,
-    pub(super) flags: U32,
-    pub(super) crc: U32,
+pub(crate) struct BatchHeader {
+    pub(crate) magic: [u8; 4],
+    pub(crate) format: U16,
+    pub(crate) shard: U16,
+    pub(crate) segment: U64,
+    pub(crate) sequence: U64,
+    pub(crate) first_lsn: U64,
+    pub(crate) wall_ms: U64,
+    pub(crate) records: U32,
+    pub(crate) payload_len: U32,
+    pub(crate) block: U32,
+    pub(crate) previous_crc: U32,
+    pub(crate) flags: U32,
+    pub(crate) crc: U32,
 }
 
 impl BatchHeader {
     /// CRC32C over the header without its last field, then the payload.
-    pub(super) fn checksum(&self, payload: &[u8]) -> u32 {
+    pub(crate) fn checksum(&self, payload: &[u8]) -> u32 {
         let (covered, _) = self.as_bytes().split_at(HEADER - size_of::<U32>());
         crc32c::crc32c_append(crc32c::crc32c(covered), payload)
     }
 
     /// Bytes on the disk, padding included.
-    pub(super) fn padded_len(&self) -> u64 {
+    pub(crate) fn padded_len(&self) -> u64 {
         padded(HEADER as u64 + u64::from(self.payload_len.get()))
     }
 
     /// The segment it says it belongs to.
-    pub(super) fn segment_id(&self) -> SegmentId {
+    pub(crate) fn segment_id(&self) -> SegmentId {
         SegmentId(self.segment.get())
     }
 }
 
 /// `bytes` rounded up to whole blocks.
-pub(super) fn padded(bytes: u64) -> u64 {
+pub(crate) fn padded(bytes: u64) -> u64 {
     bytes.next_multiple_of(BLOCK as u64)
 }
 
 /// Where a batch begins, and how much its segment holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) segment: SegmentId,
-    pub(super) offset: u64,
-    pub(super) capacity: u64,
+pub(crate) struct Place {
+    pub(crate) segment: SegmentId,
+    pub(crate) offset: u64,
+    pub(crate) capacity: u64,
 }
 
 impl Place {
     /// The position `bytes` behind the batch's beginning.
-    pub(super) fn at(self, bytes: usize) -> Position {
+    pub(crate) fn at(self, bytes: usize) -> Position {
         let offset = self.offset.saturating_add(bytes as u64);
         // The configuration bounds segments far below.
         Position { segment: self.segment, offset: u32::try_from(offset).unwrap_or(u32::MAX) }
@@ -94,17 +98,17 @@ impl Place {
 
 /// What the header says that the batch itself does not know.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp {
-    pub(super) shard: u16,
-    pub(super) sequence: u64,
-    pub(super) previous_crc: u32,
-    pub(super) wall_ms: u64,
-    pub(super) recycled: bool,
+pub(crate) struct Stamp {
+    pub(crate) shard: u16,
+    pub(crate) sequence: u64,
+    pub(crate) previous_crc: u32,
+    pub(crate) wall_ms: u64,
+    pub(crate) recycled: bool,
 }
 
 /// A batch being built. Its place is fixed from its first record on, and it never outgrows it.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     place: Place,
     limit: usize,
     blocks: Blocks,
@@ -112,14 +116,14 @@ pub(super) struct Batch {
     first_lsn: Lsn,
     records: u32,
     /// Whether somebody waits for one of its records.
-    pub(super) waited: bool,
+    pub(crate) waited: bool,
     /// When its first record came.
-    pub(super) since: Duration,
+    pub(crate) since: Duration,
 }
 
 impl Batch {
     /// An empty batch at `place`, at most `max` bytes long.
-    pub(super) fn new(
+    pub(crate) fn new(
         place: Place,
         max: usize,
         mut blocks: Blocks,
@@ -140,27 +144,27 @@ impl Batch {
         }
     }
 
-    pub(super) fn segment(&self) -> SegmentId {
+    pub(crate) fn segment(&self) -> SegmentId {
         self.place.segment
     }
 
     /// Bytes so far, header included.
-    pub(super) fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.used
     }
 
     /// Where the batch after this one begins, as it stands.
-    pub(super) fn end(&self) -> Place {
+    pub(crate) fn end(&self) -> Place {
         Place { offset: self.place.offset + padded(self.used as u64), ..self.place }
     }
 
     /// Whether a record of `len` bytes still fits.
-    pub(super) fn fits(&self, len: usize) -> bool {
+    pub(crate) fn fits(&self, len: usize) -> bool {
         self.used + len <= self.limit
     }
 
     /// Adds a record, which is `len` bytes long and must fit; returns where it begins.
-    pub(super) fn push(&mut self, record: &Record<'_>, len: usize) -> Position {
+    pub(crate) fn push(&mut self, record: &Record<'_>, len: usize) -> Position {
         let start = self.used;
         assert!(self.fits(len), "a record of {len} bytes does not fit the batch");
         self.blocks.resize((start + len).div_ceil(BLOCK));
@@ -172,12 +176,12 @@ impl Batch {
     }
 
     /// The last record's number.
-    pub(super) fn last_lsn(&self) -> Lsn {
+    pub(crate) fn last_lsn(&self) -> Lsn {
         Lsn(self.first_lsn.0 + u64::from(self.records) - 1)
     }
 
     /// Writes the header; returns the write and the batch's checksum.
-    pub(super) fn finish(mut self, stamp: Stamp) -> (Write, u32) {
+    pub(crate) fn finish(mut self, stamp: Stamp) -> (Write, u32) {
         assert!(self.records > 0, "an empty batch is never written");
         let block = u32::try_from(self.place.offset / BLOCK as u64);
         let payload_len = u32::try_from(self.used - HEADER);

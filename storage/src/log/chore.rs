@@ -17,10 +17,17 @@ pub enum Chore {
         /// A released segment of the right size whose file is used again.
         recycle: Option<SegmentId>,
     },
-    /// Remove a released segment whose size is not the configured one.
+    /// Overwrite a spare with zeros that holds what must not be found any more.
+    Wipe {
+        /// The spare.
+        segment: SegmentId,
+    },
+    /// Remove a released segment whose size is not the configured one, or that is one too many.
     Remove {
         /// The segment to go.
         segment: SegmentId,
+        /// Whether it is overwritten with zeros first.
+        wipe: bool,
     },
 }
 
@@ -35,7 +42,12 @@ impl Chore {
             Self::Provision { segment, recycle: None } => {
                 disk.create_zeroed(segment, segment_bytes)
             }
-            Self::Remove { segment } => disk.remove(segment),
+            Self::Wipe { segment } => disk.wipe(segment, 0),
+            Self::Remove { segment, wipe: false } => disk.remove(segment),
+            Self::Remove { segment, wipe: true } => {
+                disk.set_aside(segment)?;
+                disk.wipe_old(segment)
+            }
         }
     }
 }
@@ -46,6 +58,8 @@ pub(super) struct Spare {
     pub(super) id: SegmentId,
     /// Whether stale bytes of an older segment may be in it.
     pub(super) recycled: bool,
+    /// Whether they must be overwritten before it is written.
+    pub(super) unclean: bool,
 }
 
 /// The files of one log.
@@ -64,6 +78,8 @@ pub(super) struct Segments {
     /// Segments before this one are not needed, once `barrier` is durable.
     released: SegmentId,
     barrier: Lsn,
+    /// Files of segments up to this one are overwritten before they are used again or removed.
+    wipe_up_to: SegmentId,
     durable: Lsn,
     durable_segment: SegmentId,
     full: bool,
@@ -108,6 +124,7 @@ impl Segments {
             under_way: None,
             released: SegmentId(0),
             barrier: Lsn(0),
+            wipe_up_to: SegmentId(0),
             durable: last.lsn,
             durable_segment: last.segment,
             full: false,
@@ -121,7 +138,8 @@ impl Segments {
 
     /// Whether a batch may be written into `segment` now.
     pub(super) fn is_ready(&self, segment: SegmentId) -> bool {
-        self.is_open(segment) || self.spares.front().is_some_and(|spare| spare.id == segment)
+        let ready = |spare: &Spare| spare.id == segment && !spare.unclean;
+        self.is_open(segment) || self.spares.front().is_some_and(ready)
     }
 
     fn is_open(&self, segment: SegmentId) -> bool {
@@ -155,14 +173,20 @@ impl Segments {
     }
 
     fn next_chore(&self, starved: bool) -> Option<Chore> {
+        if let Some(spare) = self.spares.iter().find(|spare| spare.unclean) {
+            return Some(Chore::Wipe { segment: spare.id });
+        }
         let segment = self.next;
         let wanted = self.spares.len() < self.spares_wanted;
+        let remove = |old: SegmentFile| {
+            Some(Chore::Remove { segment: old.id, wipe: old.id <= self.wipe_up_to })
+        };
         match self.recyclable() {
-            Some(old) if self.files() > self.max => Some(Chore::Remove { segment: old.id }),
+            Some(old) if self.files() > self.max => remove(old),
             Some(old) if wanted && old.len == self.segment_bytes => {
                 Some(Chore::Provision { segment, recycle: Some(old.id) })
             }
-            Some(old) if wanted => Some(Chore::Remove { segment: old.id }),
+            Some(old) if wanted => remove(old),
             None if wanted && self.held == Held::No && self.may_grow(starved) => {
                 Some(Chore::Provision { segment, recycle: None })
             }
@@ -195,10 +219,16 @@ impl Segments {
                 if recycle.is_some() {
                     self.written.pop_front();
                 }
-                self.spares.push_back(Spare { id: segment, recycled: recycle.is_some() });
+                let unclean = recycle.is_some_and(|old| old <= self.wipe_up_to);
+                self.spares.push_back(Spare { id: segment, recycled: recycle.is_some(), unclean });
                 self.next = segment.next();
                 self.full = false;
                 self.held = Held::No;
+            }
+            Chore::Wipe { segment } => {
+                for spare in self.spares.iter_mut().filter(|spare| spare.id == segment) {
+                    *spare = Spare { id: segment, recycled: false, unclean: false };
+                }
             }
             Chore::Remove { .. } => {
                 self.written.pop_front();
@@ -246,7 +276,9 @@ impl Log {
                 self.segments.full = true;
                 self.segments.held = match chore {
                     Chore::Provision { recycle: None, .. } => Held::New,
-                    Chore::Provision { .. } | Chore::Remove { .. } => Held::All,
+                    Chore::Provision { .. } | Chore::Wipe { .. } | Chore::Remove { .. } => {
+                        Held::All
+                    }
                 };
             }
             Err(error) => self.poison(error),
@@ -273,6 +305,30 @@ impl Log {
             self.segments.released = target;
             self.segments.barrier = Lsn(self.next_lsn.0 - 1);
         }
+    }
+
+    /// From now on no file of a segment up to this one is used again or removed before it has been
+    /// overwritten with zeros; spares that were recycled are overwritten first. Until they are,
+    /// [`Log::wiping`] says so, and the log may be starved for as long as that takes. Not kept over
+    /// a restart.
+    pub fn wipe_up_to(&mut self, segment: SegmentId) {
+        let segments = &mut self.segments;
+        segments.wipe_up_to = segments.wipe_up_to.max(segment);
+        for spare in segments.spares.iter_mut().filter(|spare| spare.recycled) {
+            spare.unclean = true;
+        }
+    }
+
+    /// Whether a spare is still to be overwritten.
+    #[must_use]
+    pub fn wiping(&self) -> bool {
+        self.segments.spares.iter().any(|spare| spare.unclean)
+    }
+
+    /// Whether a segment is never written again: a later one holds a durable record.
+    #[must_use]
+    pub fn is_sealed(&self, segment: SegmentId) -> bool {
+        segment < self.segments.durable_segment
     }
 
     /// The oldest segment that has not been released.

@@ -3,13 +3,13 @@
 //! Contract: `append`, drain `poll_write` and `poll_chore`, then sleep until `poll_timeout`;
 //! outcomes come back through `handle_written` and `handle_chore`.
 
-mod batch;
+pub(crate) mod batch;
 mod chore;
 mod error;
 mod observe;
 mod recover;
 mod repair;
-mod scan;
+pub(crate) mod scan;
 mod write;
 
 use std::collections::VecDeque;
@@ -20,6 +20,7 @@ pub use chore::Chore;
 pub use error::OpenError;
 pub use observe::{Note, Observer, Progress, SeenBatch};
 pub use recover::Recovery;
+pub(crate) use recover::newer_format;
 pub use repair::{Repair, inspect, repair};
 
 use crate::block::{BLOCK, Blocks};

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::disk::SegmentId;
 
 use super::Replayed;
-use super::batch::{BatchHeader, FLAG_RECYCLED, HEADER};
+use super::batch::{BatchHeader, FLAG_RECYCLED, FLAG_REWRITTEN, HEADER};
 
 /// Something odd that cost no record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct SeenBatch {
     pub wall_ms: u64,
     /// Whether its segment's file was recycled.
     pub recycled: bool,
+    /// Whether records of its segment were redacted after they were written.
+    pub rewritten: bool,
 }
 
 impl SeenBatch {
@@ -59,6 +61,7 @@ impl SeenBatch {
             padding: header.padded_len() - used,
             wall_ms: header.wall_ms.get(),
             recycled: header.flags.get() & FLAG_RECYCLED != 0,
+            rewritten: header.flags.get() & FLAG_REWRITTEN != 0,
         }
     }
 }

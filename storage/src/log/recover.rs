@@ -6,7 +6,9 @@ use crate::crash;
 use crate::disk::{Disk, LogIoErrorKind, SegmentFile, SegmentId};
 use crate::record::{Frames, Record, RecordError};
 
-use super::batch::{BATCH_BYTES_MAX, BatchHeader, FLAG_RECYCLED, FORMAT, HEADER, Place};
+use super::batch::{
+    BATCH_BYTES_MAX, BatchHeader, FLAG_RECYCLED, FLAG_REWRITTEN, FORMAT, HEADER, Place,
+};
 use super::chore::{LastWritten, Spare};
 use super::observe::{Note, Observer, Progress, SeenBatch};
 use super::scan::{Found, Scanner, Window};
@@ -102,6 +104,7 @@ pub(super) fn recover<D: Disk>(
         next_lsn: Lsn(1),
         previous_crc: 0,
         recycled: false,
+        rewritten: false,
         unknown: 0,
     };
     let written = run.split_off_unused(&files)?;
@@ -131,6 +134,8 @@ struct Run<'r, D: Disk> {
     previous_crc: u32,
     /// Whether the last batch says that its file was recycled.
     recycled: bool,
+    /// Whether the last batch says that its segment was rewritten.
+    rewritten: bool,
     /// Records of unknown kinds.
     unknown: u64,
 }
@@ -323,6 +328,7 @@ impl<D: Disk> Run<'_, D> {
         self.next_batch = Some(header.sequence.get() + 1);
         self.previous_crc = header.crc.get();
         self.recycled = header.flags.get() & FLAG_RECYCLED != 0;
+        self.rewritten = header.flags.get() & FLAG_REWRITTEN != 0;
         Ok(())
     }
 
@@ -337,9 +343,10 @@ impl<D: Disk> Run<'_, D> {
             self.note(file, at, "the batch's padding is not zero; its records are intact");
         }
         let Some(next) = self.next_batch else { return Ok(()) };
-        let chained = header.sequence.get() == next
-            && header.first_lsn.get() == self.next_lsn.0
-            && header.previous_crc.get() == self.previous_crc;
+        // The segment after a rewritten one keeps the checksum of what was there before.
+        let linked = header.previous_crc.get() == self.previous_crc || (self.rewritten && at == 0);
+        let chained =
+            header.sequence.get() == next && header.first_lsn.get() == self.next_lsn.0 && linked;
         if !chained {
             let what = "the batch does not follow the one before it; its records are intact";
             self.note(file, at, what);
@@ -421,7 +428,7 @@ impl<D: Disk> Run<'_, D> {
             let cut = self.torn_bytes(*file, 0, stale)?;
             self.cut(file.id, 0, cut)?;
             if file.id == expected && file.len == config.segment_bytes {
-                spares.push(Spare { id: file.id, recycled: content > cut });
+                spares.push(Spare { id: file.id, recycled: content > cut, unclean: false });
                 expected = expected.next();
             }
         }
@@ -460,6 +467,6 @@ impl<D: Disk> Run<'_, D> {
     }
 }
 
-fn newer_format(file: SegmentFile, offset: u64, found: u16) -> OpenError {
+pub(crate) fn newer_format(file: SegmentFile, offset: u64, found: u16) -> OpenError {
     OpenError::Format { file: file.id.file_name(), offset, found, supported: FORMAT }
 }

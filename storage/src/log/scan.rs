@@ -9,7 +9,7 @@ use super::batch::{BATCH_BYTES_MAX, BatchHeader, FORMAT, HEADER, MAGIC};
 
 /// What lies at one offset of a segment.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A complete batch of this segment at its right place.
     Batch(BatchHeader),
     /// An intact batch of a format that this release does not read.
@@ -22,7 +22,7 @@ pub(super) enum Found {
 
 /// What was read last, kept from one scanner to the next so that nothing is read twice.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(crate) struct Window {
     segment: Option<SegmentId>,
     at: u64,
     bytes: Vec<u8>,
@@ -30,14 +30,14 @@ pub(super) struct Window {
 
 impl Window {
     /// Forgets what was read: the file has changed.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.segment = None;
         self.bytes.clear();
     }
 }
 
 /// Reads a segment through a window, so that its size does not matter.
-pub(super) struct Scanner<'d, D: Disk> {
+pub(crate) struct Scanner<'d, D: Disk> {
     disk: &'d mut D,
     window: &'d mut Window,
     file: SegmentFile,
@@ -54,7 +54,7 @@ fn is_zero(bytes: &[u8]) -> bool {
 const WINDOW: usize = BATCH_BYTES_MAX + BLOCK;
 
 impl<'d, D: Disk> Scanner<'d, D> {
-    pub(super) fn new(
+    pub(crate) fn new(
         disk: &'d mut D,
         window: &'d mut Window,
         file: SegmentFile,
@@ -67,7 +67,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     }
 
     /// What lies at `offset`.
-    pub(super) fn check(&mut self, offset: u64) -> Result<Found, LogIoError> {
+    pub(crate) fn check(&mut self, offset: u64) -> Result<Found, LogIoError> {
         let Some(header) = self.header(offset)? else {
             return Ok(Found::Nothing("no batch begins there"));
         };
@@ -91,7 +91,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     }
 
     /// The first complete batch at or after `from` that is not older than batch `sequence`.
-    pub(super) fn find(&mut self, from: u64, sequence: u64) -> Result<Option<u64>, LogIoError> {
+    pub(crate) fn find(&mut self, from: u64, sequence: u64) -> Result<Option<u64>, LogIoError> {
         let mut at = from;
         while at < self.file.len {
             let found = self.check(at)?;
@@ -107,7 +107,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
 
     /// The header at `offset`, unverified; `None` without the magic bytes. What is missing at the
     /// end of the file reads as zeros.
-    pub(super) fn header(&mut self, offset: u64) -> Result<Option<BatchHeader>, LogIoError> {
+    pub(crate) fn header(&mut self, offset: u64) -> Result<Option<BatchHeader>, LogIoError> {
         let mut bytes = [0; HEADER];
         for (to, from) in bytes.iter_mut().zip(self.bytes(offset, HEADER)?) {
             *to = *from;
@@ -117,7 +117,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     }
 
     /// Whether the batch with this header is complete and its checksum agrees.
-    pub(super) fn is_intact(
+    pub(crate) fn is_intact(
         &mut self,
         offset: u64,
         header: &BatchHeader,
@@ -131,7 +131,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     }
 
     /// The payload of the batch at `offset`; cut short at the end of the file.
-    pub(super) fn payload(
+    pub(crate) fn payload(
         &mut self,
         offset: u64,
         header: &BatchHeader,
@@ -141,7 +141,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
     }
 
     /// Whether the padding of the batch at `offset` is zero, as it was written.
-    pub(super) fn padding_is_zero(
+    pub(crate) fn padding_is_zero(
         &mut self,
         offset: u64,
         header: &BatchHeader,
@@ -153,7 +153,7 @@ impl<'d, D: Disk> Scanner<'d, D> {
 
     /// The end of the last block from `offset` on that is not all zeros, at most the end of the
     /// file; `offset` when there is none.
-    pub(super) fn last_content(&mut self, offset: u64) -> Result<u64, LogIoError> {
+    pub(crate) fn last_content(&mut self, offset: u64) -> Result<u64, LogIoError> {
         let (mut last, mut at) = (offset, offset);
         while at < self.file.len {
             let block = self.bytes(at, BLOCK)?;

@@ -61,6 +61,22 @@ impl Log {
         Some(self.send(batch, segment, now))
     }
 
+    /// Ends the segment that is being written, unless nothing is in it yet: the mark that begins the
+    /// next one is appended, waited for. Once the returned number is durable, everything appended
+    /// before is in sealed segments ([`Log::is_sealed`]).
+    pub fn roll(&mut self, now: Duration) -> Lsn {
+        if self.poisoned.is_none() {
+            self.close_building();
+            if self.place.offset > 0 {
+                self.begin_segment();
+                let mut batch = self.begin_batch(0, now);
+                batch.waited = true;
+                self.building = Some(batch);
+            }
+        }
+        Lsn(self.next_lsn.0 - 1)
+    }
+
     /// The outcome of the write taken last. Success makes its records durable. An error poisons the
     /// log: the write is not repeated, since what a failed write left behind is not known.
     ///
@@ -134,11 +150,7 @@ impl Log {
     fn begin_batch(&mut self, len: usize, now: Duration) -> Batch {
         let need = (HEADER + len) as u64;
         if need > self.place.capacity - self.place.offset {
-            self.place = Place {
-                segment: self.place.segment.next(),
-                offset: 0,
-                capacity: self.config.segment_bytes,
-            };
+            self.begin_segment();
         }
         let blocks = self.buffers.pop().unwrap_or_default();
         let mut batch = Batch::new(self.place, self.config.max_batch, blocks, self.next_lsn, now);
@@ -149,6 +161,15 @@ impl Log {
             self.take_lsn();
         }
         batch
+    }
+
+    /// The next batch goes to the start of the next segment.
+    fn begin_segment(&mut self) {
+        self.place = Place {
+            segment: self.place.segment.next(),
+            offset: 0,
+            capacity: self.config.segment_bytes,
+        };
     }
 
     fn close_building(&mut self) {

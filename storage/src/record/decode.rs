@@ -9,7 +9,7 @@ use super::layout::{
     InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout, ReplacedLayout,
     WebhookLayout,
 };
-use super::{Asked, CARRIED_RECYCLED, FRAME, InboundRecord, Record, RecordError};
+use super::{Asked, CARRIED_RECYCLED, FRAME, InboundRecord, REDACTED, Record, RecordError};
 use crate::position::Position;
 
 /// One framed record, not yet decoded.
@@ -17,13 +17,19 @@ use crate::position::Position;
 pub struct Frame<'a> {
     /// Number of its kind; may be unknown.
     pub kind: u8,
-    /// Version of its kind.
+    /// Version of its kind, with [`REDACTED`] when it is redacted.
     pub version: u8,
     /// Its body.
     pub body: &'a [u8],
 }
 
 impl Frame<'_> {
+    /// Whether what was personal in it is gone.
+    #[must_use]
+    pub fn is_redacted(&self) -> bool {
+        self.version & REDACTED != 0
+    }
+
     /// Bytes of frame and body.
     pub(crate) fn len(&self) -> usize {
         FRAME + self.body.len()
@@ -88,7 +94,11 @@ impl<'a> Body<'a> {
         Ok(tail)
     }
 
-    pub(super) fn accepted(&mut self, version: u8) -> Result<Record<'a>, RecordError> {
+    pub(super) fn accepted(
+        &mut self,
+        version: u8,
+        redacted: u8,
+    ) -> Result<Record<'a>, RecordError> {
         let fixed: &AcceptedLayout = self.fixed()?;
         let asked: Option<&AskedLayout> = if version > 1 { Some(self.fixed()?) } else { None };
         Ok(Record::Accepted {
@@ -107,18 +117,18 @@ impl<'a> Body<'a> {
             valid_until_ms: fixed.valid_until_ms.get(),
             id: fixed.id.get(),
             asked: match asked {
-                Some(asked) => self.asked(asked)?,
-                None => Asked::default(),
+                Some(asked) => self.asked(asked, redacted)?,
+                None => Asked { options: redacted, ..Asked::default() },
             },
         })
     }
 
-    fn asked(&mut self, fixed: &AskedLayout) -> Result<Asked<'a>, RecordError> {
+    fn asked(&mut self, fixed: &AskedLayout, redacted: u8) -> Result<Asked<'a>, RecordError> {
         Ok(Asked {
             due_ms: fixed.due_ms.get(),
             group: fixed.group.get(),
             origin: fixed.origin,
-            options: fixed.options,
+            options: fixed.options | redacted,
             registered_delivery: fixed.registered_delivery,
             protocol_id: fixed.protocol_id,
             priority: fixed.priority,
@@ -239,7 +249,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    pub(super) fn replaced(&mut self) -> Result<Record<'a>, RecordError> {
+    pub(super) fn replaced(&mut self, redacted: u8) -> Result<Record<'a>, RecordError> {
         let fixed: &ReplacedLayout = self.fixed()?;
         Ok(Record::Replaced {
             sequence: fixed.sequence.get(),
@@ -250,7 +260,7 @@ impl<'a> Body<'a> {
             due_ms: fixed.due_ms.get(),
             valid_until_ms: fixed.valid_until_ms.get(),
             registered_delivery: fixed.registered_delivery,
-            options: fixed.options,
+            options: fixed.options | redacted,
             body: self.tail(fixed.body_len)?,
         })
     }

@@ -66,7 +66,7 @@ impl Record<'_> {
         debug_assert_eq!(length, self.encoded_len(), "a record is as long as it says");
         let frame = FrameLayout {
             kind: self.kind() as u8,
-            version: self.kind().version(),
+            version: self.kind().version() | self.redacted(),
             check: U16::ZERO,
             length: size_field(length - FRAME),
         };
