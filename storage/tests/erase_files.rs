@@ -111,9 +111,12 @@ fn with(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", path.display()))
 }
 
+/// What a broken-off exchange left behind, and how to make it.
+type Step<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn what_a_stop_leaves_of_an_exchange_is_finished_at_the_next_start() {
-    let steps: [(&str, &dyn Fn(&Path)); 6] = [
+    let steps: [Step<'_>; 6] = [
         ("prepared", &|_| {}),
         ("begun", &|path| std::fs::rename(with(path, ".tmp"), with(path, ".new")).unwrap()),
         ("aside", &|path| std::fs::rename(path, with(path, ".old")).unwrap()),
