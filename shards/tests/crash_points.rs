@@ -148,8 +148,10 @@ mod real {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         points_in(&root.join("src"), &mut found);
         points_in(&root.join("../storage/src"), &mut found);
-        // Files beside the segments: storage/tests/crash_points.rs.
-        found.retain(|name| !name.starts_with("side-"));
+        // Files beside the segments, and segments that are rewritten or wiped, which no gateway
+        // asks for yet: storage/tests/crash_points.rs.
+        let apart = ["side-", "exchange", "old-", "wiping"];
+        found.retain(|name| !apart.iter().any(|start| name.starts_with(start)));
         let tried = POINTS.map(|(name, _)| name.to_owned()).into_iter().collect();
         assert_eq!(found, tried);
     }
