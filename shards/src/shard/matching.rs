@@ -46,9 +46,7 @@ impl Shard {
     fn named_by(&self, notice: &ReceiptNotice) -> Option<PartRef> {
         let carrier = self.shared.carrier_number(notice.carrier);
         let forms = self.shared.learned.forms(notice.carrier);
-        let ids = [Some(&notice.id), notice.other_id.as_ref()].into_iter().flatten();
-        let spellings = ids.flat_map(|id| forms.alternatives(id));
-        let mut found = spellings.filter_map(|id| self.table.find(carrier, &id));
+        let mut found = notice.spellings(forms).filter_map(|id| self.table.find(carrier, &id));
         let first = found.next()?;
         let meant = |part: &PartRef| {
             let message = self.table.get(part.sequence);
@@ -61,10 +59,8 @@ impl Shard {
     pub(super) fn may_name(&self, notice: &ReceiptNotice) -> Vec<u64> {
         let carrier = self.shared.carrier_number(notice.carrier);
         let forms = self.shared.learned.forms(notice.carrier);
-        let ids = [Some(&notice.id), notice.other_id.as_ref()].into_iter().flatten();
-        let spellings = ids.flat_map(|id| forms.alternatives(id));
         let mut named = Vec::new();
-        for id in spellings {
+        for id in notice.spellings(forms) {
             named.extend(self.table.named(carrier, &id).iter().map(|part| part.sequence));
         }
         named.sort_unstable();

@@ -1,8 +1,10 @@
 //! What shards say to each other, and the credit that keeps both lanes of every ring from ever
 //! being full: a request leaves only when its reply has a place. One `Mesh` per shard.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use postrider_core::carrier_id::IdForms;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
 use postrider_core::number::Msisdn;
@@ -188,6 +190,13 @@ impl ReceiptNotice {
     /// Whether it names its message by nothing that a carrier gave out.
     pub(crate) fn has_no_id(&self) -> bool {
         self.id.is_empty() && self.other_id.is_none()
+    }
+
+    /// Every spelling of its ids under which its carrier, with ids of these forms, may have named a
+    /// part.
+    pub(crate) fn spellings(&self, forms: IdForms) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let ids = [Some(&self.id), self.other_id.as_ref()].into_iter().flatten();
+        ids.flat_map(move |id| forms.alternatives(id))
     }
 }
 

@@ -81,8 +81,7 @@ impl Orphans {
         self.unindex(number);
         let Some(orphan) = self.parked.get_mut(&number) else { return };
         let notice = &orphan.notice;
-        let ids = [Some(&notice.id), notice.other_id.as_ref()].into_iter().flatten();
-        let spellings = ids.flat_map(|id| forms.alternatives(id));
+        let spellings = notice.spellings(forms);
         orphan.keys = spellings.map(|id| (notice.carrier, folded(&id))).collect();
         for key in &orphan.keys {
             self.by_id.entry(key.clone()).or_default().push(number);
