@@ -149,6 +149,12 @@ pub enum PartEvent {
 const EVENTS: usize = 17;
 
 impl PartEvent {
+    /// Whether a carrier gave a copy of the part an id with it.
+    #[must_use]
+    pub const fn names_part(self) -> bool {
+        matches!(self, PartEvent::Submitted | PartEvent::AcceptedLate)
+    }
+
     /// Every event, by number.
     pub const ALL: [PartEvent; EVENTS] = [
         PartEvent::Held,

@@ -74,7 +74,7 @@ fn a_record_is_read_back_alone_from_where_it_was_appended() {
         // Several records a batch, many batches a segment, three segments.
         let state = content(sequence, 7_000);
         let record = carried(sequence, &state);
-        let Appended { lsn, at } = log.append(&record, Urgency::Lazy, ms(sequence));
+        let Appended { lsn, at, .. } = log.append(&record, Urgency::Lazy, ms(sequence));
         assert_eq!(Position::unpack(at.pack()), Some(at));
         appended.push((lsn, at, encoded(&record)));
         if sequence % 7 == 0 || sequence == 90 {

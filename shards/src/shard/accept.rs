@@ -13,9 +13,9 @@ use postrider_http::request::ApiRequest;
 
 use super::customers::status_of;
 use super::envelope_record::accepted_record;
+use super::fetch::register_row;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
-use super::recover::register_row;
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard};
 use crate::stats::Counter;
 use postrider_core::place::ShardId;
@@ -78,12 +78,12 @@ impl Shard {
         let partition = self.shared.placement.partition(envelope.to);
         let sender = envelope.sender.as_text();
         let record = accepted_record(&envelope, &sender, partition);
-        let (at, len) = (self.journal.append(now.mono, &record).at, record.encoded_len());
+        let appended = self.journal.append(now.mono, &record);
         if submission.replaces {
             self.cancel_replaced(now, customer, &submission);
         }
         self.journal.then(After::Accepted { sequence: envelope.sequence, to, spent: submission });
-        self.table.insert(Box::new(Message::new(envelope, at, len)));
+        self.table.insert(Box::new(Message::new(envelope, appended.at, appended.len)));
     }
 
     /// Every reason for which an owner refuses a message, before anything is written; else the

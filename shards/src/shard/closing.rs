@@ -45,12 +45,12 @@ impl Shard {
     ) -> Lsn {
         let record = part_record(sequence, &event);
         let urgency = if waited { Urgency::Waited } else { Urgency::Lazy };
-        let lsn = self.append_of(now, sequence, &record, urgency);
-        if matches!(event.kind, PartEvent::Submitted | PartEvent::AcceptedLate) {
+        let appended = self.journal.add(now.mono, &record, urgency);
+        if event.kind.names_part() {
             let part = PartRef { sequence, part: event.part };
             self.table.index(event.carrier, &event.detail, part);
         }
-        let Some(message) = self.table.get_mut(sequence) else {
+        let Some(message) = self.table.note(sequence, appended.at, appended.len) else {
             panic!("an event for a message that this shard does not hold");
         };
         let owed = message.owed.len();
@@ -62,7 +62,7 @@ impl Shard {
             self.finish(sequence, status);
         }
         self.close_if_done(now, sequence);
-        lsn
+        appended.lsn
     }
 
     /// Puts a record of a message into the log, and notes where it can be read again.
@@ -74,7 +74,7 @@ impl Shard {
         urgency: Urgency,
     ) -> Lsn {
         let appended = self.journal.add(now.mono, record, urgency);
-        self.table.note(sequence, appended.at, record.encoded_len());
+        self.table.note(sequence, appended.at, appended.len);
         appended.lsn
     }
 

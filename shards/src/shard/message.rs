@@ -383,9 +383,8 @@ impl Message {
 
     /// Every id that a carrier gave to a part: part, carrier, id.
     pub(crate) fn carrier_ids(&self) -> impl Iterator<Item = (u8, u32, &[u8])> {
-        let names =
-            |event: &&Event| matches!(event.kind, PartEvent::Submitted | PartEvent::AcceptedLate);
-        self.events.iter().filter(names).map(|event| (event.part, event.carrier, &*event.detail))
+        let names = self.events.iter().filter(|event| event.kind.names_part());
+        names.map(|event| (event.part, event.carrier, &*event.detail))
     }
 
     /// The last event of this kind that a part has seen.

@@ -99,11 +99,12 @@ impl Shard {
         }
         let mut state = Vec::new();
         encode_state(message, &self.shared, &mut state);
-        let from = message.records.first().map_or(0, |first| first.pack());
+        let from = message.anchor().pack();
         let reason = CARRIED_RECYCLED;
         let record = Record::Carried { sequence, from, reason, state: &state };
-        let (at, len) = (self.journal.append_lazy(now.mono, &record).at, record.encoded_len());
-        self.table.rehome(sequence, at, len);
+        let appended = self.journal.append_lazy(now.mono, &record);
+        let at = appended.at;
+        self.table.rehome(sequence, at, appended.len);
         self.journal.then(After::Carried { sequence, at });
         crash::point("carried");
     }

@@ -19,7 +19,7 @@ use postrider_storage::{
 use super::customers::Customers;
 use super::deliveries::Deliveries;
 use super::deliveries::receipt::owed_since;
-use super::fetch::{Fetch, HOT, Lookups, group_hash};
+use super::fetch::{Fetch, Lookups, register_row};
 use super::fold;
 use super::inbound::{Inbox, Owners};
 use super::mesh::Mesh;
@@ -264,9 +264,6 @@ impl Replay<'_> {
         self.references.seen(&envelope.sender, envelope.to, envelope.reference);
         self.table.discard(sequence);
         self.late.remove(&sequence);
-        for (part, carrier, id) in message.carrier_ids() {
-            self.table.index(carrier, id, PartRef { sequence, part });
-        }
         self.table.insert(Box::new(message));
     }
 
@@ -287,18 +284,14 @@ impl Replay<'_> {
     /// Something happened to a message.
     fn go_on(&mut self, at: Position, record: &Record<'_>) {
         let Some(sequence) = fold::sequence_of(record) else { return };
-        let Some(message) = self.table.get_mut(sequence) else {
+        let Some(message) = self.table.note(sequence, at, record.encoded_len()) else {
             // After it was closed; or its beginning went with its segment.
             self.late.entry(sequence).or_default().push(at);
             return;
         };
         fold::apply(message, record);
-        self.table.note(sequence, at, record.encoded_len());
         if let Record::Part { part, event, carrier, detail, .. } = record
-            && matches!(
-                PartEvent::from_u8(*event),
-                Some(PartEvent::Submitted | PartEvent::AcceptedLate)
-            )
+            && PartEvent::from_u8(*event).is_some_and(PartEvent::names_part)
         {
             self.table.index(*carrier, detail, PartRef { sequence, part: *part });
         }
@@ -348,19 +341,5 @@ fn known<T>(found: Result<T, LookUpError>) -> Result<Option<T>, LogIoError> {
         Ok(found) => Ok(Some(found)),
         Err(LookUpError::Search(_)) => Ok(None),
         Err(LookUpError::Io(error)) => Err(error),
-    }
-}
-
-/// A message in memory as its register takes it.
-pub(super) fn register_row(shared: &Shared, message: &Message) -> RegisterRow {
-    let envelope = &message.envelope;
-    let slot = Slot { status: HOT, at: message.anchor() };
-    RegisterRow {
-        sequence: envelope.sequence,
-        customer: envelope.customer,
-        accepted_ms: envelope.accepted.0,
-        recipient: shared.placement.hash_of(envelope.to),
-        group: envelope.group.map_or(0, group_hash),
-        slot,
     }
 }

@@ -108,6 +108,9 @@ impl Table {
         self.open += usize::from(message.listed == 0);
         self.bytes += u64::from(message.bytes);
         self.settle(message.home(), sequence);
+        for (part, carrier, id) in message.carrier_ids() {
+            self.index(carrier, id, PartRef { sequence, part });
+        }
         let before = self.messages.insert(sequence, message);
         assert!(before.is_none(), "sequence {sequence} was given twice");
     }
@@ -126,20 +129,17 @@ impl Table {
     /// Brings a closed message back that was read from the disk.
     pub(crate) fn wake(&mut self, message: Box<Message>) {
         let sequence = message.envelope.sequence;
-        for (part, carrier, id) in message.carrier_ids().filter(|(_, _, id)| !id.is_empty()) {
-            self.named.insert(name_of(carrier, id), PartRef { sequence, part });
-        }
         self.insert(message);
         self.publish(sequence);
     }
 
-    /// Notes a record of a message.
-    pub(crate) fn note(&mut self, sequence: u64, at: Position, len: usize) {
-        if let Some(message) = self.messages.get_mut(&sequence) {
-            let before = message.bytes;
-            message.note(at, len);
-            self.bytes += u64::from(message.bytes - before);
-        }
+    /// Notes a record of a message, if it is here, and gives the message.
+    pub(crate) fn note(&mut self, sequence: u64, at: Position, len: usize) -> Option<&mut Message> {
+        let message = self.messages.get_mut(&sequence)?;
+        let before = message.bytes;
+        message.note(at, len);
+        self.bytes += u64::from(message.bytes - before);
+        Some(message)
     }
 
     /// The open messages of a customer to a recipient, oldest first.

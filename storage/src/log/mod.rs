@@ -42,6 +42,8 @@ pub struct Appended {
     pub lsn: Lsn,
     /// Its place, once it is durable.
     pub at: Position,
+    /// Its length in bytes, frame included.
+    pub len: usize,
 }
 
 /// One record as it is replayed.

@@ -21,7 +21,7 @@ impl Log {
         let len = record.encoded_len();
         assert!(len <= RECORD_BYTES_MAX, "a record of {len} bytes is over the limit");
         if self.poisoned.is_some() {
-            return Appended { lsn: self.take_lsn(), at: self.place.at(0) };
+            return Appended { lsn: self.take_lsn(), at: self.place.at(0), len };
         }
         if self.building.as_ref().is_some_and(|batch| !batch.fits(len)) {
             self.close_building();
@@ -33,7 +33,7 @@ impl Log {
         let at = batch.push(record, len);
         batch.waited |= urgency == Urgency::Waited;
         self.note_sequence(record);
-        Appended { lsn: self.take_lsn(), at }
+        Appended { lsn: self.take_lsn(), at, len }
     }
 
     /// The next batch to write, when one is due. At most one is out at a time: the next comes after

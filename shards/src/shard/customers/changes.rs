@@ -156,8 +156,8 @@ impl Shard {
         };
         message.replace(replaced);
         let record = replaced_record(&message.envelope, now.wall);
-        let (at, len) = (self.journal.append(now.mono, &record).at, record.encoded_len());
-        self.table.note(sequence, at, len);
+        let appended = self.journal.append(now.mono, &record);
+        self.table.note(sequence, appended.at, appended.len);
         // Nothing is sent, and nothing expires, before the record is on disk.
         self.set_deadline(sequence, None);
         OperationOutcome { changed: 1, ..OperationOutcome::default() }

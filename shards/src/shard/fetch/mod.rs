@@ -15,7 +15,7 @@ use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::response::MessageView;
-use postrider_storage::register::{HashSearch, PageSearch};
+use postrider_storage::register::{HashSearch, PageSearch, RegisterRow, Slot};
 use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, Step};
 
 use self::find::Find;
@@ -28,7 +28,7 @@ use super::customers::{OperatedTo, Operation};
 use super::mesh::{CallId, Reply};
 use super::message::Message;
 use super::query::{found, view};
-use super::{Op, Shard};
+use super::{Op, Shard, Shared};
 use crate::stats::Counter;
 
 /// Number of a slot's status while its message is in memory: what is there counts.
@@ -231,4 +231,18 @@ impl Shard {
 pub(crate) fn group_hash(group: MessageId) -> u64 {
     let id = group.as_u128();
     u64::try_from((id ^ id >> 64) & u128::from(u64::MAX)).unwrap_or(0)
+}
+
+/// A message in memory as its register takes it.
+pub(super) fn register_row(shared: &Shared, message: &Message) -> RegisterRow {
+    let envelope = &message.envelope;
+    let slot = Slot { status: HOT, at: message.anchor() };
+    RegisterRow {
+        sequence: envelope.sequence,
+        customer: envelope.customer,
+        accepted_ms: envelope.accepted.0,
+        recipient: shared.placement.hash_of(envelope.to),
+        group: envelope.group.map_or(0, group_hash),
+        slot,
+    }
 }
