@@ -1,0 +1,114 @@
+//! From the log back to the shard: replay rebuilds the table, then everything that was under way
+//! starts again. Runs before the shard takes its first input.
+
+mod replay;
+mod resume;
+
+use std::collections::VecDeque;
+
+use postrider_core::clock::Now;
+use postrider_core::limits;
+use postrider_http::webhook::queue::WebhookQueue;
+use postrider_storage::register::{REGISTER_ROWS_MAX, RegisterConfig, Registers};
+use postrider_storage::runs::receipts::ReceiptTable;
+use postrider_storage::{Disk, Log, LogConfig, LogIoError, OpenError, Recovery, SideFile, crash};
+
+use self::replay::Replay;
+use super::customers::Customers;
+use super::deliveries::Deliveries;
+use super::fetch::Lookups;
+use super::inbound::Owners;
+use super::journal::Journal;
+use super::mesh::Mesh;
+use super::outbound::Outbound;
+use super::{Drain, Shard, ShardParts};
+use crate::wheel::Wheel;
+
+// A message's records fit the log's, with room to spare for its parts' events.
+const _: () = assert!(limits::MAX_RECORD == postrider_storage::RECORD_BYTES_MAX);
+const _: () = assert!(limits::MEMORY_PER_HOT_RECEIPT == ReceiptTable::BYTES_PER_ENTRY as u64);
+
+const REGISTERS: RegisterConfig =
+    RegisterConfig { rows: limits::REGISTER_ROWS, dirty: limits::REGISTER_CHANGES };
+const _: () = assert!(limits::REGISTER_ROWS <= REGISTER_ROWS_MAX);
+
+impl Shard {
+    /// Opens the shard's log on `disk` and rebuilds the shard from it.
+    ///
+    /// # Errors
+    /// When the log cannot be read or is corrupt; the error names the file and what to do.
+    pub fn open<D: Disk>(
+        parts: ShardParts,
+        disk: &mut D,
+        config: LogConfig,
+        now: Now,
+    ) -> Result<(Shard, Recovery), OpenError> {
+        let registers = Registers::new(REGISTERS);
+        let mut replay = Replay::new(&parts.shared, &parts.stats, registers);
+        remove_registers(disk)?;
+        let segment_bytes = config.segment_bytes;
+        let (log, recovery) =
+            Log::open_from(disk, config, now.mono, now.wall.0, None, &mut replay)?;
+        let Replay { table, orphans, inbox, references, next_sequence, .. } = replay;
+        let (registers, ages) = (replay.registers, replay.ages);
+        let (older, late) = (replay.older, replay.late);
+        let shards = parts.shared.placement.shards();
+        let webhooks = &parts.shared.config.webhooks;
+        let in_flight = limits::WEBHOOKS_IN_FLIGHT;
+        let mut shard = Shard {
+            id: parts.id,
+            journal: Journal::new(log),
+            table,
+            outbound: Outbound::new(&parts, now.mono),
+            customers: Customers::new(parts.shared.config.customers.len(), parts.seed),
+            mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
+            orphans,
+            // One for each open message at most, and those are bounded.
+            webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight)
+                .limited_to(usize::MAX),
+            deliveries: Deliveries::default(),
+            inbox,
+            owners: Owners::new(&parts.shared.config),
+            wheel: Wheel::new(now.mono, limits::TICK),
+            references,
+            ops: VecDeque::new(),
+            places: Vec::new(),
+            registers,
+            ages,
+            lookups: Lookups::new(),
+            next_sequence,
+            segment_bytes,
+            drain: Drain::No,
+            seed: parts.seed,
+            shared: parts.shared,
+            stats: parts.stats,
+        };
+        for row in older.into_values() {
+            shard.registers.accept(&row);
+        }
+        shard.registers.replayed();
+        shard.registers.release_before(shard.journal.log.oldest_segment());
+        shard.resume_all(now);
+        for (sequence, places) in late {
+            shard.resume_late(disk, now, sequence, places)?;
+        }
+        crash::point("recovered");
+        Ok((shard, recovery))
+    }
+
+    /// Messages that are not closed; for the start's report.
+    #[must_use]
+    pub fn open_messages(&self) -> usize {
+        self.table.open()
+    }
+}
+
+/// The whole log is replayed, and makes the registers anew.
+fn remove_registers<D: Disk>(disk: &mut D) -> Result<(), LogIoError> {
+    for (file, _) in disk.list_side()? {
+        if matches!(file, SideFile::Register(_) | SideFile::Slots(_)) {
+            disk.remove_side(file)?;
+        }
+    }
+    Ok(())
+}
