@@ -47,7 +47,7 @@ fn the_example_is_read() {
     assert_eq!(config.server.log_format, LogFormat::Text);
     assert!(config.server.pin && config.server.spin && config.store.direct);
     assert_eq!((config.store.segment_bytes, config.store.max_segments), (64 << 20, 64));
-    assert_eq!(config.limits.open_messages, 200_000);
+    assert_eq!((config.limits.open_messages, config.limits.hot_messages), (200_000, 100_000));
     assert_eq!(config.webhooks.timeout, Duration::from_secs(15));
     assert_eq!(config.customers[0].name, "acme");
     assert_eq!(config.customers[0].api_key_hashes[0][0], 0x3f);
@@ -130,7 +130,7 @@ fn toml_errors_say_where() {
         ),
         (
             "[limits]\ncolour = 1\n",
-            "line 2, column 1: unknown key `colour`; known keys: open_messages",
+            "line 2, column 1: unknown key `colour`; known keys: open_messages, hot_messages",
         ),
         (
             "[limits]\nhistory_messages = 5\n",
@@ -150,7 +150,7 @@ fn toml_errors_say_where() {
 }
 
 /// A change of the short configuration, and the problem that it must give.
-const WRONG: [(&str, &str, &str); 43] = [
+const WRONG: [(&str, &str, &str); 44] = [
     ("", "[server]\ndata_dir = \"\"", "server.data_dir: it is empty"),
     ("", "[server]\nshards = 0", "server.shards: 0 is out of range; give a number from 1 to 256"),
     ("", "[server]\nshards = 257", "server.shards: 257 is out of range"),
@@ -170,6 +170,7 @@ const WRONG: [(&str, &str, &str); 43] = [
     ),
     ("", "[store]\nmax_segments = 5", "store.max_segments: 5 is out of range"),
     ("", "[limits]\nopen_messages = 0", "limits.open_messages: 0 is out of range"),
+    ("", "[limits]\nhot_messages = 63", "limits.hot_messages: 63 is out of range"),
     ("", "[store]\nretention_hours = -1", "store.retention_hours: -1 is out of range"),
     ("", "[webhooks]\ntimeout_seconds = 61", "webhooks.timeout_seconds: 61 is out of range"),
     ("", "[webhooks]\nconnections_per_endpoint = 0", "webhooks.connections_per_endpoint: 0"),

@@ -37,7 +37,12 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.carriers[1].in_flight_max, 60);
     assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (3, 120));
     assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (4, 140));
-    assert_eq!(plan.shards[0].memory.open_messages, 200_000 * 2_048);
+    assert_eq!(plan.shards[0].memory.hot_messages, 100_000 * 2_048);
+    // A carrier without a rate, one with 300 parts a second, and one that only receives.
+    let parts = 3_600 * (250 + 300) / 2;
+    assert_eq!(plan.shards[0].receipts, parts);
+    assert!(plan.shards[0].memory.receipts >= parts * 24);
+    assert_eq!(plan.open_messages_fit, (2 << 30) / 2_048);
     assert_eq!(plan.shards[0].memory.rings, 2 * 4_096 * 128);
     assert_eq!(plan.shards[0].disk_bytes, 4 << 30);
     assert!((plan.crossings - 0.5).abs() < 1e-9);
@@ -138,6 +143,12 @@ fn what_cannot_work_is_refused() {
             "limits.open_messages: 200000 open messages need 390.6 MiB of log, half of the store \
              of a shard is 24.0 MiB; set store.max_segments to 98 or more, or open_messages to \
              12288 or less",
+        ),
+        (
+            format!("[limits]\nhot_messages = 599\n{}", carrier("alpha", 5, "window = 50")),
+            2,
+            "limits.hot_messages: the windows of carrier \"alpha\" take 150 messages of a shard, \
+             and a quarter of 599 is 149; set hot_messages to 600 or more",
         ),
     ] {
         let found = refusal(&text, cores);

@@ -95,6 +95,8 @@ pub struct StoreConfig {
 pub struct LimitsConfig {
     /// Messages of a shard that are not final.
     pub open_messages: u32,
+    /// Messages of a shard that are in memory at once, at least 64.
+    pub hot_messages: u32,
 }
 
 /// Delivery of events to customers.

@@ -6,6 +6,8 @@ use core::time::Duration;
 pub const OPEN_MESSAGES_DEFAULT: u32 = 200_000;
 /// Most such messages that can be configured.
 pub const OPEN_MESSAGES_MAX: u32 = 20_000_000;
+/// Messages of a shard in memory at once: least, usual, most. All others are on disk alone.
+pub const HOT_MESSAGES: [u32; 3] = [64, 100_000, 10_000_000];
 /// How long messages can be read after they were accepted, as far as the store has room, unless
 /// configured otherwise.
 pub const RETENTION_DEFAULT: Duration = Duration::from_secs(72 * 3_600);
@@ -64,8 +66,8 @@ pub const STORE_PER_HELD_RECEIPT: u64 = 512;
 /// Octets of the store that an open message takes until it is final, its records and their
 /// carrying forward included.
 pub const STORE_PER_OPEN_MESSAGE: u64 = 2_048;
-/// Octets of memory that an open message is reckoned at, its indexes included.
-pub const MEMORY_PER_OPEN_MESSAGE: u64 = 2_048;
+/// Octets of memory that a hot message is reckoned at, its indexes and its seat included.
+pub const MEMORY_PER_HOT_MESSAGE: u64 = 2_048;
 /// Octets of memory of a carrier's id of a part of a message no longer in memory.
 pub const MEMORY_PER_CARRIER_ID: u64 = 96;
 /// Octets of memory of a register on disk.
@@ -97,6 +99,8 @@ pub const ACTIVE_LANE_SHARE: usize = 8;
 /// New messages that come in a burst may have one in so many of a route's before its backlog's next
 /// turn.
 pub const ACTIVE_NEW_SHARE: usize = 16;
+/// One in so many of a shard's hot messages is kept for those that something happened to.
+pub const ACTIVE_WANTED_SHARE: usize = 8;
 /// Rows of messages on disk that one search looks for.
 pub const BACKLOG_PAGE: usize = 256;
 /// Rows of a shard's backlog in memory; then those that nobody asks for are let go.
@@ -107,12 +111,26 @@ pub const DUE_SCAN: Duration = Duration::from_secs(60);
 pub const DUE_ROWS: usize = 16_384;
 /// What carriers call parts is in memory this long after they said it; then in the index on disk.
 pub const RECEIPTS_HOT: Duration = Duration::from_secs(3_600);
+/// Parts of a shard that are planned for within that time, at least and at most.
+pub const RECEIPTS_PLANNED: [u64; 2] = [65_536, 100_000_000];
+/// Parts a second that a carrier without a configured rate is planned with there.
+pub const RATE_UNSAID: u32 = 250;
 /// Octets of memory of a part in that table.
 pub const MEMORY_PER_HOT_RECEIPT: u64 = 24;
 /// Rows of an index of cold messages that are in memory before they are written as a run.
 pub const RUN_ROWS_IN_MEMORY: usize = 65_536;
 /// Octets of memory of such a row.
 pub const MEMORY_PER_FRESH_ROW: u64 = 64;
+/// Indexes that lead to messages on disk: the backlog, times, what carriers call parts.
+pub const COLD_INDEXES: u64 = 3;
+/// Rows of a message on disk in them: one of the backlog or for each part, its time, its recipient.
+pub const ROWS_PER_COLD_MESSAGE: u64 = 3;
+/// Octets of memory of a row that was read.
+pub const MEMORY_PER_READ_ROW: u64 = 64;
+/// Octets of memory of what is counted for a group with a backlog.
+pub const MEMORY_PER_GROUP: u64 = 512;
+/// Octets of memory while runs are written and merged.
+pub const MEMORY_OF_RUN_CHORES: u64 = 32 * 1024 * 1024;
 /// Runs of an index beyond which the small ones are merged.
 pub const RUNS_PER_INDEX: usize = 8;
 /// All runs of an index are merged this often: what closed is dropped then.

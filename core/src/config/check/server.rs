@@ -54,7 +54,12 @@ fn retention(e: &mut ConfigErrors, hours: i64) -> Option<Duration> {
 
 pub(super) fn limits_of(e: &mut ConfigErrors, raw: &RawLimits) -> LimitsConfig {
     let open = 1..=i64::from(limits::OPEN_MESSAGES_MAX);
-    LimitsConfig { open_messages: number(e, "limits.open_messages", raw.open_messages, open) }
+    let [least, _, most] = limits::HOT_MESSAGES;
+    let hot = i64::from(least)..=i64::from(most);
+    LimitsConfig {
+        open_messages: number(e, "limits.open_messages", raw.open_messages, open),
+        hot_messages: number(e, "limits.hot_messages", raw.hot_messages, hot),
+    }
 }
 
 pub(super) fn webhooks(e: &mut ConfigErrors, raw: &RawWebhooks) -> WebhookConfig {

@@ -2,15 +2,17 @@
 //! of each shard. Refuses what cannot work before anything is started. Pure, lives nowhere.
 
 mod dialect;
+mod memory;
 mod print;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use self::memory::Counts;
+pub use self::memory::MemoryPlan;
 use self::print::Bytes;
 use super::checked::{BindType, CarrierConfig, Config, CustomerConfig};
 use super::error::ConfigErrors;
-use super::smpp::CustomerSmpp;
 use crate::limits;
 use crate::place::{Placement, ShardId};
 
@@ -63,45 +65,6 @@ pub struct PortPlan {
     pub purpose: String,
 }
 
-/// Octets of memory of one shard when it is as full as it may be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemoryPlan {
-    /// Messages that are not final.
-    pub open_messages: u64,
-    /// Messages kept for reading.
-    pub history: u64,
-    /// Unanswered submit_sm.
-    pub windows: u64,
-    /// Buffers and windows of customers' binds, when all of them are on this shard, and parts of inbound
-    /// messages that wait for others.
-    pub customers: u64,
-    /// Rings from the other shards.
-    pub rings: u64,
-    /// Buffers of binds, HTTP connections, the log, and parked receipts.
-    pub buffers: u64,
-}
-
-impl MemoryPlan {
-    /// What it is for, and its octets.
-    #[must_use]
-    pub fn each(&self) -> [(&'static str, u64); 6] {
-        [
-            ("open messages", self.open_messages),
-            ("history", self.history),
-            ("windows", self.windows),
-            ("customers", self.customers),
-            ("rings", self.rings),
-            ("buffers", self.buffers),
-        ]
-    }
-
-    /// All of it.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.each().into_iter().map(|(_, octets)| octets).fold(0, u64::saturating_add)
-    }
-}
-
 /// One shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardPlan {
@@ -119,6 +82,8 @@ pub struct ShardPlan {
     pub memory: MemoryPlan,
     /// Octets of its log when it is as long as it may be.
     pub disk_bytes: u64,
+    /// Parts that it is planned to submit in an hour.
+    pub receipts: u64,
 }
 
 /// The whole.
@@ -136,6 +101,10 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// Messages of a shard that are not final.
     pub open_messages: u32,
+    /// Open messages that the log of a shard carries.
+    pub open_messages_fit: u64,
+    /// Messages of a shard that are in memory at once.
+    pub hot_messages: u32,
     /// How long messages can be read, as far as the store has room; `None`: no bound but that.
     pub retention: Option<Duration>,
     /// Entries of each lane between two shards; 0 with one shard.
@@ -165,6 +134,7 @@ impl Plan {
             .enumerate()
             .map(|(index, carrier)| carrier_plan(&mut errors, index, carrier, shards))
             .collect();
+        check_hot(&mut errors, config, &carriers);
         let placement = Placement::new([0; 16], shards);
         let plans =
             (0..shards).map(|shard| shard_plan(config, &placement, ShardId(shard), &carriers));
@@ -175,6 +145,8 @@ impl Plan {
             customers: customer_plans(config),
             ports: ports(config),
             open_messages: config.limits.open_messages,
+            open_messages_fit: config.open_messages_that_fit(),
+            hot_messages: config.limits.hot_messages,
             retention: config.store.retention,
             mesh_lane: if shards > 1 { limits::MESH_LANE } else { 0 },
             crossings: f64::from(shards - 1) / f64::from(shards),
@@ -206,22 +178,50 @@ fn check_cores(errors: &mut ConfigErrors, config: &Config, shards: u16, cores: u
 
 /// Open messages must fit half of the store: the other half is being carried forward or reserved.
 fn check_store(errors: &mut ConfigErrors, config: &Config) {
-    let open = u64::from(config.limits.open_messages);
-    let needed = open.saturating_mul(limits::STORE_PER_OPEN_MESSAGE);
-    let half = u64::from(config.store.max_segments / 2).saturating_mul(config.store.segment_bytes);
-    if needed > half {
-        let segment = config.store.segment_bytes.max(1);
+    let (open, fit) = (u64::from(config.limits.open_messages), config.open_messages_that_fit());
+    if open > fit {
+        let needed = product(open, limits::STORE_PER_OPEN_MESSAGE);
         let what = format!(
             "{open} open messages need {} of log, half of the store of a shard is {}",
             Bytes(needed),
-            Bytes(half)
+            Bytes(product(fit, limits::STORE_PER_OPEN_MESSAGE))
         );
+        let segments = needed.div_ceil(config.store.segment_bytes.max(1)).saturating_mul(2);
         let mend = format!(
-            "set store.max_segments to {} or more, or open_messages to {} or less",
-            needed.div_ceil(segment).saturating_mul(2),
-            half / limits::STORE_PER_OPEN_MESSAGE
+            "set store.max_segments to {segments} or more, or open_messages to {fit} or less"
         );
         errors.add("limits.open_messages", what, mend);
+    }
+}
+
+/// Hot messages fill the windows: a carrier may have a quarter of them, and all together what is not
+/// kept for messages that something happens to.
+fn check_hot(errors: &mut ConfigErrors, config: &Config, carriers: &[CarrierPlan]) {
+    let at = "limits.hot_messages";
+    let hot = u64::from(config.limits.hot_messages);
+    let (route, kept) = (wide(limits::ACTIVE_ROUTE_SHARE), wide(limits::ACTIVE_WANTED_SHARE));
+    let slots = |carrier: &CarrierPlan| {
+        let most = carrier.binds.iter().copied().max().unwrap_or(0);
+        u64::from(most) * u64::from(carrier.window)
+    };
+    for carrier in carriers.iter().filter(|carrier| slots(carrier) > hot / route) {
+        let what = format!(
+            "the windows of carrier \"{}\" take {} messages of a shard, and a quarter of {hot} is {}",
+            carrier.name,
+            slots(carrier),
+            hot / route
+        );
+        let mend = format!("set hot_messages to {} or more", slots(carrier).saturating_mul(route));
+        errors.add(at, what, mend);
+    }
+    let all: u64 = carriers.iter().map(slots).sum();
+    if all > hot - hot / kept {
+        let what = format!(
+            "all windows take {all} messages of a shard, and of {hot} there are {} for them",
+            hot - hot / kept
+        );
+        let least = all.saturating_mul(kept).div_ceil(kept - 1);
+        errors.add(at, what, format!("set hot_messages to {least} or more"));
     }
 }
 
@@ -318,19 +318,8 @@ fn shard_plan(
         carriers.iter().map(|carrier| own(carrier) * u64::from(carrier.window)).sum();
     let connections =
         carriers.iter().map(|carrier| own(carrier) * u64::from(carrier.connections_per_bind)).sum();
-    let peers = u64::from(placement.shards().saturating_sub(1));
-    let memory = MemoryPlan {
-        open_messages: product(
-            u64::from(config.limits.open_messages),
-            limits::MEMORY_PER_OPEN_MESSAGE,
-        ),
-        history: history(config),
-        windows: product(in_flight, limits::MEMORY_PER_WINDOW_SLOT),
-        // Two lanes from each other shard.
-        rings: product(peers * 2 * wide(limits::MESH_LANE), limits::MEMORY_PER_MESH_ENTRY),
-        buffers: buffers(connections, wide(carriers.len())),
-        customers: customers(config),
-    };
+    let shards = placement.shards();
+    let memory = MemoryPlan::new(config, &Counts { shards, in_flight, connections });
     ShardPlan {
         id,
         partitions: placement.partitions_of(id),
@@ -339,45 +328,8 @@ fn shard_plan(
         in_flight_max: in_flight,
         memory,
         disk_bytes: product(u64::from(config.store.max_segments), config.store.segment_bytes),
+        receipts: config.receipts_planned(shards),
     }
-}
-
-/// What finding messages on the disk takes: the ids of those that left memory last, the registers, and
-/// the rows of the two that are not yet on disk.
-fn history(config: &Config) -> u64 {
-    let ids = product(wide(limits::CARRIER_IDS_OF_CLOSED), limits::MEMORY_PER_CARRIER_ID);
-    let segments = u64::from(config.store.max_segments);
-    let rows = 2 * config.store.segment_bytes / limits::LOG_PER_MESSAGE_MIN;
-    ids.saturating_add(product(segments, limits::MEMORY_PER_REGISTER))
-        .saturating_add(product(rows, limits::MEMORY_PER_REGISTER_ROW))
-}
-
-/// Nothing decides on which shard a customer's connection arrives: all may come to one. Inbound messages
-/// in parts wait beside them.
-fn customers(config: &Config) -> u64 {
-    let accounts = || config.customers.iter().filter_map(|customer| customer.smpp.as_ref());
-    if accounts().next().is_none() {
-        return 0;
-    }
-    let binds: u64 = accounts().map(|account| u64::from(account.max_binds)).sum();
-    let slots = |account: &CustomerSmpp| {
-        u64::from(account.max_binds)
-            * (u64::from(account.window) + u64::from(account.deliver_window))
-    };
-    let connections = binds.min(wide(limits::SMPP_CUSTOMER_CONNECTIONS_PER_SHARD));
-    let of_binds = product(connections, limits::MEMORY_PER_BIND);
-    let of_windows = product(accounts().map(slots).sum(), limits::MEMORY_PER_WINDOW_SLOT);
-    [of_binds, of_windows, wide(limits::REASSEMBLY_BYTES)].into_iter().fold(0, u64::saturating_add)
-}
-
-fn buffers(connections: u64, carriers: u64) -> u64 {
-    let of_binds = product(connections, limits::MEMORY_PER_BIND);
-    let of_connections =
-        product(wide(limits::HTTP_CONNECTIONS_PER_SHARD), limits::MEMORY_PER_CONNECTION);
-    let parked = product(carriers * wide(limits::ORPHANS_PER_CARRIER), limits::MEMORY_PER_ORPHAN);
-    // One batch is being written while the next is built.
-    let of_log = 2 * wide(limits::MAX_BATCH);
-    [of_binds, of_connections, parked, of_log].into_iter().fold(0, u64::saturating_add)
 }
 
 fn product(count: u64, each: u64) -> u64 {

@@ -17,6 +17,8 @@ impl Plan {
             "expected_crossings": self.crossings,
             "mesh_lane_entries": self.mesh_lane,
             "open_messages_per_shard": self.open_messages,
+            "open_messages_that_fit": self.open_messages_fit,
+            "hot_messages_per_shard": self.hot_messages,
             "retention_seconds": self.retention.map(|retention| retention.as_secs()),
             "shards": self.shards.iter().map(shard_json).collect::<Vec<Value>>(),
             "carriers": self.carriers.iter().map(carrier_json).collect::<Vec<Value>>(),
@@ -35,8 +37,11 @@ fn shard_json(shard: &ShardPlan) -> Value {
         "connections": shard.connections,
         "in_flight_max": shard.in_flight_max,
         "memory_bytes": {
-            "open_messages": shard.memory.open_messages,
-            "history": shard.memory.history,
+            "hot_messages": shard.memory.hot_messages,
+            "receipts": shard.memory.receipts,
+            "rows": shard.memory.rows,
+            "filters": shard.memory.filters,
+            "registers": shard.memory.registers,
             "windows": shard.memory.windows,
             "customers": shard.memory.customers,
             "rings": shard.memory.rings,
@@ -44,6 +49,7 @@ fn shard_json(shard: &ShardPlan) -> Value {
             "total": shard.memory.total(),
         },
         "disk_bytes": shard.disk_bytes,
+        "parts_an_hour": shard.receipts,
     })
 }
 
@@ -92,8 +98,10 @@ impl fmt::Display for Plan {
         )?;
         writeln!(
             f,
-            "per shard: {} open messages; history on disk, {}",
+            "per shard: {} open messages (the disk carries {}), {} of them in memory; history {}",
             self.open_messages,
+            self.open_messages_fit,
+            self.hot_messages.min(self.open_messages),
             match self.retention {
                 Some(retention) =>
                     format!("{} h as far as it has room", retention.as_secs() / 3_600),
@@ -151,17 +159,18 @@ impl Plan {
         writeln!(f)?;
         writeln!(
             f,
-            "{:<10} {:>10} {:>6} {:>10} {:>10} {:>10}",
-            "", "partitions", "binds", "in flight", "memory", "disk"
+            "{:<10} {:>10} {:>6} {:>10} {:>14} {:>10} {:>10}",
+            "", "partitions", "binds", "in flight", "parts an hour", "memory", "disk"
         )?;
         for shard in &self.shards {
             writeln!(
                 f,
-                "{:<10} {:>10} {:>6} {:>10} {:>10} {:>10}",
+                "{:<10} {:>10} {:>6} {:>10} {:>14} {:>10} {:>10}",
                 shard.id.to_string(),
                 shard.partitions,
                 shard.binds,
                 shard.in_flight_max,
+                shard.receipts,
                 Bytes(shard.memory.total()).to_string(),
                 Bytes(shard.disk_bytes).to_string(),
             )?;

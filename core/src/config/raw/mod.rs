@@ -120,11 +120,16 @@ impl Default for RawStore {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
     pub(super) open_messages: i64,
+    pub(super) hot_messages: i64,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
-        RawLimits { open_messages: limits::OPEN_MESSAGES_DEFAULT.into() }
+        let [_, hot_messages, _] = limits::HOT_MESSAGES;
+        RawLimits {
+            open_messages: limits::OPEN_MESSAGES_DEFAULT.into(),
+            hot_messages: hot_messages.into(),
+        }
     }
 }
 
