@@ -104,10 +104,13 @@ impl Program {
 
     /// Waits until it has nothing to write any more, two minutes at most.
     pub(crate) fn settle(&self) {
-        let written = || std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).ok();
+        let written = || {
+            let counts = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).ok()?;
+            counts.lines().find(|line| line.starts_with("write_bytes")).map(str::to_owned)
+        };
         let mut before = written();
-        for _ in 0..24 {
-            std::thread::sleep(Duration::from_secs(5));
+        for _ in 0..60 {
+            std::thread::sleep(Duration::from_secs(2));
             let now = written();
             if now == before {
                 return;
