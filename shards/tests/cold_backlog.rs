@@ -51,7 +51,7 @@ fn message(sequence: u64) -> (Group, Filing, Cold) {
     let group =
         Group { carrier: small(1 + sequence % 4), lane, customer: small(1 + sequence / 7 % 50) };
     let end = UnixMs(START + 60_000 + sequence.wrapping_mul(0x9E37_79B9) % 172_800 * 1_000);
-    let filing = Filing { sending: Some((group, end)), due: Some(end), names: Vec::new() };
+    let filing = Filing { sending: Some((group, end)), due: Some(end), ..Filing::default() };
     let segment = SegmentId(1 + sequence / 200_000);
     let at = Position { segment, offset: small(sequence % 200_000 * 300) };
     (group, filing, Cold { sequence, at })
@@ -102,6 +102,7 @@ fn a_large_backlog_takes_little_memory_and_comes_back() {
                 shelf.store.handle_rows(rows, Some(found));
                 continue;
             }
+            Some(ColdTurn::Owed(customer, _)) => panic!("nobody asked for {customer}"),
             Some(ColdTurn::Wake(cold)) => {
                 let (_, filing, expected) = message(cold.sequence);
                 assert_eq!(cold, expected);

@@ -39,10 +39,8 @@ impl fmt::Display for SegmentId {
 /// What an index of open messages is sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IndexKind {
-    /// What carriers call parts.
+    /// What carriers call parts, and to whom carriers have parts.
     Receipts,
-    /// Recipients of messages.
-    Recipients,
     /// When something is to be done with a message.
     Due,
     /// Messages that wait to be sent.
@@ -51,14 +49,13 @@ pub enum IndexKind {
 
 impl IndexKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Receipts, Self::Recipients, Self::Due, Self::Backlog];
+    pub const ALL: [Self; 3] = [Self::Receipts, Self::Due, Self::Backlog];
 
     /// Its name in file names and metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Receipts => "receipts",
-            Self::Recipients => "recipients",
             Self::Due => "due",
             Self::Backlog => "backlog",
         }

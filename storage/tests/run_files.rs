@@ -86,7 +86,7 @@ fn crowded(kind: IndexKind) -> House {
 
 #[test]
 fn long_runs_answer_as_a_map_does() {
-    for kind in [IndexKind::Recipients, IndexKind::Backlog] {
+    for kind in [IndexKind::Receipts, IndexKind::Backlog] {
         let mut house = crowded(kind);
         house.agrees(64);
         house.agrees(3_000);

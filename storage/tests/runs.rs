@@ -116,7 +116,7 @@ proptest! {
 fn a_set_is_the_same_on_real_files() {
     let tmp = tempfile::tempdir().unwrap();
     let mut disk = FileDisk::new(tmp.path(), false);
-    let (kind, now) = (IndexKind::Recipients, Duration::ZERO);
+    let (kind, now) = (IndexKind::Receipts, Duration::ZERO);
     let config = RunConfig { memory_rows: 500, merge_after: HOUR, runs: 3, slice_rows: 2_000 };
     let open =
         |disk: &mut FileDisk, known| RunSet::open(disk, kind, config.clone(), known, now).unwrap();

@@ -56,7 +56,6 @@ struct FooterLayout {
 fn number(kind: IndexKind) -> u8 {
     match kind {
         IndexKind::Receipts => 1,
-        IndexKind::Recipients => 2,
         IndexKind::Due => 3,
         IndexKind::Backlog => 4,
     }
@@ -65,7 +64,7 @@ fn number(kind: IndexKind) -> u8 {
 /// Whether rows are looked up by their first key alone. The others are only read in order, where
 /// no filter helps.
 pub(super) fn has_filter(kind: IndexKind) -> bool {
-    matches!(kind, IndexKind::Receipts | IndexKind::Recipients)
+    kind == IndexKind::Receipts
 }
 
 /// The run that a file belongs to, and where in it.

@@ -206,6 +206,21 @@ impl ActiveSet {
         true
     }
 
+    /// Keeps a seat for a message that is looked for because its turn has come otherwise than by its
+    /// route. False when too many are kept or taken: it is to be tried again.
+    pub fn keep(&mut self) -> bool {
+        let free = self.wanted < self.seats.wanted;
+        self.wanted += usize::from(free);
+        self.make_room();
+        free
+    }
+
+    /// A seat that was kept is free again: the message that was found [`ActiveSet::want`]s it, or there
+    /// was none.
+    pub fn give_up(&mut self) {
+        self.wanted -= 1;
+    }
+
     /// A message is not hot any more: it ended.
     pub fn leave(&mut self, sequence: u64) {
         match self.hot.remove(&sequence) {

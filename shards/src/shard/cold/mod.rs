@@ -67,7 +67,11 @@ impl Lane {
     }
 }
 
-/// What waits together: the messages of one customer in one lane towards one carrier.
+/// Stands for the customer itself where a carrier's number is asked for; no carrier has it.
+const TO_CUSTOMER: u32 = u32::MAX;
+
+/// What waits together: the messages of one customer in one lane towards one carrier; or those of
+/// which the customer's own binds are owed a receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group {
     /// Durable number of the carrier.
@@ -79,6 +83,18 @@ pub struct Group {
 }
 
 impl Group {
+    /// The messages of which a customer's binds are owed receipts.
+    #[must_use]
+    pub const fn owed(customer: u32) -> Group {
+        Group { carrier: TO_CUSTOMER, lane: Lane::Otp, customer }
+    }
+
+    /// Whether it waits for its customer's binds.
+    #[must_use]
+    pub const fn is_owed(self) -> bool {
+        self.carrier == TO_CUSTOMER
+    }
+
     /// The group's number on disk. It follows from what the group is, so that nothing has to remember
     /// it; two groups may share one, since the message itself says which it belongs to.
     #[must_use]

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use postrider_core::carrier_id::folded;
+use postrider_core::number::Msisdn;
 use postrider_storage::runs::receipts::{ReceiptTable, fingerprint};
 use postrider_storage::runs::{Row, RunLookup, RunSet};
 use postrider_storage::{Search, Step};
@@ -26,6 +27,11 @@ pub struct ReceiptIndex {
 /// What a carrier calls a part, as the index knows it: a fingerprint of carrier and folded id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartName(u64);
+
+/// Before the digits of a recipient, where it takes the place of an id: no id begins so.
+const RECIPIENT: u8 = 0;
+/// The part that stands for a message as a whole.
+const WHOLE: u8 = u8::MAX;
 
 /// A part by its message's sequence and its number, from 0.
 pub type PartKey = (u64, u8);
@@ -53,6 +59,16 @@ impl ReceiptIndex {
         (!id.is_empty()).then(|| PartName(fingerprint(carrier, &folded(id), self.key)))
     }
 
+    /// The name under which a message is found by its recipient, once a carrier has something of it.
+    #[must_use]
+    pub fn recipient(&self, carrier: u32, to: Msisdn) -> PartName {
+        let digits = to.digits();
+        let mut name = arrayvec::ArrayVec::<u8, 32>::new();
+        name.push(RECIPIENT);
+        name.extend(digits.bytes());
+        PartName(fingerprint(carrier, &name, self.key))
+    }
+
     /// A carrier gave a part an id, or a message that has one is in memory again. False when the table
     /// is full: then the part is to be filed at once.
     pub fn note(&mut self, now: Duration, name: PartName, part: PartKey) -> bool {
@@ -73,6 +89,16 @@ impl ReceiptIndex {
     /// The message of a part has come to its end.
     pub fn unfile(&self, runs: &mut RunSet, name: PartName, part: PartKey) {
         runs.delete((name.0, packed(part)));
+    }
+
+    /// A message that leaves memory is to be found by its recipient.
+    pub fn file_recipient(&self, runs: &mut RunSet, name: PartName, message: Cold) {
+        self.file(runs, name, WHOLE, message);
+    }
+
+    /// It is found by its recipient no more.
+    pub fn unfile_recipient(&self, runs: &mut RunSet, name: PartName, sequence: u64) {
+        self.unfile(runs, name, (sequence, WHOLE));
     }
 
     /// Looks for parts on disk that a name may mean.

@@ -38,12 +38,14 @@ pub struct ColdConfig {
 /// the message has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filing {
-    /// It waits to be sent, until then.
+    /// It waits to be sent, until then; or, in a group that is owed receipts, since then.
     pub sending: Option<(Group, UnixMs)>,
     /// Something is to be done for it then.
     pub due: Option<UnixMs>,
     /// What carriers call its parts that are open.
     pub names: Vec<(PartName, u8)>,
+    /// The recipient's name at each carrier that has a part of it which is open.
+    pub recipients: Vec<PartName>,
 }
 
 /// What an owner is to do.
@@ -53,6 +55,9 @@ pub enum ColdTurn {
     Look(RowSearch),
     /// Read this message: it has a seat.
     Wake(Cold),
+    /// What came of [`ColdStore::ask_owed`]: read this message of the customer's, which has a seat;
+    /// or none of its messages waits on disk.
+    Owed(u32, Option<Cold>),
 }
 
 /// A search for rows.
@@ -199,7 +204,7 @@ impl ColdStore {
     pub fn park(&mut self, filing: &Filing, message: Cold) {
         self.set.leave(message.sequence);
         self.file(filing, message);
-        if let Some((group, _)) = filing.sending {
+        if let Some((group, _)) = filing.sending.filter(|(group, _)| !group.is_owed()) {
             self.set.filed(group);
         }
     }
@@ -216,6 +221,9 @@ impl ColdStore {
         for (name, part) in &filing.names {
             self.receipts.file(&mut self.names, *name, *part, message);
         }
+        for name in &filing.recipients {
+            self.receipts.file_recipient(&mut self.names, *name, message);
+        }
     }
 
     /// What was filed for a message is settled.
@@ -229,12 +237,16 @@ impl ColdStore {
         for (name, part) in &filing.names {
             self.receipts.unfile(&mut self.names, *name, (sequence, *part));
         }
+        for name in &filing.recipients {
+            self.receipts.unfile_recipient(&mut self.names, *name, sequence);
+        }
     }
 
     /// A message that was to be woken has been read. `filing`: as it was parked with.
     pub fn arrived(&mut self, now: Duration, filing: &Filing, sequence: u64) {
         // One that came by its turn was taken off the count then.
         if let Some((group, _)) = filing.sending
+            && !group.is_owed()
             && !self.set.is_sending(sequence)
         {
             self.set.unfiled(group);
@@ -243,6 +255,16 @@ impl ColdStore {
             // A table without room costs a read, no more: the rows are still there.
             self.receipts.note(now, *name, (sequence, *part));
         }
+    }
+
+    /// A customer's binds have room for a receipt of a message on disk, the one that has waited
+    /// longest: [`ColdTurn::Owed`] answers. False when no seat is free for it: ask again.
+    pub fn ask_owed(&mut self, customer: u32) -> bool {
+        let free = self.set.keep();
+        if free {
+            self.backlog.ask(Group::owed(customer));
+        }
+        free
     }
 
     /// The next search to run, or message to read.
@@ -256,6 +278,15 @@ impl ColdStore {
                     let range = self.backlog.search(&self.to_send, number);
                     return Some(look(Rows::Backlog(number), range));
                 }
+                Turn::Message(group, message) if group.is_owed() => {
+                    if self.set.is_hot(message.sequence) {
+                        // What is hot is offered already: the next one is meant.
+                        self.backlog.ask(group);
+                    } else {
+                        return Some(self.owed(group, Some(message)));
+                    }
+                }
+                Turn::Nothing(group) if group.is_owed() => return Some(self.owed(group, None)),
                 Turn::Message(group, message) if self.set.is_hot(message.sequence) => {
                     // Another of the group was meant: this one is counted no more.
                     self.set.missed(group);
@@ -273,6 +304,15 @@ impl ColdStore {
             }
         }
         self.poll_due(now)
+    }
+
+    /// What came of asking for a message that is owed: the seat that was kept is its own.
+    fn owed(&mut self, group: Group, found: Option<Cold>) -> ColdTurn {
+        self.set.give_up();
+        if let Some(message) = found {
+            self.set.want(message.sequence);
+        }
+        ColdTurn::Owed(group.customer, found)
     }
 
     fn ask_again(&mut self) {
@@ -353,7 +393,6 @@ impl ColdStore {
             IndexKind::Backlog => self.to_send.handle_chore(now, done.1),
             IndexKind::Due => self.times.handle_chore(now, done.1),
             IndexKind::Receipts => self.names.handle_chore(now, done.1),
-            IndexKind::Recipients => panic!("the store has no index of recipients"),
         }
     }
 
@@ -415,3 +454,7 @@ fn look(rows: Rows, range: RunRange) -> ColdTurn {
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "owed_tests.rs"]
+mod owed_tests;

@@ -106,12 +106,13 @@ impl World {
         let name = || self.store.receipts().name(message.group.carrier, id(sequence).as_bytes());
         match message.state {
             State::Queued => {
-                Filing { sending: Some((message.group, end)), due: Some(end), names: Vec::new() }
+                Filing { sending: Some((message.group, end)), due: Some(end), ..Filing::default() }
             }
             State::Submitted => Filing {
                 sending: None,
                 due: Some(end),
                 names: name().map(|name| (name, 0)).into_iter().collect(),
+                recipients: Vec::new(),
             },
             State::Delivered | State::Expired => Filing::default(),
         }
@@ -174,6 +175,7 @@ impl World {
                     let found = run(search, &mut self.disk).unwrap();
                     self.store.handle_rows(rows, Some(found));
                 }
+                ColdTurn::Owed(customer, _) => panic!("nobody asked for {customer}"),
                 ColdTurn::Wake(message) => {
                     let sequence = message.sequence;
                     self.wake(sequence);
