@@ -110,7 +110,7 @@ pub struct IdFields {
     pub time: UnixMs,
     /// Where its number lives.
     pub partition: Partition,
-    /// Its number on its shard; 56 bits.
+    /// Its number; 56 bits. See [`crate::sequence`].
     pub sequence: u64,
 }
 

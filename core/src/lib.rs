@@ -19,5 +19,6 @@ pub mod redact;
 pub mod region;
 pub mod route;
 pub mod sender;
+pub mod sequence;
 pub mod submission;
 pub mod text;

@@ -6,8 +6,10 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use crate::id::IdFields;
 use crate::limits::MAX_SHARDS;
 use crate::number::Msisdn;
+use crate::sequence::{self, Origin};
 
 /// Slices of the destination space; fixed for the life of a data directory.
 pub const PARTITIONS: u16 = 4096;
@@ -55,6 +57,8 @@ impl fmt::Display for ShardId {
 pub struct Placement {
     key: [u8; 16],
     shards: u16,
+    /// How many there were when the data directory was made.
+    first_shards: u16,
     /// By partition.
     table: Box<[ShardId]>,
     epoch: u64,
@@ -68,11 +72,9 @@ impl Placement {
     #[must_use]
     pub fn new(key: [u8; 16], shards: u16) -> Placement {
         assert!((1..=MAX_SHARDS).contains(&shards), "{shards} shards");
-        let owner = |partition: u16| {
-            let shard = u32::from(partition) * u32::from(shards) / u32::from(PARTITIONS);
-            ShardId(u16::try_from(shard).unwrap_or(0))
-        };
-        Placement { key, shards, table: (0..PARTITIONS).map(owner).collect(), epoch: 1 }
+        let owner = |partition| ShardId(owner_among(shards, partition));
+        let table = (0..PARTITIONS).map(owner).collect();
+        Placement { key, shards, first_shards: shards, table, epoch: 1 }
     }
 
     /// The partition of a number, fixed by the data directory's key.
@@ -117,6 +119,22 @@ impl Placement {
         self.shard_of(self.partition(number))
     }
 
+    /// The number by which a log knows the message of an id.
+    #[must_use]
+    pub fn number_in(&self, log: u16, fields: IdFields) -> u64 {
+        sequence::moved(fields.sequence, self.accepted_in(fields), log)
+    }
+
+    /// The log in which the message of an id was accepted.
+    #[must_use]
+    pub fn accepted_in(&self, fields: IdFields) -> u16 {
+        match sequence::origin(fields.sequence) {
+            Origin::Log(log) => log,
+            // Numbers of the first releases, which had one log for each shard that there ever was.
+            Origin::Here => owner_among(self.first_shards, fields.partition.0),
+        }
+    }
+
     /// How many shards there are.
     #[must_use]
     pub fn shards(&self) -> u16 {
@@ -134,6 +152,12 @@ impl Placement {
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
+}
+
+/// The owner of a partition among so many shards.
+fn owner_among(shards: u16, partition: u16) -> u16 {
+    let shard = u32::from(partition) * u32::from(shards) / u32::from(PARTITIONS);
+    u16::try_from(shard).unwrap_or(0)
 }
 
 impl fmt::Debug for Placement {

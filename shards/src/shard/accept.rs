@@ -5,6 +5,7 @@ use postrider_core::clock::Now;
 use postrider_core::content::Origin;
 use postrider_core::id::IdFields;
 use postrider_core::limits;
+use postrider_core::sequence;
 use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
@@ -154,7 +155,7 @@ impl Shard {
         (encoding, part_count): (Encoding, u8),
     ) -> Envelope {
         let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        self.next_sequence = sequence::next_free(sequence + 1, self.id.0);
         let partition = self.shared.placement.partition(submission.to);
         let id = self.shared.cipher.seal(IdFields { time: now.wall, partition, sequence });
         Envelope {

@@ -44,10 +44,15 @@ impl Shard {
         self.answer(ticket, ApiResponse::Problem(Problem::overloaded(1)));
     }
 
+    /// The number by which this shard knows the message of an id.
+    pub(super) fn number_of(&self, id: MessageId) -> Option<u64> {
+        let fields = self.shared.cipher.open(id)?;
+        Some(self.shared.placement.number_in(self.id.0, fields))
+    }
+
     /// A message in memory, if it is this customer's.
     pub(super) fn view_of(&self, customer: CustomerIx, id: MessageId) -> Option<MessageView> {
-        let fields = self.shared.cipher.open(id)?;
-        let message = self.table.get(fields.sequence)?;
+        let message = self.table.get(self.number_of(id)?)?;
         let own = message.envelope.customer == self.shared.customer_number(customer);
         (own && message.durable && message.envelope.id == id).then(|| view(&self.shared, message))
     }

@@ -242,7 +242,7 @@ impl Log {
         self.next_lsn
     }
 
-    /// The next free message number that the log knows of: one more than any in its records.
+    /// A message number above all in the log's records.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence

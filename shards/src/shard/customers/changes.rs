@@ -58,8 +58,7 @@ impl Shard {
         match &operation.target {
             Target::Group(id) => (group(*id), true),
             Target::Message(id) => {
-                let found = self.shared.cipher.open(*id);
-                let found = found.and_then(|fields| self.table.get(fields.sequence));
+                let found = self.number_of(*id).and_then(|sequence| self.table.get(sequence));
                 let found = found.filter(|message| message.envelope.id == *id && fits(message));
                 match found {
                     Some(head) if head.envelope.group == Some(*id) => (group(*id), true),
@@ -83,8 +82,7 @@ impl Shard {
         let group = match operation.target {
             Target::Group(id) => Some(id),
             Target::Message(id) => {
-                let head = self.shared.cipher.open(id);
-                let head = head.and_then(|fields| self.table.get(fields.sequence));
+                let head = self.number_of(id).and_then(|sequence| self.table.get(sequence));
                 head.and_then(|head| head.envelope.group).filter(|group| *group == id)
             }
             Target::Recipient { .. } => None,
@@ -219,9 +217,9 @@ impl Shard {
     ) {
         if let (Act::Replace(_), Target::Message(id)) = (&operation.act, &operation.target)
             && outcome.changed > 0
-            && let Some(fields) = self.shared.cipher.open(*id)
+            && let Some(sequence) = self.number_of(*id)
         {
-            self.begin(now, fields.sequence);
+            self.begin(now, sequence);
         }
     }
 }

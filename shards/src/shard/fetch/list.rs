@@ -233,7 +233,7 @@ impl Shard {
 
     /// Where a cursor stands in the order of lists.
     fn key_of(&self, cursor: Cursor) -> ListKey {
-        let sequence = self.shared.cipher.open(cursor.id).map_or(0, |fields| fields.sequence);
+        let sequence = self.number_of(cursor.id).unwrap_or(0);
         ListKey { created: cursor.created, sequence, id: cursor.id }
     }
 

@@ -199,7 +199,7 @@ impl Shard {
 
     /// Looks for a message of a customer, in memory and on the disk.
     pub(super) fn find(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
-        let Some(sequence) = self.shared.cipher.open(id).map(|fields| fields.sequence) else {
+        let Some(sequence) = self.number_of(id) else {
             return self.show(to, None);
         };
         if self.table.has(sequence) {

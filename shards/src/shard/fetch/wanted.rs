@@ -143,8 +143,8 @@ impl Shard {
         operation: Box<Operation>,
         to: OperatedTo,
     ) {
-        let head = operation.message().and_then(|id| self.shared.cipher.open(id));
-        match head.map(|fields| fields.sequence).filter(|sequence| !self.table.has(*sequence)) {
+        let head = operation.message().and_then(|id| self.number_of(id));
+        match head.filter(|sequence| !self.table.has(*sequence)) {
             Some(head) => self.want(now, vec![head], Wanted::Head(customer, operation, to)),
             None => self.find_members(now, customer, operation, to),
         }

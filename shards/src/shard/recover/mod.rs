@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
+use postrider_core::sequence;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_storage::register::{REGISTER_ROWS_MAX, RegisterConfig, Registers};
 use postrider_storage::runs::receipts::ReceiptTable;
@@ -49,7 +50,7 @@ impl Shard {
         let segment_bytes = config.segment_bytes;
         let (log, recovery) =
             Log::open_from(disk, config, now.mono, now.wall.0, None, &mut replay)?;
-        let Replay { table, orphans, inbox, references, next_sequence, .. } = replay;
+        let Replay { table, orphans, inbox, references, .. } = replay;
         let (registers, ages) = (replay.registers, replay.ages);
         let (older, late) = (replay.older, replay.late);
         let shards = parts.shared.placement.shards();
@@ -76,7 +77,7 @@ impl Shard {
             registers,
             ages,
             lookups: Lookups::new(),
-            next_sequence,
+            next_sequence: sequence::next_free(recovery.next_sequence, parts.id.0),
             segment_bytes,
             drain: Drain::No,
             seed: parts.seed,

@@ -37,7 +37,6 @@ pub(super) struct Replay<'a> {
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// The oldest segment there is.
     oldest: Option<SegmentId>,
-    pub(super) next_sequence: u64,
 }
 
 impl<'a> Replay<'a> {
@@ -56,7 +55,6 @@ impl<'a> Replay<'a> {
             first: None,
             late: BTreeMap::new(),
             oldest: None,
-            next_sequence: 1,
         }
     }
 }
@@ -93,9 +91,7 @@ impl Replay<'_> {
             Record::OrphanClosed { orphan, .. } => {
                 self.orphans.remove(*orphan);
             }
-            Record::Mark { next_sequence, .. } => {
-                self.next_sequence = self.next_sequence.max(*next_sequence);
-            }
+            Record::Mark { .. } => {}
             Record::Inbound(record) => self.inbox.replay(at.segment, record),
             Record::InboundClosed { inbound, .. } => self.inbox.replay_end(*inbound),
             Record::Erased { .. } | Record::Epoch { .. } => {}
@@ -112,7 +108,6 @@ impl Replay<'_> {
         self.register(&message, record);
         let envelope = &message.envelope;
         let sequence = envelope.sequence;
-        self.next_sequence = self.next_sequence.max(sequence + 1);
         self.references.seen(&envelope.sender, envelope.to, envelope.reference);
         self.table.discard(sequence);
         self.late.remove(&sequence);
