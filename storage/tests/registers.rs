@@ -12,7 +12,7 @@
 mod world;
 
 use postrider_storage::register::{PageQuery, RegisterCheck, Statuses, check};
-use postrider_storage::{Disk, Fault, LogIoErrorKind, MemDisk, SideFile};
+use postrider_storage::{Disk, Fault, LogIoErrorKind, MemDisk, Search, SideFile, Step};
 use proptest::prelude::*;
 use world::{CUSTOMERS, World, all_of};
 
@@ -188,6 +188,24 @@ fn a_damaged_file_is_named_and_rebuilt() {
         world.check();
         assert_eq!(world.missing, 1, "it was rebuilt");
     }
+}
+
+/// What no message of a register can be is not looked for in it; what has changed since is.
+#[test]
+fn a_register_without_a_wanted_status_is_not_read() {
+    let mut world = World::new();
+    world.accept(600, 1);
+    world.roll();
+    world.registers.flush();
+    world.all_chores();
+    let failed = PageQuery { statuses: Statuses::of(&[8]), ..all_of(1) };
+    let mut search = world.registers.page(failed);
+    assert!(matches!(search.next(None), Step::Done(Ok(page)) if page.rows.is_empty()));
+    let queued = PageQuery { statuses: Statuses::of(&[0]), ..all_of(1) };
+    assert!(matches!(world.registers.page(queued).next(None), Step::Read(_)));
+    world.close(1, 1);
+    assert!(matches!(world.registers.page(failed).next(None), Step::Read(_)));
+    world.check();
 }
 
 /// A register whose messages are all gone goes, once no checkpoint names it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::search::{Ask, Search, Step};
 
 use super::cursor::{Cursor, Next};
-use super::listed::{Listed, Shared};
+use super::listed::{Entry, Listed, Shared};
 use super::row::{Key, Slot, Statuses};
 
 /// Reads for one page at most; then it ends early.
@@ -187,10 +187,21 @@ impl PageSearch {
         if span.top.0 < oldest {
             // None of those before it has later ones.
             self.next = 0;
-        } else if span.bottom < self.before && entry.summary.may_have(self.query.customer) {
+        } else if span.bottom < self.before
+            && entry.summary.may_have(self.query.customer)
+            && self.may_fit(entry)
+        {
             let cursor = Cursor::new(entry, self.query.customer, self.before, oldest);
             self.cursors.push(cursor);
         }
+    }
+
+    /// Whether a message of the register may have a status that is wanted.
+    fn may_fit(&self, entry: &Entry) -> bool {
+        let changes = self.changes.borrow();
+        changes.flushes != self.flushes
+            || changes.touch(entry.summary.first, entry.summary.last)
+            || entry.survey.meets(self.query.statuses)
     }
 
     /// Takes a row of a cursor, or what it wants to read.

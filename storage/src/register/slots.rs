@@ -81,6 +81,11 @@ impl Survey {
         self.statuses.get(page).copied().unwrap_or(Statuses::ALL)
     }
 
+    /// Whether any page may have one of these statuses.
+    pub(super) fn meets(&self, statuses: Statuses) -> bool {
+        self.statuses.iter().any(|own| own.meets(statuses))
+    }
+
     fn encode(&self, stamp: u32, out: &mut Vec<u8>) {
         let newest = [self.newest & 0xffff, self.newest >> 16];
         let newest = newest.map(|half| U16::new(u16::try_from(half).unwrap_or(u16::MAX)));
