@@ -50,18 +50,25 @@ impl fmt::Display for ShardId {
     }
 }
 
+/// A number of shards that a data directory has had.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Its number, ascending.
+    pub number: u32,
+    /// Shards from then on.
+    pub shards: u16,
+}
+
 /// The one answer to "who owns this number".
 ///
 /// The hash is SipHash-1-3 of the number's eight little-endian octets under the data directory's
 /// key: customers choose the numbers, so an unkeyed hash would let one of them fill one core.
 pub struct Placement {
     key: [u8; 16],
-    shards: u16,
-    /// How many there were when the data directory was made.
-    first_shards: u16,
+    /// Never empty; the last one is the present one.
+    epochs: Vec<Epoch>,
     /// By partition.
     table: Box<[ShardId]>,
-    epoch: u64,
 }
 
 impl Placement {
@@ -71,10 +78,19 @@ impl Placement {
     /// When `shards` is 0 or above [`MAX_SHARDS`]; the plan has refused both.
     #[must_use]
     pub fn new(key: [u8; 16], shards: u16) -> Placement {
+        Self::with_epochs(key, vec![Epoch { number: 1, shards }])
+    }
+
+    /// The table of a data directory that has had these numbers of shards.
+    ///
+    /// # Panics
+    /// When there is none, or the last one is 0 or above [`MAX_SHARDS`].
+    #[must_use]
+    pub fn with_epochs(key: [u8; 16], epochs: Vec<Epoch>) -> Placement {
+        let shards = epochs.last().map_or(0, |epoch| epoch.shards);
         assert!((1..=MAX_SHARDS).contains(&shards), "{shards} shards");
-        let owner = |partition| ShardId(owner_among(shards, partition));
-        let table = (0..PARTITIONS).map(owner).collect();
-        Placement { key, shards, first_shards: shards, table, epoch: 1 }
+        let table = (0..PARTITIONS).map(|partition| owner_among(shards, Partition(partition)));
+        Placement { key, epochs, table: table.collect() }
     }
 
     /// The partition of a number, fixed by the data directory's key.
@@ -98,12 +114,18 @@ impl Placement {
     /// The home of an address of a handset: the owner of its number; by its octets when it is none.
     #[must_use]
     pub fn home(&self, address: &[u8]) -> ShardId {
+        self.shard_of(self.partition_of_address(address))
+    }
+
+    /// The partition of an address of a handset.
+    #[must_use]
+    pub fn partition_of_address(&self, address: &[u8]) -> Partition {
         if let Some(number) = Msisdn::from_carrier(address) {
-            return self.owner(number);
+            return self.partition(number);
         }
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(address);
-        self.shard_of(Partition::of_hash(hasher.finish()))
+        Partition::of_hash(hasher.finish())
     }
 
     /// The shard that owns a partition.
@@ -131,14 +153,49 @@ impl Placement {
         match sequence::origin(fields.sequence) {
             Origin::Log(log) => log,
             // Numbers of the first releases, which had one log for each shard that there ever was.
-            Origin::Here => owner_among(self.first_shards, fields.partition.0),
+            Origin::Here => {
+                let first = self.epochs.first().map_or(1, |epoch| epoch.shards);
+                owner_among(first, fields.partition).0
+            }
         }
     }
 
     /// How many shards there are.
     #[must_use]
     pub fn shards(&self) -> u16 {
-        self.shards
+        self.epochs.last().map_or(1, |epoch| epoch.shards)
+    }
+
+    /// The numbers of shards that there have been; the last one is the present one.
+    #[must_use]
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    /// The present epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epochs.last().copied().unwrap_or(Epoch { number: 1, shards: 1 })
+    }
+
+    /// The shard that keeps a log: its own, or one that no shard writes to any more.
+    #[must_use]
+    pub fn keeper(&self, log: u16) -> ShardId {
+        ShardId(log % self.shards())
+    }
+
+    /// The shards that may know of messages of a partition: its owner, then those that keep the logs
+    /// of its former owners.
+    #[must_use]
+    pub fn knowing(&self, partition: Partition) -> Vec<ShardId> {
+        let mut shards = Vec::new();
+        for epoch in self.epochs.iter().rev() {
+            let shard = self.keeper(owner_among(epoch.shards, partition).0);
+            if !shards.contains(&shard) {
+                shards.push(shard);
+            }
+        }
+        shards
     }
 
     /// How many partitions a shard owns.
@@ -146,23 +203,18 @@ impl Placement {
     pub fn partitions_of(&self, shard: ShardId) -> usize {
         self.table.iter().filter(|owner| **owner == shard).count()
     }
-
-    /// Counts changes of the table; a lease or credit of an older epoch is void. The first is 1.
-    #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
 }
 
 /// The owner of a partition among so many shards.
-fn owner_among(shards: u16, partition: u16) -> u16 {
-    let shard = u32::from(partition) * u32::from(shards) / u32::from(PARTITIONS);
-    u16::try_from(shard).unwrap_or(0)
+#[must_use]
+pub fn owner_among(shards: u16, partition: Partition) -> ShardId {
+    let shard = u32::from(partition.0) * u32::from(shards) / u32::from(PARTITIONS);
+    ShardId(u16::try_from(shard).unwrap_or(0))
 }
 
 impl fmt::Debug for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Placement {{ shards: {}, epoch: {} }}", self.shards, self.epoch)
+        write!(f, "Placement {{ epochs: {:?} }}", self.epochs)
     }
 }
 

@@ -305,7 +305,7 @@ fn the_placement_is_pinned() {
         .map(|text| placement.partition(number(text)).get())
         .collect();
     assert_eq!(partitions, PINNED);
-    assert_eq!(placement.epoch(), 1);
+    assert_eq!(placement.epoch().number, 1);
 }
 
 const PINNED: [u16; 4] = [1146, 1583, 4019, 3010];

@@ -298,6 +298,15 @@ fn start_control(
 fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
     let path = config.server.data_dir.clone();
     let dir = DataDir::open(&path, shards)?;
+    if dir.shards() != shards {
+        bail!(
+            "{} was made for {} shards, but {shards} are configured. Nothing has been changed. \
+             Configure {}, or use another data directory",
+            path.display(),
+            dir.shards(),
+            dir.shards()
+        );
+    }
     let known = dir.read_names()?;
     let mut names = known.clone();
     let carriers = config.carriers.iter();

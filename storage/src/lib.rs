@@ -29,14 +29,15 @@ pub use disk::{
 };
 pub use log::{
     Appended, BATCH_BYTES_MAX, Chore, FORMAT, Log, LogConfig, Lsn, Note, Observer, OpenError,
-    Progress, Recovery, Repair, Replayed, Room, SeenBatch, Urgency, Write, inspect, repair,
+    Progress, Recovery, Repair, Replayed, Room, SeenBatch, Urgency, Write, check_format, inspect,
+    repair,
 };
 pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};
 pub use position::Position;
 pub use record::{
-    Asked, CARRIED_PARKED, CARRIED_RECYCLED, ERASED_CUSTOMER, ERASED_RECIPIENT, Frame, Frames,
-    InboundRecord, RECORD_BYTES_MAX, REDACTED, ReadBack, ReadRecordError, Record, RecordError,
-    RecordKind, read_record,
+    Asked, CARRIED_MOVED, CARRIED_PARKED, CARRIED_RECYCLED, ERASED_CUSTOMER, ERASED_RECIPIENT,
+    Frame, Frames, InboundRecord, RECORD_BYTES_MAX, REDACTED, ReadBack, ReadRecordError, Record,
+    RecordError, RecordKind, read_record,
 };
 pub use search::{Ask, LookUpError, Search, SearchError, Step};

@@ -74,6 +74,8 @@ pub enum RecordKind {
     Erased = 13,
     /// [`Record::Epoch`]
     Epoch = 14,
+    /// [`Record::Moving`]
+    Moving = 18,
 }
 
 impl RecordKind {
@@ -95,6 +97,7 @@ impl RecordKind {
             Self::Closed => "closed",
             Self::Erased => "erased",
             Self::Epoch => "epoch",
+            Self::Moving => "moving",
         }
     }
 
@@ -116,6 +119,7 @@ impl RecordKind {
             12 => Self::Closed,
             13 => Self::Erased,
             14 => Self::Epoch,
+            18 => Self::Moving,
             _ => return None,
         })
     }
@@ -136,7 +140,8 @@ impl RecordKind {
             | Self::InboundClosed
             | Self::Closed
             | Self::Erased
-            | Self::Epoch => 1,
+            | Self::Epoch
+            | Self::Moving => 1,
         }
     }
 }
@@ -145,6 +150,8 @@ impl RecordKind {
 pub const CARRIED_RECYCLED: u8 = 1;
 /// [`Record::Carried`]: so that the message need not stay in memory.
 pub const CARRIED_PARKED: u8 = 2;
+/// [`Record::Carried`]: from another log.
+pub const CARRIED_MOVED: u8 = 3;
 /// [`Record::Erased`]: a recipient.
 pub const ERASED_RECIPIENT: u8 = 1;
 /// [`Record::Erased`]: a customer.
@@ -326,7 +333,7 @@ pub enum Record<'a> {
         /// Packed [`Position`](crate::Position) of the record that led to its state until now; 0:
         /// not known, as in version 1.
         from: u64,
-        /// Why: [`CARRIED_RECYCLED`] (always, in version 1) or [`CARRIED_PARKED`].
+        /// Why: [`CARRIED_RECYCLED`] (always, in version 1), [`CARRIED_PARKED`] or [`CARRIED_MOVED`].
         reason: u8,
         /// Snapshot, encoded by the owner.
         state: &'a [u8],
@@ -417,7 +424,8 @@ pub enum Record<'a> {
         /// Messages accepted up to then are meant.
         until_ms: u64,
     },
-    /// From here on the data directory has another number of shards.
+    /// From here on the data directory has another number of shards, if its meta file says so; what
+    /// belonged to another shard by then is open in another log.
     Epoch {
         /// When.
         at_ms: u64,
@@ -425,6 +433,13 @@ pub enum Record<'a> {
         epoch: u32,
         /// Shards from here on.
         shards: u16,
+    },
+    /// What other logs hand over comes from here on, up to the next `Epoch`.
+    Moving {
+        /// When.
+        at_ms: u64,
+        /// Number of the change: each one that is begun has its own.
+        epoch: u32,
     },
 }
 
@@ -477,6 +492,7 @@ impl<'a> Record<'a> {
             Self::Closed { .. } => RecordKind::Closed,
             Self::Erased { .. } => RecordKind::Erased,
             Self::Epoch { .. } => RecordKind::Epoch,
+            Self::Moving { .. } => RecordKind::Moving,
         }
     }
 
@@ -519,6 +535,7 @@ impl<'a> Record<'a> {
             RecordKind::Closed => rest.closed()?,
             RecordKind::Erased => rest.erased()?,
             RecordKind::Epoch => rest.epoch()?,
+            RecordKind::Moving => rest.moving()?,
         };
         if rest.rest.is_empty() { Ok(Some(record)) } else { Err(RecordError::Length { kind }) }
     }

@@ -16,10 +16,11 @@ use std::time::Duration;
 use common::{WALL_MS, config, content, encoded};
 use compio::driver::{DriverType, ProactorBuilder};
 use compio::runtime::{Runtime, RuntimeBuilder};
-use postrider_storage::io::{DataDir, DirView, FileDisk, FileReader, LogFile, OpenDirError, probe};
+use postrider_storage::io::{
+    DIR_FORMAT, DataDir, DirEpoch, DirView, FileDisk, FileReader, LogFile, OpenDirError, probe,
+};
 use postrider_storage::{
-    Ask, Blocks, Disk, FORMAT, FileRef, Log, LogIoErrorKind, NameKind, NameTable, SegmentId,
-    Urgency, Write,
+    Ask, Blocks, Disk, FileRef, Log, LogIoErrorKind, NameKind, NameTable, SegmentId, Urgency, Write,
 };
 
 /// A runtime on this driver; `None` where the kernel or a sandbox refuses io_uring.
@@ -235,15 +236,16 @@ fn a_data_directory_that_does_not_fit_is_refused_unchanged() {
     let path = tmp.path().join("data");
     drop(DataDir::open(&path, 2).unwrap());
     let before = snapshot(&path);
-    let error = DataDir::open(&path, 3).unwrap_err();
-    assert!(matches!(error, OpenDirError::Shards { found: 2, asked: 3, .. }), "{error}");
+    assert_eq!(DataDir::open(&path, 3).unwrap().shards(), 2, "until it is changed");
     assert_eq!(snapshot(&path), before);
 
     let meta = std::fs::read_to_string(path.join("meta")).unwrap();
     for (text, newer) in [
-        (meta.replace("format = 2", "format = 3"), true),
-        (meta.replace("format = 2", "format = 1"), false),
-        (meta.replace("format = 2", "format = 0"), false),
+        (meta.replace("format = 3", "format = 4"), true),
+        (meta.replace("format = 3", "format = 1"), false),
+        (meta.replace("format = 3", "format = 0"), false),
+        (meta.replace("epochs = 1:2", "epochs = 1:3"), false),
+        (meta.replace("epochs = 1:2", "epochs = "), false),
         (meta.replace("shards = 2", "shards = 3"), false),
         (meta.replace("placement_key = ", "placement_key = +"), false),
         (String::new(), false),
@@ -252,7 +254,7 @@ fn a_data_directory_that_does_not_fit_is_refused_unchanged() {
         let before = snapshot(&path);
         let error = DataDir::open(&path, 2).unwrap_err();
         if newer {
-            assert!(matches!(error, OpenDirError::Format { found: 3, .. }), "{error}");
+            assert!(matches!(error, OpenDirError::Format { found: 4, .. }), "{error}");
         } else {
             assert!(matches!(error, OpenDirError::Damaged { .. }), "{error}");
         }
@@ -290,13 +292,33 @@ fn a_directory_of_the_first_format_is_read_and_says_so_until_it_is_written_to() 
     assert_eq!(snapshot(&path), before, "nothing changes by opening it");
     dir.upgrade().unwrap();
     let meta = std::fs::read_to_string(path.join("meta")).unwrap();
-    assert!(meta.contains("\nformat = 2\n"), "{meta}");
+    assert!(meta.contains("\nformat = 3\n") && meta.contains("\nepochs = 1:2\n"), "{meta}");
     let upgraded = snapshot(&path);
     dir.upgrade().unwrap();
     drop(dir);
     let again = DataDir::open(&path, 2).unwrap();
     assert_eq!((again.created_ms(), again.placement_key()[15]), (WALL_MS, 0xff));
     assert_eq!(snapshot(&path), upgraded);
+}
+
+#[test]
+fn a_directory_says_which_numbers_of_shards_it_has_had() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("data");
+    let mut dir = DataDir::open(&path, 2).unwrap();
+    assert_eq!((dir.shards(), dir.logs()), (2, vec![0, 1]));
+    dir.make_logs(4).unwrap();
+    dir.change(DirEpoch { number: 3, shards: 4 }).unwrap();
+    dir.change(DirEpoch { number: 4, shards: 1 }).unwrap();
+    drop(dir);
+    let dir = DataDir::open(&path, 9).unwrap();
+    let epochs = [(1, 2), (3, 4), (4, 1)].map(|(number, shards)| DirEpoch { number, shards });
+    assert_eq!((dir.shards(), dir.epochs()), (1, &epochs[..]));
+    assert_eq!(dir.logs(), [0, 1, 2, 3]);
+    dir.remove_log(2).unwrap();
+    drop(dir);
+    let view = DirView::open(&path).unwrap();
+    assert_eq!((view.shards(), view.epochs(), view.logs()), (1, &epochs[..], vec![0, 1, 3]));
 }
 
 #[test]
@@ -329,7 +351,7 @@ fn who_only_looks_changes_nothing_and_is_alone_with_others_who_look() {
     let before = snapshot(&path);
     let views = [DirView::open(&path).unwrap(), DirView::open(&path).unwrap()];
     for view in &views {
-        assert_eq!((view.shards(), view.format(), view.created_ms()), (2, FORMAT, created));
+        assert_eq!((view.shards(), view.format(), view.created_ms()), (2, DIR_FORMAT, created));
         assert_eq!((view.id_key().unwrap(), view.placement_key()), (Some(key), placement_key));
         assert_eq!(view.read_names().unwrap(), NameTable::new());
         assert_eq!(view.files(1).unwrap(), []);

@@ -67,6 +67,7 @@ pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
         | Record::Closed { .. }
         | Record::Erased { .. }
         | Record::Epoch { .. }
+        | Record::Moving { .. }
         | Record::Orphan { .. }
         | Record::OrphanClosed { .. }
         | Record::Mark { .. }
@@ -96,6 +97,7 @@ pub(crate) fn sequence_of(record: &Record<'_>) -> Option<u64> {
         | Record::Closed { sequence, .. } => Some(*sequence),
         Record::Erased { .. }
         | Record::Epoch { .. }
+        | Record::Moving { .. }
         | Record::Orphan { .. }
         | Record::OrphanClosed { .. }
         | Record::Mark { .. }

@@ -141,7 +141,8 @@ impl Erasing {
             | Record::InboundClosed { .. }
             | Record::Closed { .. }
             | Record::Erased { .. }
-            | Record::Epoch { .. } => None,
+            | Record::Epoch { .. }
+            | Record::Moving { .. } => None,
         }
     }
 

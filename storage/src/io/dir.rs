@@ -10,14 +10,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::FlockOperation;
 use rustix::rand::GetRandomFlags;
 
-use crate::log::FORMAT;
 use crate::names::{NameError, NameTable};
 
 use super::disk::FileDisk;
 use super::sys::{is_full, sync_dir, write_whole};
 
 /// Format of the directory that this release writes, and the newest that it reads.
-const DIR_FORMAT: u16 = FORMAT;
+pub const DIR_FORMAT: u16 = 3;
+
+/// The first format that says which numbers of shards there were.
+const WITH_EPOCHS: u16 = 3;
 
 /// How long a lock is tried for: the closing rings of a killed process keep it for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -56,19 +58,6 @@ pub enum OpenDirError {
     None {
         /// The directory.
         path: PathBuf,
-    },
-    /// It was made for another number of shards.
-    #[error(
-        "{path} was made for {found} shards, but {asked} are configured. Nothing has been changed. \
-         Configure {found}, or use another data directory"
-    )]
-    Shards {
-        /// The directory.
-        path: PathBuf,
-        /// Shards that it was made for.
-        found: u16,
-        /// Shards asked for.
-        asked: u16,
     },
     /// It was written by a newer release.
     #[error(
@@ -113,11 +102,22 @@ pub struct DataDir {
     _lock: File,
 }
 
-/// What is fixed when a data directory is made.
+/// A change of the number of shards that was brought to its end; the first one is how the directory
+/// was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirEpoch {
+    /// Its number; some are left out, of changes that were broken off.
+    pub number: u32,
+    /// Shards from then on.
+    pub shards: u16,
+}
+
+/// What the file `meta` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Meta {
     pub(super) format: u16,
-    pub(super) shards: u16,
+    /// Never empty; ascending by number.
+    pub(super) epochs: Vec<DirEpoch>,
     pub(super) placement_key: [u8; 16],
     pub(super) created_ms: u64,
 }
@@ -136,15 +136,35 @@ impl DataDir {
             Some(bytes) => Meta::read(&path, &bytes)?,
             None => Meta::make(&path, shards)?,
         };
-        if meta.shards != shards {
-            return Err(OpenDirError::Shards { path, found: meta.shards, asked: shards });
-        }
         let id_key = id_key(&path)?;
-        for shard in 0..meta.shards {
-            make_dir(&shard_path(&path, shard))?;
+        let dir = Self { path, meta, id_key, _lock: lock };
+        dir.make_logs(dir.shards())?;
+        Ok(dir)
+    }
+
+    /// Makes the directories of the logs of so many shards, where they are missing.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`].
+    pub fn make_logs(&self, shards: u16) -> Result<(), OpenDirError> {
+        for shard in 0..shards {
+            make_dir(&self.shard_dir(shard))?;
         }
-        synced(&path)?;
-        Ok(Self { path, meta, id_key, _lock: lock })
+        synced(&self.path)
+    }
+
+    /// Notes that the directory has another number of shards from now on: durable, and as a whole or
+    /// not at all. The logs have been made ready for that.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`]; the number of shards may then have changed or not.
+    pub fn change(&mut self, to: DirEpoch) -> Result<(), OpenDirError> {
+        let mut meta = self.meta.clone();
+        meta.format = DIR_FORMAT;
+        meta.epochs.push(to);
+        meta.write(&self.path)?;
+        self.meta = meta;
+        Ok(())
     }
 
     /// Says in the directory that it has the newest format, if it was made by an older release,
@@ -166,10 +186,33 @@ impl DataDir {
         &self.path
     }
 
-    /// Shards that it was made for.
+    /// Shards that it has.
     #[must_use]
     pub fn shards(&self) -> u16 {
-        self.meta.shards
+        self.meta.shards()
+    }
+
+    /// The numbers of shards that it has had; the last one is the present one.
+    #[must_use]
+    pub fn epochs(&self) -> &[DirEpoch] {
+        &self.meta.epochs
+    }
+
+    /// The logs that there are, those included that no shard writes to any more.
+    #[must_use]
+    pub fn logs(&self) -> Vec<u16> {
+        self.meta.logs(&self.path)
+    }
+
+    /// Removes the directory of a log in which nothing is left.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`].
+    pub fn remove_log(&self, log: u16) -> Result<(), OpenDirError> {
+        let path = self.shard_dir(log);
+        let removed = std::fs::remove_dir_all(&path);
+        removed.map_err(|error| OpenDirError::Io { what: "remove", path, error })?;
+        synced(&self.path)
     }
 
     /// Key of the hash that places numbers: random, fixed when the directory was made.
@@ -232,7 +275,8 @@ impl Meta {
             return Err(OpenDirError::Damaged { path, why });
         }
         let placement_key = random_key(dir)?;
-        let meta = Self { format: DIR_FORMAT, shards, placement_key, created_ms: wall_ms() };
+        let epochs = vec![DirEpoch { number: 1, shards }];
+        let meta = Self { format: DIR_FORMAT, epochs, placement_key, created_ms: wall_ms() };
         meta.write(dir)?;
         Ok(meta)
     }
@@ -266,20 +310,39 @@ impl Meta {
         let key = value(text, "placement_key").and_then(parse_key);
         let placement_key = key.ok_or_else(|| damaged("it has no placement key"))?;
         let created_ms = number("created_ms").ok_or_else(|| damaged("it has no creation time"))?;
-        let meta = Self { format, shards: made_for, placement_key, created_ms };
+        let epochs = match value(text, "epochs") {
+            Some(epochs) => parse_epochs(epochs).ok_or_else(|| damaged("its epochs are wrong"))?,
+            None => vec![DirEpoch { number: 1, shards: made_for }],
+        };
+        let meta = Self { format, epochs, placement_key, created_ms };
         if format == 0 || meta.to_text() != text {
             return Err(damaged("the checksum does not agree"));
         }
         Ok(meta)
     }
 
+    pub(super) fn shards(&self) -> u16 {
+        self.epochs.last().map_or(0, |epoch| epoch.shards)
+    }
+
+    pub(super) fn logs(&self, dir: &Path) -> Vec<u16> {
+        let most = self.epochs.iter().map(|epoch| epoch.shards).max().unwrap_or(0);
+        let there = |log: &u16| *log < self.shards() || shard_path(dir, *log).is_dir();
+        (0..most).filter(there).collect()
+    }
+
     fn to_text(&self) -> String {
-        let Self { format, shards, placement_key, created_ms } = self;
+        let (shards, Self { format, epochs, placement_key, created_ms }) = (self.shards(), self);
         let key = u128::from_be_bytes(*placement_key);
-        let text = format!(
+        let mut text = format!(
             "{FIRST_LINE}\nformat = {format}\nshards = {shards}\nplacement_key = {key:032x}\n\
              created_ms = {created_ms}\n"
         );
+        if *format >= WITH_EPOCHS {
+            let epochs =
+                epochs.iter().map(|DirEpoch { number, shards }| format!("{number}:{shards}"));
+            text.push_str(&format!("epochs = {}\n", epochs.collect::<Vec<_>>().join(" ")));
+        }
         format!("{text}check = {:08x}\n", crc32c::crc32c(text.as_bytes()))
     }
 }
@@ -299,6 +362,15 @@ pub(super) fn read_names(dir: &Path) -> Result<NameTable, OpenDirError> {
 
 fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))
+}
+
+fn parse_epochs(text: &str) -> Option<Vec<DirEpoch>> {
+    let epoch = |text: &str| {
+        let (number, shards) = text.split_once(':')?;
+        Some(DirEpoch { number: number.parse().ok()?, shards: shards.parse().ok()? })
+    };
+    let epochs: Vec<DirEpoch> = text.split(' ').map(epoch).collect::<Option<_>>()?;
+    epochs.is_sorted_by(|a, b| a.number < b.number).then_some(epochs)
 }
 
 fn parse_key(text: &str) -> Option<[u8; 16]> {

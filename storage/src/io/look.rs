@@ -9,7 +9,9 @@ use rustix::fs::FlockOperation;
 
 use crate::names::NameTable;
 
-use super::dir::{Meta, OpenDirError, holder, read_id_key, read_if_there, read_names, shard_path};
+use super::dir::{
+    DirEpoch, Meta, OpenDirError, holder, read_id_key, read_if_there, read_names, shard_path,
+};
 use super::disk::FileDisk;
 
 /// A data directory, kept from changing until dropped: no gateway can start on it meanwhile.
@@ -48,10 +50,22 @@ impl DirView {
         self.meta.format
     }
 
-    /// Shards that it was made for.
+    /// Shards that it has.
     #[must_use]
     pub fn shards(&self) -> u16 {
-        self.meta.shards
+        self.meta.shards()
+    }
+
+    /// The numbers of shards that it has had; the last one is the present one.
+    #[must_use]
+    pub fn epochs(&self) -> &[DirEpoch] {
+        &self.meta.epochs
+    }
+
+    /// The logs that there are, those included that no shard writes to any more.
+    #[must_use]
+    pub fn logs(&self) -> Vec<u16> {
+        self.meta.logs(&self.path)
     }
 
     /// Key of the hash that places numbers.

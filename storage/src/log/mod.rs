@@ -21,7 +21,7 @@ pub use error::OpenError;
 pub use observe::{Note, Observer, Progress, SeenBatch};
 pub use recover::Recovery;
 pub(crate) use recover::newer_format;
-pub use repair::{Repair, inspect, repair};
+pub use repair::{Repair, check_format, inspect, repair};
 
 use crate::block::{BLOCK, Blocks};
 use crate::disk::{Disk, LogIoError, SegmentId};

@@ -36,6 +36,25 @@ pub fn inspect<D: Disk>(
     Ok(recover(disk, config, Mode::Inspect, None, observer)?.recovery)
 }
 
+/// Looks whether this release can read what was written last into a log, and changes nothing: to be
+/// asked of every log of a directory before the first one is opened.
+///
+/// # Errors
+/// [`OpenError`] for what cannot be passed over.
+pub fn check_format<D: Disk>(disk: &mut D, config: &LogConfig) -> Result<(), OpenError> {
+    config.check()?;
+    let mut files = disk.list()?;
+    files.sort_unstable_by_key(|file| file.id);
+    for file in files.iter().rev() {
+        match recover(disk, config, Mode::Inspect, Some(file.id), &mut |_: Replayed<'_>| {}) {
+            // Nothing has been written into it yet.
+            Err(OpenError::Start(_)) => {}
+            found => return found.map(|_| ()),
+        }
+    }
+    Ok(())
+}
+
 /// Makes a log that [`super::Log::open`] refuses as [`OpenError::Corrupt`] open again: sets the
 /// damaged bytes aside and begins a new segment, which makes the damaged one a sealed one. Nothing
 /// is removed. Doing it twice is harmless.

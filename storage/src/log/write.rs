@@ -213,6 +213,7 @@ pub(super) fn next_sequence_after(record: &Record<'_>) -> u64 {
         | Record::InboundClosed { .. }
         | Record::Closed { .. }
         | Record::Erased { .. }
-        | Record::Epoch { .. } => 0,
+        | Record::Epoch { .. }
+        | Record::Moving { .. } => 0,
     }
 }

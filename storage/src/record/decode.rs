@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
     CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
-    InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout, ReplacedLayout,
-    WebhookLayout,
+    InboundLayout, MarkLayout, MovingLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
+    ReplacedLayout, WebhookLayout,
 };
 use super::{Asked, CARRIED_RECYCLED, FRAME, InboundRecord, REDACTED, Record, RecordError};
 use crate::position::Position;
@@ -233,6 +233,11 @@ impl<'a> Body<'a> {
             epoch: fixed.epoch.get(),
             shards: fixed.shards.get(),
         })
+    }
+
+    pub(super) fn moving(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &MovingLayout = self.fixed()?;
+        Ok(Record::Moving { at_ms: fixed.at_ms.get(), epoch: fixed.epoch.get() })
     }
 
     pub(super) fn mark(&mut self) -> Result<Record<'a>, RecordError> {

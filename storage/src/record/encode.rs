@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
     CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
-    InboundLayout, MarkLayout, OrphanClosedLayout, OrphanLayout, PartLayout, ReplacedLayout,
-    WebhookLayout, size_field,
+    InboundLayout, MarkLayout, MovingLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
+    ReplacedLayout, WebhookLayout, size_field,
 };
 use super::{Asked, FRAME, InboundRecord, RECORD_BYTES_MAX, Record, folded};
 
@@ -45,6 +45,7 @@ impl Record<'_> {
             Self::Closed { records, .. } => (size_of::<ClosedLayout>(), records.len()),
             Self::Erased { .. } => (size_of::<ErasedLayout>(), 0),
             Self::Epoch { .. } => (size_of::<EpochLayout>(), 0),
+            Self::Moving { .. } => (size_of::<MovingLayout>(), 0),
         };
         FRAME + fixed + tail
     }
@@ -141,6 +142,10 @@ impl Record<'_> {
                 reserved: U16::ZERO,
             }
             .as_bytes()),
+            Self::Moving { at_ms, epoch } => {
+                put(MovingLayout { at_ms: at_ms.into(), epoch: epoch.into(), reserved: U32::ZERO }
+                    .as_bytes())
+            }
         }
     }
 

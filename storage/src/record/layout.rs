@@ -130,6 +130,14 @@ pub(super) struct EpochLayout {
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
+pub(super) struct MovingLayout {
+    pub(super) at_ms: U64,
+    pub(super) epoch: U32,
+    pub(super) reserved: U32,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
 pub(super) struct MarkLayout {
     pub(super) at_ms: U64,
     pub(super) next_sequence: U64,
@@ -221,7 +229,11 @@ const _: () = assert!(size_of::<PartLayout>() == 32 && size_of::<WebhookLayout>(
 const _: () = assert!(size_of::<OrphanLayout>() == 40 && size_of::<OrphanClosedLayout>() == 24);
 const _: () = assert!(size_of::<CarriedLayout>() == 16 && size_of::<MarkLayout>() == 24);
 const _: () = assert!(size_of::<CarriedOriginLayout>() == 16 && size_of::<ClosedLayout>() == 24);
-const _: () = assert!(size_of::<ErasedLayout>() == 40 && size_of::<EpochLayout>() == 16);
+const _: () = assert!(
+    size_of::<ErasedLayout>() == 40
+        && size_of::<EpochLayout>() == 16
+        && size_of::<MovingLayout>() == 16
+);
 const _: () = assert!(size_of::<AskedLayout>() == 40 && size_of::<ReplacedLayout>() == 44);
 const _: () = assert!(size_of::<CustomerReceiptLayout>() == 40);
 const _: () = assert!(size_of::<InboundLayout>() == 56 && size_of::<InboundClosedLayout>() == 24);

@@ -77,7 +77,8 @@ fn redact(record: &mut [u8], number: u64) -> Result<bool, RecordError> {
             | RecordKind::InboundClosed
             | RecordKind::Closed
             | RecordKind::Erased
-            | RecordKind::Epoch,
+            | RecordKind::Epoch
+            | RecordKind::Moving,
         )
         | None => false,
     };

@@ -94,7 +94,7 @@ impl Replay<'_> {
             Record::Mark { .. } => {}
             Record::Inbound(record) => self.inbox.replay(at.segment, record),
             Record::InboundClosed { inbound, .. } => self.inbox.replay_end(*inbound),
-            Record::Erased { .. } | Record::Epoch { .. } => {}
+            Record::Erased { .. } | Record::Epoch { .. } | Record::Moving { .. } => {}
         }
     }
 
