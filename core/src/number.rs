@@ -42,6 +42,10 @@ pub enum NumberError {
 }
 
 impl Msisdn {
+    /// Stands in the place of a number that was erased: it has no digits, and equals no number that
+    /// can be read.
+    pub const ERASED: Msisdn = Msisdn(0);
+
     /// Reads what a customer gives as destination: an optional `+`, then 7 to 15 ASCII digits, the
     /// first of them 1 to 9. Nothing is repaired.
     ///
@@ -91,13 +95,13 @@ impl Msisdn {
     /// How many digits it has.
     #[must_use]
     pub fn len(self) -> u32 {
-        self.0.ilog10() + 1
+        self.0.checked_ilog10().map_or(0, |log| log + 1)
     }
 
-    /// Never: a number has digits.
+    /// Whether it has no digits: only [`Msisdn::ERASED`] has none.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        false
+        self == Msisdn::ERASED
     }
 
     fn from_digits(digits: &[u8]) -> Result<Msisdn, NumberError> {
@@ -139,6 +143,9 @@ impl Msisdn {
 impl fmt::Display for Msisdn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.digits();
+        if digits.is_empty() {
+            return f.write_char('…');
+        }
         let (head, rest) = digits.split_at(2);
         let (_, tail) = rest.split_at(rest.len() - 2);
         f.write_str(head)?;

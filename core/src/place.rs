@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
+use siphasher::sip128::Hasher128 as _;
 
 use crate::id::IdFields;
 use crate::limits::MAX_SHARDS;
@@ -101,14 +102,26 @@ impl Placement {
         Partition::of_hash(hasher.finish())
     }
 
-    /// Stands for a number where the number itself is not to be kept: under the data directory's key,
-    /// and not the hash that chooses the partition.
+    /// Stands for a number where the number itself is not to be kept: the low half of
+    /// [`Placement::erasure_hash`].
     #[must_use]
     pub fn hash_of(&self, number: Msisdn) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(b"recipient");
+        low_half(self.erasure_hash(number))
+    }
+
+    /// Stands for a number that is erased: SipHash-1-3 with 128 bits of its eight little-endian octets
+    /// under the data directory's key. It does not give away the partition.
+    #[must_use]
+    pub fn erasure_hash(&self, number: Msisdn) -> u128 {
+        let mut hasher = siphasher::sip128::SipHasher13::new_with_key(&self.key);
         hasher.write(&number.as_u64().to_le_bytes());
-        hasher.finish()
+        hasher.finish128().as_u128()
+    }
+
+    /// The data directory's key, for what hashes numbers elsewhere.
+    #[must_use]
+    pub fn key(&self) -> [u8; 16] {
+        self.key
     }
 
     /// The home of an address of a handset: the owner of its number; by its octets when it is none.
@@ -210,6 +223,12 @@ impl Placement {
 pub fn owner_among(shards: u16, partition: Partition) -> ShardId {
     let shard = u32::from(partition.0) * u32::from(shards) / u32::from(PARTITIONS);
     ShardId(u16::try_from(shard).unwrap_or(0))
+}
+
+/// The half of an erased number's hash by which indexes know it.
+#[must_use]
+pub fn low_half(hash: u128) -> u64 {
+    u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0)
 }
 
 impl fmt::Debug for Placement {

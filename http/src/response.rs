@@ -50,6 +50,8 @@ pub struct MessageView {
     pub parts: Vec<PartView>,
     /// What happened, oldest first.
     pub timeline: Vec<TimelineEntry>,
+    /// Sender, recipient, text and reference are gone for good.
+    pub redacted: bool,
 }
 
 impl fmt::Debug for MessageView {
@@ -64,6 +66,11 @@ impl fmt::Debug for MessageView {
 }
 
 impl MessageView {
+    /// A text of the message, unless it is gone.
+    pub fn unless_redacted<'a>(&self, text: &'a str) -> Option<&'a str> {
+        (!self.redacted).then_some(text)
+    }
+
     /// When it was delivered, if it was.
     pub fn delivered(&self) -> Option<UnixMs> {
         self.finished.filter(|_| self.status == PartStatus::Delivered)
@@ -138,16 +145,22 @@ fn estimate(view: &MessageView) -> usize {
 fn push_message(out: &mut Vec<u8>, view: &MessageView) {
     let mut object = Object::begin(out);
     object.id("message_id", view.id);
-    object.text("from", &view.from);
-    object.text("to", &view.to);
-    object.text("body", view.body.expose());
+    push_addresses(&mut object, view);
+    object.text_or_null("body", view.unless_redacted(view.body.expose()));
     object.text("encoding", view.encoding);
     object.integer("segment_count", u64::from(view.segment_count));
     push_outcome(&mut object, view);
     object.signed_or_null("cost_millicents", view.cost_millicents);
     object.array("parts", &view.parts, push_part);
     object.array("timeline", &view.timeline, push_entry);
+    object.boolean("redacted", view.redacted);
     object.end();
+}
+
+/// Sender and recipient; null when they are gone.
+pub(crate) fn push_addresses(object: &mut Object<'_>, view: &MessageView) {
+    object.text_or_null("from", view.unless_redacted(&view.from));
+    object.text_or_null("to", view.unless_redacted(&view.to));
 }
 
 /// The members that a message and the events about it share.
@@ -212,6 +225,7 @@ pub(crate) mod tests {
             finished: Some(UnixMs(1_700_000_002_000)),
             cost_millicents: Some(-1_250),
             parts: vec![part(1), part(2)],
+            redacted: false,
             timeline: vec![TimelineEntry {
                 at: UnixMs(1_700_000_000_010),
                 event: "submitted".to_owned(),
@@ -249,6 +263,7 @@ pub(crate) mod tests {
             "parts": [part(1), part(2)],
             "timeline": [{"at": "2023-11-14T22:13:20.010Z", "event": "submitted", "part": 1,
                 "carrier": "alpha", "detail": null}],
+            "redacted": false,
         })
     }
 
@@ -287,6 +302,17 @@ pub(crate) mod tests {
         }
         assert_eq!(fresh["delivered_at"], Value::Null, "final, but not delivered");
         assert_eq!(fresh["parts"], json!([]));
+    }
+
+    #[test]
+    fn a_redacted_message_keeps_its_members_and_its_bill() {
+        let gone = read(&message_json(&MessageView { redacted: true, ..sample() }));
+        let mut expected = sample_json();
+        for name in ["from", "to", "body"] {
+            expected[name] = Value::Null;
+        }
+        expected["redacted"] = json!(true);
+        assert_eq!(gone, expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use decode::Body;
 pub use decode::{Frame, Frames};
 use layout::FrameLayout;
 pub use read::{ReadBack, ReadRecordError, read_record};
+pub use redact::mask_number;
 pub(crate) use redact::redact_all;
 
 /// Largest record, frame included: 128 KiB. The owner's own limits lie far below; a larger one is a
@@ -74,6 +75,10 @@ pub enum RecordKind {
     Erased = 13,
     /// [`Record::Epoch`]
     Epoch = 14,
+    /// [`Record::Redacted`]
+    Redacted = 16,
+    /// [`Record::OptOut`]
+    OptOut = 17,
     /// [`Record::Moving`]
     Moving = 18,
 }
@@ -97,6 +102,8 @@ impl RecordKind {
             Self::Closed => "closed",
             Self::Erased => "erased",
             Self::Epoch => "epoch",
+            Self::Redacted => "redacted",
+            Self::OptOut => "opt_out",
             Self::Moving => "moving",
         }
     }
@@ -119,6 +126,8 @@ impl RecordKind {
             12 => Self::Closed,
             13 => Self::Erased,
             14 => Self::Epoch,
+            16 => Self::Redacted,
+            17 => Self::OptOut,
             18 => Self::Moving,
             _ => return None,
         })
@@ -141,6 +150,8 @@ impl RecordKind {
             | Self::Closed
             | Self::Erased
             | Self::Epoch
+            | Self::Redacted
+            | Self::OptOut
             | Self::Moving => 1,
         }
     }
@@ -156,6 +167,9 @@ pub const CARRIED_MOVED: u8 = 3;
 pub const ERASED_RECIPIENT: u8 = 1;
 /// [`Record::Erased`]: a customer.
 pub const ERASED_CUSTOMER: u8 = 2;
+/// [`Record::Erased`]: what the records up to the number in `until_ms` asked for is gone from the
+/// files. Names nobody.
+pub const ERASED_DONE: u8 = 3;
 
 /// What a message's customer asked for beside its text. The default is what version 1 of
 /// [`Record::Accepted`], which holds none of it, means.
@@ -411,11 +425,12 @@ pub enum Record<'a> {
         /// first, from the one that leads to its state on.
         records: &'a [u8],
     },
-    /// Whatever is on record of a recipient or a customer up to now is to be forgotten.
+    /// Whatever is on record of a recipient or a customer up to now is to be forgotten; or that is
+    /// done.
     Erased {
         /// When it was asked for.
         at_ms: u64,
-        /// Of whom: [`ERASED_RECIPIENT`] or [`ERASED_CUSTOMER`].
+        /// Of whom: [`ERASED_RECIPIENT`] or [`ERASED_CUSTOMER`]; or [`ERASED_DONE`].
         scope: u8,
         /// Keyed hash of the recipient; 0: every one.
         hash: u128,
@@ -433,6 +448,24 @@ pub enum Record<'a> {
         epoch: u32,
         /// Shards from here on.
         shards: u16,
+    },
+    /// A message was redacted: what was personal in it is to be forgotten, wherever it still lies.
+    Redacted {
+        /// The message.
+        sequence: u64,
+        /// When.
+        at_ms: u64,
+    },
+    /// A recipient does not want messages of a customer, or wants them again.
+    OptOut {
+        /// The customer.
+        customer: u32,
+        /// Keyed hash of the recipient: the number itself is not kept.
+        hash: u128,
+        /// When it was said.
+        at_ms: u64,
+        /// Whether it does not want them.
+        on: bool,
     },
     /// What other logs hand over comes from here on, up to the next `Epoch`.
     Moving {
@@ -492,6 +525,8 @@ impl<'a> Record<'a> {
             Self::Closed { .. } => RecordKind::Closed,
             Self::Erased { .. } => RecordKind::Erased,
             Self::Epoch { .. } => RecordKind::Epoch,
+            Self::Redacted { .. } => RecordKind::Redacted,
+            Self::OptOut { .. } => RecordKind::OptOut,
             Self::Moving { .. } => RecordKind::Moving,
         }
     }
@@ -535,6 +570,8 @@ impl<'a> Record<'a> {
             RecordKind::Closed => rest.closed()?,
             RecordKind::Erased => rest.erased()?,
             RecordKind::Epoch => rest.epoch()?,
+            RecordKind::Redacted => rest.redacted()?,
+            RecordKind::OptOut => rest.opt_out()?,
             RecordKind::Moving => rest.moving()?,
         };
         if rest.rest.is_empty() { Ok(Some(record)) } else { Err(RecordError::Length { kind }) }

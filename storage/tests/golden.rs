@@ -120,6 +120,7 @@ fn records() -> Vec<Record<'static>> {
     let mark = records.pop();
     records.extend(kinds_8_to_11());
     records.extend(kinds_12_to_14());
+    records.extend(kinds_16_to_17());
     records.extend(mark);
     records
 }
@@ -140,6 +141,18 @@ fn kinds_12_to_14() -> [Record<'static>; 3] {
             until_ms: 1_790_000_009_999,
         },
         Record::Epoch { at_ms: 1_790_000_011_000, epoch: 3, shards: 515 },
+    ]
+}
+
+fn kinds_16_to_17() -> [Record<'static>; 2] {
+    [
+        Record::Redacted { sequence: 0x0102_0304_0506_0708, at_ms: 1_790_000_012_000 },
+        Record::OptOut {
+            customer: 15,
+            hash: 0x0f1e_2d3c_4b5a_6978_8796_a5b4_c3d2_e1f0,
+            at_ms: 1_790_000_013_000,
+            on: true,
+        },
     ]
 }
 

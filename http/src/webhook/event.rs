@@ -4,7 +4,7 @@ use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 
 use crate::json::Object;
-use crate::response::{MessageView, push_outcome};
+use crate::response::{MessageView, push_addresses, push_outcome};
 
 /// The event's own id, field `webhook-id`: the same for every attempt, and derived from what it
 /// reports, so that a crash cannot give one event two ids. Holds no full stop.
@@ -34,8 +34,7 @@ pub fn status_event(view: &MessageView) -> Vec<u8> {
 fn push_data(out: &mut Vec<u8>, view: &MessageView) {
     let mut data = Object::begin(out);
     data.id("message_id", view.id);
-    data.text("from", &view.from);
-    data.text("to", &view.to);
+    push_addresses(&mut data, view);
     data.integer("segment_count", u64::from(view.segment_count));
     push_outcome(&mut data, view);
     data.end();

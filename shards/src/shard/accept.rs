@@ -186,6 +186,7 @@ impl Shard {
             dest_ton_npi: submission.dest_ton_npi,
             service_type: submission.service_type.clone(),
             group: submission.group.id(id),
+            redacted: false,
         }
     }
 

@@ -9,9 +9,9 @@ use postrider_core::place::Partition;
 use postrider_core::redact::Private;
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
-use postrider_storage::{Asked, Record};
+use postrider_storage::{Asked, REDACTED, Record};
 
-use super::message::{Envelope, Replaced};
+use super::message::{Envelope, Replaced, no_sender};
 
 /// Bit of the record's options: never sent twice.
 const AVOID_DUPLICATES: u8 = 1;
@@ -104,7 +104,7 @@ pub(super) fn replaced(envelope: &Envelope, record: &Record<'_>) -> Option<Repla
 }
 
 fn options(envelope: &Envelope) -> u8 {
-    let mut options = 0;
+    let mut options = if envelope.redacted { REDACTED } else { 0 };
     if envelope.duplicate == Duplicate::Avoid {
         options |= AVOID_DUPLICATES;
     }
@@ -119,6 +119,16 @@ fn body_of(content: &Content) -> (&[u8], &[u8]) {
         Content::Text(text) => (text.expose().as_bytes(), &[]),
         Content::Octets(octets) => (octets.data.expose(), &octets.udh),
     }
+}
+
+/// Whether the record says that what was personal in it is gone.
+pub(super) fn is_redacted(record: &Record<'_>) -> bool {
+    let (Record::Accepted { asked: Asked { options, .. }, .. } | Record::Replaced { options, .. }) =
+        record
+    else {
+        return false;
+    };
+    options & REDACTED != 0
 }
 
 /// The content of a record's body.
@@ -153,15 +163,25 @@ pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
         return None;
     };
     let avoid = asked.options & AVOID_DUPLICATES != 0;
+    let redacted = is_redacted(record);
     Some(Envelope {
+        redacted,
         id: MessageId::from_u128(*id),
         sequence: *sequence,
         customer: *customer,
-        to: Msisdn::from_u64(*to)?,
-        sender: SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?,
-        content: content(body, asked.options, asked.data_coding, asked.udh)?,
-        webhook_url: text(webhook_url),
-        client_reference: text(client_reference),
+        to: if redacted { Msisdn::ERASED } else { Msisdn::from_u64(*to)? },
+        sender: if redacted {
+            no_sender()
+        } else {
+            SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?
+        },
+        content: if redacted {
+            Content::of_text("")
+        } else {
+            content(body, asked.options, asked.data_coding, asked.udh)?
+        },
+        webhook_url: text(webhook_url).filter(|url| !redacted || url.starts_with("http")),
+        client_reference: text(client_reference).filter(|_| !redacted),
         encoding: Encoding::from_u8(*encoding)?,
         reference: *reference,
         part_count: *parts,
@@ -176,7 +196,7 @@ pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
         data_coding: asked.data_coding,
         source_ton_npi: asked.source_ton_npi,
         dest_ton_npi: asked.dest_ton_npi,
-        service_type: asked.service_type.into(),
+        service_type: if redacted { Box::default() } else { asked.service_type.into() },
         group: (asked.group != 0).then(|| MessageId::from_u128(asked.group)),
     })
 }
@@ -217,6 +237,7 @@ mod tests {
             dest_ton_npi: [1, 1],
             service_type: (*b"CMT").into(),
             group: Some(MessageId::from_u128(78)),
+            redacted: false,
         }
     }
 
@@ -249,6 +270,10 @@ mod tests {
                 ..written
             };
             assert_eq!(read_back(&plain), plain);
+            let mut gone = plain.clone();
+            assert_eq!(gone.redact(), 447_700_900_123);
+            assert_eq!(read_back(&gone), gone);
+            assert_eq!((gone.to, gone.redact()), (Msisdn::ERASED, 0));
             let only_service = Envelope { service_type: (*b"WAP").into(), ..plain };
             assert_eq!(read_back(&only_service), only_service);
         }

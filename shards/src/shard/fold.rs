@@ -6,7 +6,7 @@ use postrider_core::lifecycle::{self, PartEvent};
 use postrider_storage::{Frames, Position, Record, RecordError};
 
 use super::deliveries::receipt::{DeliveryEnd, ReceiptEnd};
-use super::envelope_record::{envelope, replaced};
+use super::envelope_record::{envelope, is_redacted, replaced};
 use super::message::{Event, Message, WebhookAttempt, WebhookOutcome};
 
 /// The message that a record at `at` makes by itself: one that was accepted, or carried with all that had
@@ -61,10 +61,15 @@ pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
             if let Some(replaced) = replaced(&message.envelope, record) {
                 message.replace(replaced);
             }
+            if is_redacted(record) {
+                message.envelope.redact();
+            }
         }
+        Record::Redacted { at_ms, .. } => message.redact(UnixMs(*at_ms)),
         Record::Accepted { .. }
         | Record::Carried { .. }
         | Record::Closed { .. }
+        | Record::OptOut { .. }
         | Record::Erased { .. }
         | Record::Epoch { .. }
         | Record::Moving { .. }
@@ -94,8 +99,10 @@ pub(crate) fn sequence_of(record: &Record<'_>) -> Option<u64> {
         | Record::Carried { sequence, .. }
         | Record::Replaced { sequence, .. }
         | Record::CustomerReceipt { sequence, .. }
+        | Record::Redacted { sequence, .. }
         | Record::Closed { sequence, .. } => Some(*sequence),
         Record::Erased { .. }
+        | Record::OptOut { .. }
         | Record::Epoch { .. }
         | Record::Moving { .. }
         | Record::Orphan { .. }

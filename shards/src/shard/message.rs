@@ -2,6 +2,7 @@
 //! by which events change it. One table of these per shard; the same `apply` serves live traffic
 //! and the replay of the log, so that both always agree.
 
+use arrayvec::ArrayString;
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Content, Duplicate, Origin};
 use postrider_core::id::MessageId;
@@ -10,7 +11,7 @@ use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
-use postrider_storage::{Position, SegmentId};
+use postrider_storage::{Position, SegmentId, mask_number};
 
 use super::cold::{Group, Lane};
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
@@ -129,9 +130,23 @@ pub(crate) struct Envelope {
     pub(crate) service_type: Box<[u8]>,
     /// The id that stands for all messages of one submit_multi.
     pub(crate) group: Option<MessageId>,
+    /// Who sent what to whom is gone.
+    pub(crate) redacted: bool,
 }
 
 impl Envelope {
+    /// Forgets who sent what to whom; gives the recipient's digits, 0 when they are gone already. A
+    /// message without its text cannot be sent twice.
+    pub(crate) fn redact(&mut self) -> u64 {
+        self.redacted = true;
+        self.sender = no_sender();
+        self.content = Content::of_text("");
+        self.client_reference = None;
+        self.service_type = Box::default();
+        self.duplicate = Duplicate::Avoid;
+        std::mem::replace(&mut self.to, Msisdn::ERASED).as_u64()
+    }
+
     /// The id under which an SMPP customer knows it: that of its group, else its own.
     pub(crate) fn customers_id(&self) -> MessageId {
         self.group.unwrap_or(self.id)
@@ -142,6 +157,11 @@ impl Envelope {
         let lane = Lane::of(self.priority, self.group.is_some());
         Group { carrier, lane, customer: self.customer }
     }
+}
+
+/// The sender of a message that is redacted.
+pub(crate) fn no_sender() -> SenderId {
+    SenderId::ShortCode(ArrayString::new())
 }
 
 /// What a message becomes by replace_sm.
@@ -183,6 +203,8 @@ pub(crate) struct Message {
     pub(crate) stays: bool,
     /// The accepted record is on disk: only then does the message exist for anybody.
     pub(crate) durable: bool,
+    /// When it was redacted, as far as that is on record.
+    pub(crate) redacted: Option<UnixMs>,
     /// It was open when the process started: copies of its parts may have been written of which
     /// nothing is on record.
     pub(crate) recovered: bool,
@@ -223,6 +245,7 @@ impl Message {
             closing: None,
             stays: false,
             durable: false,
+            redacted: None,
             recovered: false,
             queued_on: None,
             bind: None,
@@ -295,7 +318,9 @@ impl Message {
 
     /// Whether a carrier that takes a text whole may be given all parts at once.
     pub(crate) fn is_whole(&self) -> bool {
-        self.parts.len() > 1 && self.parts.iter().all(Part::sendable)
+        self.parts.len() > 1
+            && self.next_sendable().is_some()
+            && self.parts.iter().all(Part::sendable)
     }
 
     /// Notes which receipt its customer is owed for the last event.
@@ -375,6 +400,8 @@ impl Message {
         self.webhook = match entry.outcome {
             WebhookOutcome::Acknowledged => Webhook::Acknowledged,
             WebhookOutcome::GivenUp => Webhook::GivenUp,
+            // Its address was erased.
+            WebhookOutcome::Retry if self.envelope.webhook_url.is_none() => Webhook::GivenUp,
             WebhookOutcome::Retry => {
                 Webhook::Pending { attempt: attempt.saturating_add(1), due: next }
             }
@@ -433,6 +460,28 @@ impl Message {
         self.outcome.is_none() && self.parts.iter().all(untouched)
     }
 
+    /// Forgets what is personal in it; what a bill is made of stays, and so does the address of a
+    /// webhook that is still owed.
+    pub(crate) fn redact(&mut self, at: UnixMs) {
+        self.redacted.get_or_insert(at);
+        if !matches!(self.webhook, Webhook::Pending { .. }) {
+            self.envelope.webhook_url = None;
+        }
+        let number = self.envelope.redact();
+        if number == 0 {
+            return;
+        }
+        for event in self.events.iter_mut().filter(|event| !event.kind.names_part()) {
+            mask_number(&mut event.detail, number);
+        }
+        for error in self.parts.iter_mut().filter_map(|part| part.error.as_mut()) {
+            let mut octets = error.as_bytes().to_vec();
+            if mask_number(&mut octets, number) {
+                *error = String::from_utf8_lossy(&octets).into();
+            }
+        }
+    }
+
     /// The customer put something else in its place, of which nothing has been sent.
     pub(crate) fn replace(&mut self, by: Replaced) {
         let Replaced { content, encoding, parts, due, valid_until, registered_delivery } = by;
@@ -461,6 +510,9 @@ impl Message {
 
     /// The first part that may be handed to a bind now.
     pub(crate) fn next_sendable(&self) -> Option<u8> {
+        if self.envelope.redacted {
+            return None;
+        }
         let index = self.parts.iter().position(Part::sendable)?;
         u8::try_from(index).ok()
     }

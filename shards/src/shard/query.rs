@@ -158,6 +158,7 @@ pub(super) fn view_named(names: &CarrierNames<'_>, message: &Message) -> Message
         cost_millicents: None,
         parts,
         timeline: timeline(names, message),
+        redacted: envelope.redacted,
     }
 }
 
@@ -198,6 +199,7 @@ fn timeline(names: &CarrierNames<'_>, message: &Message) -> Vec<TimelineEntry> {
         ..entry(attempt.at, attempt.outcome.name())
     }));
     entries.extend(message.receipts.iter().map(|end| entry(end.at, end.end.name())));
+    entries.extend(message.redacted.map(|at| entry(at, "redacted")));
     entries
 }
 

@@ -142,6 +142,8 @@ impl Erasing {
             | Record::Closed { .. }
             | Record::Erased { .. }
             | Record::Epoch { .. }
+            | Record::Redacted { .. }
+            | Record::OptOut { .. }
             | Record::Moving { .. } => None,
         }
     }

@@ -214,6 +214,8 @@ pub(super) fn next_sequence_after(record: &Record<'_>) -> u64 {
         | Record::Closed { .. }
         | Record::Erased { .. }
         | Record::Epoch { .. }
+        | Record::Redacted { .. }
+        | Record::OptOut { .. }
         | Record::Moving { .. } => 0,
     }
 }

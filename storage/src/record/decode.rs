@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
     CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
-    InboundLayout, MarkLayout, MovingLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
-    ReplacedLayout, WebhookLayout,
+    InboundLayout, MarkLayout, MovingLayout, OptOutLayout, OrphanClosedLayout, OrphanLayout,
+    PartLayout, RedactedLayout, ReplacedLayout, WebhookLayout,
 };
 use super::{Asked, CARRIED_RECYCLED, FRAME, InboundRecord, REDACTED, Record, RecordError};
 use crate::position::Position;
@@ -235,6 +235,30 @@ impl<'a> Body<'a> {
         })
     }
 
+    pub(super) fn redacted(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &RedactedLayout = self.fixed()?;
+        Ok(Record::Redacted { sequence: fixed.sequence.get(), at_ms: fixed.at_ms.get() })
+    }
+
+    pub(super) fn opt_out(&mut self) -> Result<Record<'a>, RecordError> {
+        let fixed: &OptOutLayout = self.fixed()?;
+        let on = self.flag(fixed.on)?;
+        Ok(Record::OptOut {
+            customer: fixed.customer.get(),
+            hash: fixed.hash.get(),
+            at_ms: fixed.at_ms.get(),
+            on,
+        })
+    }
+
+    fn flag(&self, octet: u8) -> Result<bool, RecordError> {
+        match octet {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(RecordError::Field { kind: self.kind }),
+        }
+    }
+
     pub(super) fn moving(&mut self) -> Result<Record<'a>, RecordError> {
         let fixed: &MovingLayout = self.fixed()?;
         Ok(Record::Moving { at_ms: fixed.at_ms.get(), epoch: fixed.epoch.get() })
@@ -242,11 +266,7 @@ impl<'a> Body<'a> {
 
     pub(super) fn mark(&mut self) -> Result<Record<'a>, RecordError> {
         let fixed: &MarkLayout = self.fixed()?;
-        let clean = match fixed.clean {
-            0 => false,
-            1 => true,
-            _ => return Err(RecordError::Field { kind: self.kind }),
-        };
+        let clean = self.flag(fixed.clean)?;
         Ok(Record::Mark {
             at_ms: fixed.at_ms.get(),
             next_sequence: fixed.next_sequence.get(),

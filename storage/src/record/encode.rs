@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
     CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
-    InboundLayout, MarkLayout, MovingLayout, OrphanClosedLayout, OrphanLayout, PartLayout,
-    ReplacedLayout, WebhookLayout, size_field,
+    InboundLayout, MarkLayout, MovingLayout, OptOutLayout, OrphanClosedLayout, OrphanLayout,
+    PartLayout, RedactedLayout, ReplacedLayout, WebhookLayout, size_field,
 };
 use super::{Asked, FRAME, InboundRecord, RECORD_BYTES_MAX, Record, folded};
 
@@ -45,6 +45,8 @@ impl Record<'_> {
             Self::Closed { records, .. } => (size_of::<ClosedLayout>(), records.len()),
             Self::Erased { .. } => (size_of::<ErasedLayout>(), 0),
             Self::Epoch { .. } => (size_of::<EpochLayout>(), 0),
+            Self::Redacted { .. } => (size_of::<RedactedLayout>(), 0),
+            Self::OptOut { .. } => (size_of::<OptOutLayout>(), 0),
             Self::Moving { .. } => (size_of::<MovingLayout>(), 0),
         };
         FRAME + fixed + tail
@@ -142,11 +144,27 @@ impl Record<'_> {
                 reserved: U16::ZERO,
             }
             .as_bytes()),
+            Self::Redacted { sequence, at_ms } => {
+                put(RedactedLayout { sequence: sequence.into(), at_ms: at_ms.into() }.as_bytes());
+            }
+            Self::OptOut { .. } => self.encode_opt_out(put),
             Self::Moving { at_ms, epoch } => {
                 put(MovingLayout { at_ms: at_ms.into(), epoch: epoch.into(), reserved: U32::ZERO }
                     .as_bytes())
             }
         }
+    }
+
+    fn encode_opt_out(&self, put: &mut impl FnMut(&[u8])) {
+        let Self::OptOut { customer, hash, at_ms, on } = *self else { return };
+        let fixed = OptOutLayout {
+            hash: hash.into(),
+            at_ms: at_ms.into(),
+            customer: customer.into(),
+            on: on.into(),
+            reserved: [0; 3],
+        };
+        put(fixed.as_bytes());
     }
 
     fn encode_closed(&self, put: &mut impl FnMut(&[u8])) {

@@ -130,6 +130,23 @@ pub(super) struct EpochLayout {
 
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
+pub(super) struct RedactedLayout {
+    pub(super) sequence: U64,
+    pub(super) at_ms: U64,
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct OptOutLayout {
+    pub(super) hash: U128,
+    pub(super) at_ms: U64,
+    pub(super) customer: U32,
+    pub(super) on: u8,
+    pub(super) reserved: [u8; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
 pub(super) struct MovingLayout {
     pub(super) at_ms: U64,
     pub(super) epoch: U32,
@@ -229,6 +246,7 @@ const _: () = assert!(size_of::<PartLayout>() == 32 && size_of::<WebhookLayout>(
 const _: () = assert!(size_of::<OrphanLayout>() == 40 && size_of::<OrphanClosedLayout>() == 24);
 const _: () = assert!(size_of::<CarriedLayout>() == 16 && size_of::<MarkLayout>() == 24);
 const _: () = assert!(size_of::<CarriedOriginLayout>() == 16 && size_of::<ClosedLayout>() == 24);
+const _: () = assert!(size_of::<RedactedLayout>() == 16 && size_of::<OptOutLayout>() == 32);
 const _: () = assert!(
     size_of::<ErasedLayout>() == 40
         && size_of::<EpochLayout>() == 16

@@ -64,7 +64,7 @@ fn redact(record: &mut [u8], number: u64) -> Result<bool, RecordError> {
         }
         Some(RecordKind::Part) => {
             let (_, detail) = fixed::<PartLayout>(body, frame.kind)?;
-            mask(detail, number)
+            mask_number(detail, number)
         }
         Some(RecordKind::Carried) => carried(body, version, number)?,
         Some(RecordKind::Orphan) => orphan(body, number)?,
@@ -78,6 +78,8 @@ fn redact(record: &mut [u8], number: u64) -> Result<bool, RecordError> {
             | RecordKind::Closed
             | RecordKind::Erased
             | RecordKind::Epoch
+            | RecordKind::Redacted
+            | RecordKind::OptOut
             | RecordKind::Moving,
         )
         | None => false,
@@ -113,7 +115,7 @@ fn orphan(body: &mut [u8], number: u64) -> Result<bool, RecordError> {
     let (receipt, rest) = fixed::<OrphanLayout>(body, kind)?;
     let (source, rest) = string(rest, receipt.source_len.get(), kind)?;
     let (dest, words) = string(rest, receipt.dest_len.get(), kind)?;
-    Ok(fill(source) | fill(dest) | mask(words, number))
+    Ok(fill(source) | fill(dest) | mask_number(words, number))
 }
 
 fn inbound(body: &mut [u8]) -> Result<bool, RecordError> {
@@ -144,10 +146,10 @@ fn fill(text: &mut [u8]) -> bool {
     changed
 }
 
-/// Overwrites every run of digits that holds the end of `number`, however it is written before it:
+/// Overwrites every run of at least seven digits that holds the end of `number`, however it is written before it:
 /// with 00, with a national 0 or as part of something longer. Of an unknown number (0), every run
 /// that is long enough to be one. Returns whether that changed the text.
-fn mask(text: &mut [u8], number: u64) -> bool {
+pub fn mask_number(text: &mut [u8], number: u64) -> bool {
     let digits = number.to_string();
     let telling = digits.len().saturating_sub(TELLING_DIGITS);
     let telling = digits.as_bytes().get(telling..).unwrap_or_default();
@@ -170,7 +172,7 @@ mod tests {
     fn numbers_in_texts_are_known_however_they_are_written() {
         let masked = |text: &str, number| {
             let mut octets = text.as_bytes().to_vec();
-            let changed = mask(&mut octets, number);
+            let changed = mask_number(&mut octets, number);
             assert_eq!(changed, octets != text.as_bytes());
             String::from_utf8_lossy(&octets).into_owned()
         };

@@ -26,7 +26,7 @@ struct Material {
 
 fn material() -> impl Strategy<Value = Material> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..300);
-    (0u8..15, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>()).prop_map(
+    (0u8..17, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>()).prop_map(
         |(pick, numbers, bytes, small)| {
             let mut positions = Vec::new();
             for (segment, offset) in bytes[0].iter().zip(&bytes[1]) {
@@ -174,7 +174,14 @@ fn newer(m: &Material) -> Record<'_> {
             customer: low32(d),
             until_ms: c,
         },
-        13 => Record::Epoch { at_ms: a, epoch: low32(b), shards: low16(c) },
+        13 => Record::Redacted { sequence: a, at_ms: b },
+        14 => Record::OptOut {
+            customer: low32(a),
+            hash: u128::from(b) << 64 | u128::from(c),
+            at_ms: d,
+            on: w & 1 == 1,
+        },
+        15 => Record::Epoch { at_ms: a, epoch: low32(b), shards: low16(c) },
         _ => Record::Moving { at_ms: a, epoch: low32(b) },
     }
 }

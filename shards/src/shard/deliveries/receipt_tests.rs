@@ -40,6 +40,7 @@ fn envelope(registered_delivery: u8, part_count: u8) -> Envelope {
         dest_ton_npi: [2, 1],
         service_type: Box::default(),
         group: None,
+        redacted: false,
     }
 }
 

@@ -83,7 +83,8 @@ impl Replay<'_> {
             Record::Part { .. }
             | Record::Webhook { .. }
             | Record::CustomerReceipt { .. }
-            | Record::Replaced { .. } => self.go_on(at, record),
+            | Record::Replaced { .. }
+            | Record::Redacted { .. } => self.go_on(at, record),
             Record::Closed { sequence, status, records, .. } => {
                 self.close(*sequence, Slot { status: *status, at }, records);
             }
@@ -94,7 +95,10 @@ impl Replay<'_> {
             Record::Mark { .. } => {}
             Record::Inbound(record) => self.inbox.replay(at.segment, record),
             Record::InboundClosed { inbound, .. } => self.inbox.replay_end(*inbound),
-            Record::Erased { .. } | Record::Epoch { .. } | Record::Moving { .. } => {}
+            Record::Erased { .. }
+            | Record::Epoch { .. }
+            | Record::OptOut { .. }
+            | Record::Moving { .. } => {}
         }
     }
 

@@ -36,8 +36,8 @@ use crate::exit;
 /// Columns of messages: message_id, shard, customer, origin, encoding, status,
 /// closed, carrier, error_code, accepted_at, due_at, valid_until, submitted_at,
 /// finished_at, webhook, part_count, parts (JSON: index, status, carrier,
-/// carrier_message_id, error_code); with content also sender, recipient, body,
-/// client_reference.
+/// carrier_message_id, error_code), redacted; with content also sender,
+/// recipient, body, client_reference.
 /// Columns of events: message_id, shard, customer, at, event, part, carrier,
 /// detail.
 ///

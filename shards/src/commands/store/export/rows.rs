@@ -77,7 +77,7 @@ const fn may(name: &'static str, kind: Kind) -> Column {
     Column { name, kind, optional: true }
 }
 
-const MESSAGE_COLUMNS: [Column; 17] = [
+const MESSAGE_COLUMNS: [Column; 18] = [
     must("message_id", Kind::Text),
     must("shard", Kind::Number),
     must("customer", Kind::Text),
@@ -95,12 +95,13 @@ const MESSAGE_COLUMNS: [Column; 17] = [
     must("webhook", Kind::Text),
     must("part_count", Kind::Number),
     must("parts", Kind::Json),
+    must("redacted", Kind::Flag),
 ];
 
 const CONTENT_COLUMNS: [Column; 4] = [
-    must("sender", Kind::Text),
-    must("recipient", Kind::Text),
-    must("body", Kind::Text),
+    may("sender", Kind::Text),
+    may("recipient", Kind::Text),
+    may("body", Kind::Text),
     may("client_reference", Kind::Text),
 ];
 
@@ -162,9 +163,10 @@ impl Rows<'_> {
             Cell::Text(told.webhook()),
             Cell::Number(view.segment_count.into()),
             Cell::Json(&parts),
-            Cell::Text(&view.from),
-            Cell::Text(&view.to),
-            Cell::Text(view.body.expose()),
+            Cell::Flag(view.redacted),
+            Cell::text(view.unless_redacted(&view.from)),
+            Cell::text(view.unless_redacted(&view.to)),
+            Cell::text(view.unless_redacted(view.body.expose())),
             Cell::text(view.client_reference.as_deref()),
         ];
         let shown = if self.include_content { cells.len() } else { MESSAGE_COLUMNS.len() };
