@@ -26,7 +26,7 @@ use crate::node::{LogPlace, Node, NodeParts};
 use crate::ports::Ports;
 use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
-use crate::shard::{Numbers, Shard, ShardParts, Shared, kinds};
+use crate::shard::{Numbers, Shard, ShardChore, ShardParts, Shared, kinds};
 use crate::stats::{BindLabel, Gauge, Stats};
 
 /// How often a long start says how far it is.
@@ -395,10 +395,11 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     let (mut shard, recovery) = Shard::open(parts, &mut disk, log_config(id, &store), clock.now())?;
     // Segments for the first batches, before anybody waits for them.
     while let Some(chore) = shard.poll_chore() {
+        let segment = matches!(chore, ShardChore::Log(_));
         let done = chore.run(&mut disk, store.segment_bytes);
         let full = done.error().is_some();
         shard.handle_chore(clock.now(), done);
-        if full {
+        if full || !segment {
             break;
         }
     }

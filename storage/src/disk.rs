@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// Number of a segment (a file of the log), from 1, never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SegmentId(pub u64);
 
 impl SegmentId {

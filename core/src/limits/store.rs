@@ -20,6 +20,14 @@ pub const REGISTER_ROWS: u32 = 262_144;
 /// Changes of messages on disk, closed or carried, that are gathered in memory; from half of it on
 /// they are written.
 pub const REGISTER_CHANGES: usize = 131_072;
+/// A shard writes a checkpoint after so many octets of records.
+pub const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
+/// And after so long, when anything was recorded.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// How long after one that could not be written the next is taken.
+pub const CHECKPOINT_RETRY: Duration = Duration::from_secs(10);
+/// Octets of the log that are read in the time in which one message is read by itself.
+pub const CHECKPOINT_READ_COST: u64 = 32 * 1024;
 /// Lists of messages that a shard works on at once; more wait their turn.
 pub const LISTS_AT_ONCE: usize = 16;
 /// Receipts and operations of a shard that wait for messages from the disk; beyond it receipts are

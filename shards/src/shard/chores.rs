@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use postrider_core::clock::Now;
+use postrider_storage::checkpoint::CheckpointChore;
 use postrider_storage::register::{RegisterChore, RegisterDone};
 use postrider_storage::{Chore, Disk, FileRef, LogIoError};
 
@@ -16,6 +17,8 @@ pub enum ShardChore {
     Log(Chore),
     /// Writes, changes or removes a register.
     Register(RegisterChore),
+    /// Writes a checkpoint.
+    Checkpoint(CheckpointChore),
 }
 
 /// What came of one, for [`Shard::handle_chore`].
@@ -25,6 +28,8 @@ pub enum ChoreDone {
     Log(Chore, Result<(), LogIoError>),
     /// Of a register's.
     Register(Result<RegisterDone, LogIoError>),
+    /// Of a checkpoint's.
+    Checkpoint(Result<(), LogIoError>),
 }
 
 impl ShardChore {
@@ -33,6 +38,7 @@ impl ShardChore {
         match self {
             ShardChore::Log(chore) => ChoreDone::Log(chore, chore.run(disk, segment_bytes)),
             ShardChore::Register(chore) => ChoreDone::Register(chore.run(disk)),
+            ShardChore::Checkpoint(chore) => ChoreDone::Checkpoint(chore.run(disk)),
         }
     }
 }
@@ -42,7 +48,7 @@ impl ChoreDone {
     #[must_use]
     pub fn error(&self) -> Option<&LogIoError> {
         match self {
-            ChoreDone::Log(_, result) => result.as_ref().err(),
+            ChoreDone::Log(_, result) | ChoreDone::Checkpoint(result) => result.as_ref().err(),
             ChoreDone::Register(result) => result.as_ref().err(),
         }
     }
@@ -59,8 +65,10 @@ impl ChoreDone {
             ChoreDone::Register(Ok(done)) => {
                 done.replaced().iter().copied().map(FileRef::Side).collect()
             }
-            // Nobody reads a spare.
-            ChoreDone::Log(Chore::Wipe { .. }, _) | ChoreDone::Register(Err(_)) => Vec::new(),
+            // Nobody reads a spare, or a checkpoint.
+            ChoreDone::Log(Chore::Wipe { .. }, _)
+            | ChoreDone::Register(Err(_))
+            | ChoreDone::Checkpoint(_) => Vec::new(),
         }
     }
 }
@@ -70,6 +78,7 @@ impl Shard {
     pub fn poll_chore(&mut self) -> Option<ShardChore> {
         let log = self.journal.log.poll_chore().map(ShardChore::Log);
         log.or_else(|| self.registers.poll_chore().map(ShardChore::Register))
+            .or_else(|| self.pace.poll_chore().map(ShardChore::Checkpoint))
     }
 
     /// A piece of slow work is done, or failed.
@@ -80,6 +89,7 @@ impl Shard {
         match done {
             ChoreDone::Log(chore, result) => self.journal.log.handle_chore(chore, result),
             ChoreDone::Register(result) => self.registers.handle_chore(result),
+            ChoreDone::Checkpoint(result) => self.checkpoint_done(now, &result),
         }
         self.pump(now);
     }

@@ -299,6 +299,13 @@ impl Shard {
             }
             Drain::Marked => {
                 if self.journal.is_settled() {
+                    self.drain = Drain::Checkpoint;
+                    self.checkpoint_soon();
+                    self.pump_checkpoint(now);
+                }
+            }
+            Drain::Checkpoint => {
+                if self.is_checkpointed(now) {
                     self.drain = Drain::Done;
                     self.ops.push_back(Op::Drained);
                 }

@@ -13,12 +13,14 @@ pub(crate) struct Journal {
     pub(crate) log: Log,
     waiting: VecDeque<(Lsn, After)>,
     last: Lsn,
+    /// Octets appended since the start.
+    octets: u64,
 }
 
 impl Journal {
     pub(crate) fn new(log: Log) -> Self {
         let last = log.durable();
-        Journal { log, waiting: VecDeque::new(), last }
+        Journal { log, waiting: VecDeque::new(), last, octets: 0 }
     }
 
     /// Appends a record that nobody waits for: it rides with the next batch.
@@ -35,12 +37,23 @@ impl Journal {
     pub(crate) fn add(&mut self, now: Duration, record: &Record<'_>, urgency: Urgency) -> Appended {
         let appended = self.log.append(record, urgency, now);
         self.last = appended.lsn;
+        self.octets += u64::try_from(appended.len).unwrap_or(0);
         appended
     }
 
     /// `after` happens once everything appended so far is on disk.
     pub(crate) fn then(&mut self, after: After) {
         self.waiting.push_back((self.last, after));
+    }
+
+    /// The last record appended.
+    pub(crate) fn last(&self) -> Lsn {
+        self.last
+    }
+
+    /// Octets of records appended since the start.
+    pub(crate) fn octets(&self) -> u64 {
+        self.octets
     }
 
     /// Whether everything appended is on disk.

@@ -449,6 +449,12 @@ impl Message {
         self.outcome.is_some() && told && self.parts.iter().all(quiet)
     }
 
+    /// Whether a record on disk leads to all of it, and it need not be here.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        let listed = self.listed > 0 && self.listed == self.records.len();
+        listed && self.closing.is_none() && !self.stays
+    }
+
     /// Whether a carrier may have a part of it under an id that nobody knows.
     pub(crate) fn has_lost_part(&self) -> bool {
         self.parts.iter().any(|part| part.lost)

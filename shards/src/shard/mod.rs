@@ -6,6 +6,7 @@
 mod accept;
 mod answers;
 mod bind;
+mod checkpoint;
 mod chores;
 mod closing;
 pub mod cold;
@@ -322,6 +323,7 @@ pub struct Shard {
     webhooks: WebhookQueue,
     deliveries: deliveries::Deliveries,
     registers: Registers,
+    pace: checkpoint::Pace,
     ages: reclaim::Ages,
     lookups: fetch::Lookups,
     inbox: inbound::Inbox,
@@ -345,6 +347,8 @@ enum Drain {
     Waiting,
     /// Unbound and marked clean; waiting for the mark's batch.
     Marked,
+    /// All is on disk; waiting for the last checkpoint.
+    Checkpoint,
     Done,
 }
 
@@ -477,6 +481,7 @@ impl Shard {
         self.pump_reclaim(now);
         self.pump_customers(now);
         self.pump_reads();
+        self.pump_checkpoint(now);
         self.pump_drain(now);
     }
 
@@ -524,7 +529,8 @@ impl Shard {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let webhooks = if self.drain == Drain::No { self.webhooks.poll_timeout() } else { None };
         let customers = [self.deliveries.poll_timeout(), self.inbox.poll_timeout()];
-        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks]
+        let checkpoint = self.pace.poll_timeout(self.journal.octets());
+        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks, checkpoint]
             .into_iter()
             .chain(customers)
             .flatten()

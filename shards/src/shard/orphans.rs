@@ -8,7 +8,7 @@ use postrider_core::carrier_id::{IdForms, folded};
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
-use postrider_storage::Record;
+use postrider_storage::{Position, Record};
 
 use super::fetch::ReceiptAt;
 use super::mesh::{ReceiptNotice, ReceiptOutcome, Seeker};
@@ -31,6 +31,8 @@ type Key = (CarrierIx, Box<[u8]>);
 
 pub(crate) struct Orphan {
     notice: Box<ReceiptNotice>,
+    /// Where its record lies.
+    at: Position,
     /// Its places in `by_id`.
     keys: Vec<Key>,
     /// Looks so far.
@@ -60,21 +62,30 @@ impl Orphans {
         self.parked.len()
     }
 
-    /// Files an orphan under a number of its own, or the one it had before a restart, where every
-    /// spelling of its ids under these forms finds it.
+    /// The number of the next orphan.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// A number that the log names is not given again.
+    pub(crate) fn seen(&mut self, number: u64) {
+        self.next = self.next.max(number + 1);
+    }
+
+    /// Files an orphan under the number that it has in the log, where every spelling of its ids
+    /// under these forms finds it. Its record lies at `at`.
     pub(crate) fn insert(
         &mut self,
-        number: Option<u64>,
+        number: u64,
+        at: Position,
         notice: Box<ReceiptNotice>,
         forms: IdForms,
-    ) -> u64 {
-        let number = number.unwrap_or(self.next);
-        self.next = self.next.max(number + 1);
+    ) {
+        self.seen(number);
         self.remove(number);
         *self.by_carrier.entry(notice.carrier).or_default() += 1;
-        self.parked.insert(number, Orphan { notice, keys: Vec::new(), looks: 0 });
+        self.parked.insert(number, Orphan { notice, at, keys: Vec::new(), looks: 0 });
         self.index(number, forms);
-        number
     }
 
     fn index(&mut self, number: u64, forms: IdForms) {
@@ -118,6 +129,11 @@ impl Orphans {
         self.parked.keys().copied().collect()
     }
 
+    /// The numbers parked, with the places of their records.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (u64, Position)> + '_ {
+        self.parked.iter().map(|(number, orphan)| (*number, orphan.at))
+    }
+
     fn has_room(&self, carrier: CarrierIx) -> bool {
         self.by_carrier.get(&carrier).is_none_or(|count| *count < limits::ORPHANS_PER_CARRIER)
     }
@@ -145,10 +161,12 @@ impl Shard {
         }
         self.stats.inc(Counter::ReceiptsParked);
         let forms = self.shared.learned.forms(notice.carrier);
-        let orphan = self.orphans.insert(None, Box::new(notice.clone()), forms);
+        let orphan = self.orphans.next_number();
         let carrier = self.shared.carrier_number(notice.carrier);
         let names = names_of(notice);
-        self.journal.append(now.mono, &orphan_record(orphan, carrier, &names, notice));
+        let record = orphan_record(orphan, carrier, &names, notice);
+        let at = self.journal.append(now.mono, &record).at;
+        self.orphans.insert(orphan, at, Box::new(notice.clone()), forms);
         self.schedule_look(now, orphan);
         ReceiptOutcome::Parked
     }
@@ -217,11 +235,11 @@ impl Shard {
 
     /// The oldest segment is given back: parked receipts are written again.
     pub(super) fn carry_orphans(&mut self, now: Now) {
-        for (orphan, parked) in &self.orphans.parked {
+        for (orphan, parked) in &mut self.orphans.parked {
             let notice = &parked.notice;
             let (carrier, names) = (self.shared.carrier_number(notice.carrier), names_of(notice));
             let record = orphan_record(*orphan, carrier, &names, notice);
-            self.journal.append_lazy(now.mono, &record);
+            parked.at = self.journal.append_lazy(now.mono, &record).at;
         }
     }
 

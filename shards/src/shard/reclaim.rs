@@ -33,6 +33,20 @@ impl Ages {
         self.ended.extend(self.head.replace(head).map(|before| (before, at)));
     }
 
+    /// What is known, oldest first; the head's time is not over.
+    pub(super) fn known(&self) -> impl Iterator<Item = (SegmentId, UnixMs)> + '_ {
+        self.ended.iter().copied()
+    }
+
+    /// As it was told: what is noted next is from the segment `from` on.
+    pub(super) fn before(from: SegmentId, known: &[(SegmentId, UnixMs)]) -> Self {
+        let known = known.iter().copied().filter(|(segment, _)| *segment < from);
+        let mut ended: VecDeque<(SegmentId, UnixMs)> = known.collect();
+        // When that one was left is noted with the first record behind it.
+        let head = ended.pop_back().map(|(segment, _)| segment);
+        Ages { ended, head }
+    }
+
     /// When the oldest segment was written last, once it is left.
     fn oldest(&mut self, oldest: SegmentId) -> Option<UnixMs> {
         while self.ended.front().is_some_and(|(segment, _)| *segment < oldest) {

@@ -41,6 +41,23 @@ impl References {
         }
     }
 
+    /// The counters that have begun, by their places.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+        let counters = (0..=u16::MAX).zip(&self.counters);
+        counters.filter(|(_, count)| **count > 0).map(|(at, count)| (at, *count))
+    }
+
+    /// As they were told.
+    pub(crate) fn of(counters: &[(u16, u16)]) -> Self {
+        let mut references = References::new();
+        for (at, count) in counters {
+            if let Some(counter) = references.counters.get_mut(usize::from(*at)) {
+                *counter = *count;
+            }
+        }
+        references
+    }
+
     fn slot(&mut self, sender: &SenderId, to: Msisdn) -> Option<&mut u16> {
         let mut hasher = siphasher::sip::SipHasher13::new();
         hasher.write(sender.as_text().as_bytes());

@@ -102,6 +102,17 @@ impl Table {
         self.messages.keys().copied().collect()
     }
 
+    /// The messages in memory, oldest first.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.messages.values().map(|message| &**message)
+    }
+
+    /// The segments in which the first records of messages lie, oldest first, with how many.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = (SegmentId, u64)> + '_ {
+        let count = |live: usize| u64::try_from(live).unwrap_or(u64::MAX);
+        self.by_home.iter().map(move |(segment, home)| (*segment, count(home.live)))
+    }
+
     /// Adds a message that nobody can see yet.
     pub(crate) fn insert(&mut self, message: Box<Message>) {
         let sequence = message.envelope.sequence;

@@ -271,6 +271,11 @@ series! {
         /// Look-ups that met something on the disk that cannot be read.
         ReadsDamaged = "reads_damaged",
             "Look-ups that met something on the disk that cannot be read.";
+        /// Checkpoints written.
+        Checkpoints = "checkpoints" ["outcome" = "written"],
+            "Checkpoints, which bound how much of the log a start reads.";
+        /// Those that could not be written; another one is tried soon.
+        CheckpointsFailed = "checkpoints" ["outcome" = "failed"];
         /// PDUs from customers that broke the protocol in a way that is tolerated.
         CustomerPduOddities = "customer_pdu_oddities",
             "PDUs from customers that broke the protocol in a way that is tolerated.";

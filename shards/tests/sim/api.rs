@@ -112,7 +112,7 @@ impl World {
 
     /// Asks for a message as the customer would, at its owner's shard or at another.
     pub fn view(&mut self, id: MessageId) -> Option<MessageView> {
-        match self.ask(request("GET", &format!("/api/v1/messages/{id}"), None, b"")) {
+        match self.ask(get(id)) {
             ApiResponse::Message(view) => Some(*view),
             _ => None,
         }
@@ -141,6 +141,11 @@ impl World {
         while !self.answers.contains_key(&ticket) && self.step() {}
         self.answers.remove(&ticket).unwrap()
     }
+}
+
+/// The request for one message.
+pub(super) fn get(id: MessageId) -> ApiRequest {
+    request("GET", &format!("/api/v1/messages/{id}"), None, b"")
 }
 
 fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiRequest {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{Op, Shard, ShardParts};
+use postrider_shards::shard::{Op, Shard, ShardParts, Shared};
 use postrider_shards::stats::{BindLabel, Stats};
 use postrider_storage::{Fault, LogConfig, LogIoErrorKind};
 
@@ -131,32 +131,39 @@ impl World {
         (*step == Step::Recovering).then_some(*nth)
     }
 
+    /// What one of the shards is made from.
+    pub(super) fn parts(&self, shared: &Arc<Shared>, index: u16) -> (ShardParts, LogConfig) {
+        let carriers = ["alpha", "beta"];
+        let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
+        let parts = ShardParts {
+            id: ShardId(index),
+            shared: Arc::clone(shared),
+            stats: Arc::new(Stats::with_binds(labels)),
+            binds: vec![1, 1],
+            seed: self.seed ^ u64::from(index),
+            reconnect_first: Duration::from_millis(100),
+        };
+        let log = LogConfig {
+            shard: index,
+            segment_bytes: self.segment_bytes(),
+            max_segments: 6,
+            spare_segments: 2,
+            preferred_batch: 64 << 10,
+            max_batch: 256 << 10,
+            lazy: Duration::from_millis(2),
+        };
+        (parts, log)
+    }
+
     /// Opens both shards from what is on their disks.
     pub(super) fn start(&mut self) {
         self.clock.restart(self.now);
         let now = self.clock();
+        self.check_start(now);
         // Of this process: it counts the customer's binds.
         self.shared = Arc::new(setup::shared(self.seed));
         for index in 0..SHARDS {
-            let carriers = ["alpha", "beta"];
-            let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
-            let parts = ShardParts {
-                id: ShardId(index),
-                shared: Arc::clone(&self.shared),
-                stats: Arc::new(Stats::with_binds(labels)),
-                binds: vec![1, 1],
-                seed: self.seed ^ u64::from(index),
-                reconnect_first: Duration::from_millis(100),
-            };
-            let log = LogConfig {
-                shard: index,
-                segment_bytes: self.segment_bytes(),
-                max_segments: 6,
-                spare_segments: 2,
-                preferred_batch: 64 << 10,
-                max_batch: 256 << 10,
-                lazy: Duration::from_millis(2),
-            };
+            let (parts, log) = self.parts(&self.shared, index);
             let dies_at = self.dies_recovering();
             let disk = &mut self.disks[usize::from(index)];
             let fault = |nth| Fault { nth, forever: true, kind: LogIoErrorKind::Io };
@@ -196,6 +203,7 @@ impl World {
             let rng = &mut self.rng;
             disk.crash(&mut |choices| rng.below(choices as u64) as usize);
         }
+        self.lose_side_files();
         // What the system had taken for the carriers may still arrive; then they see the end.
         for connection in std::mem::take(&mut self.lines).into_keys() {
             self.soon(2_000, Happening::Closed { connection });

@@ -9,7 +9,9 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::id::MessageId;
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{ApiResponse, BindIx, MeshMessage, Op, Shard, ShardChore, Shared};
+use postrider_shards::shard::{
+    ApiResponse, BindIx, ChoreDone, MeshMessage, Op, Shard, ShardChore, Shared,
+};
 use postrider_storage::{Ask, Disk, MemDisk, Write};
 
 use super::carrier::Carrier;
@@ -37,7 +39,7 @@ pub enum Happening {
     },
     ChoreDue {
         shard: usize,
-        chore: ShardChore,
+        chore: Begun,
     },
     Read {
         shard: usize,
@@ -118,6 +120,12 @@ impl Happening {
     }
 }
 
+/// A chore under way.
+pub enum Begun {
+    Log(ShardChore),
+    Side(u64, ChoreDone),
+}
+
 pub(super) struct Line {
     shard: usize,
     bind: BindIx,
@@ -135,7 +143,7 @@ pub struct World {
     pub seed: u64,
     pub rng: Rng,
     pub now: Duration,
-    pub(super) clock: Clock,
+    pub clock: Clock,
     pub(super) deaths: Deaths,
     pub(super) order: u64,
     pub(super) agenda: BTreeMap<(Duration, u64), Happening>,
@@ -159,6 +167,9 @@ pub struct World {
     pub told: BTreeMap<String, BTreeSet<String>>,
     pub kills: u64,
     pub lost_binds: u64,
+    /// Starts compared with those from the segments alone.
+    pub starts_checked: u64,
+    pub checkpoints: u64,
     hash: std::collections::hash_map::DefaultHasher,
     pub events: u64,
     /// Operations until the process is killed, the next kill last.
@@ -210,6 +221,8 @@ impl World {
             told: BTreeMap::new(),
             kills: 0,
             lost_binds: 0,
+            starts_checked: 0,
+            checkpoints: 0,
             hash: std::collections::hash_map::DefaultHasher::new(),
             events: 0,
             ops_to_kill: Vec::new(),
@@ -308,7 +321,7 @@ impl World {
                     self.drive_after(shard, Step::BatchKnown);
                 }
             }
-            Happening::ChoreDue { shard, chore } => self.do_chore(shard, chore),
+            Happening::ChoreDue { shard, chore } => self.end_chore(shard, chore),
             Happening::Read { shard, token, ask } => {
                 let result = ask.read_from(&mut self.disks[shard]);
                 self.shards[shard].handle_read(now, token, result);
@@ -362,9 +375,27 @@ impl World {
         }
     }
 
-    fn do_chore(&mut self, shard: usize, chore: ShardChore) {
+    /// Files beside the segments are under way to the disk until the chore is done; a segment's change
+    /// is one.
+    fn begin_chore(&mut self, shard: usize, chore: ShardChore) -> Begun {
+        if matches!(chore, ShardChore::Log(_)) {
+            return Begun::Log(chore);
+        }
         let bytes = self.segment_bytes();
-        let done = chore.run(&mut self.disks[shard], bytes);
+        let (number, done) = self.disks[shard].begin_side(|disk| chore.run(disk, bytes));
+        Begun::Side(number, done)
+    }
+
+    fn end_chore(&mut self, shard: usize, chore: Begun) {
+        let bytes = self.segment_bytes();
+        let done = match chore {
+            Begun::Log(chore) => chore.run(&mut self.disks[shard], bytes),
+            Begun::Side(number, done) => {
+                self.disks[shard].complete_side(number);
+                done
+            }
+        };
+        self.checkpoints += u64::from(matches!(done, ChoreDone::Checkpoint(Ok(()))));
         if !self.dies(Step::ChoreDone) {
             let now = self.clock();
             self.shards[shard].handle_chore(now, done);
@@ -374,6 +405,10 @@ impl World {
 
     /// Does what a shard asks, until it asks for nothing more or the process dies.
     pub(super) fn drive(&mut self, shard: usize) {
+        // One world in four has none before their time.
+        if !self.seed.is_multiple_of(4) && self.rng.below(100) == 0 {
+            self.shards[shard].checkpoint_soon();
+        }
         while let Some(op) = self.shards[shard].poll_op() {
             let (before, after) = Step::around(&op);
             if self.dies(before) {
@@ -399,6 +434,7 @@ impl World {
             }
         }
         if let Some(chore) = self.shards[shard].poll_chore() {
+            let chore = self.begin_chore(shard, chore);
             self.soon(5_000, Happening::ChoreDue { shard, chore });
             if self.dies(Step::ChoreBegun) {
                 return;

@@ -254,6 +254,15 @@ impl Log {
         self.building.as_ref().map_or(self.place.segment, Batch::segment)
     }
 
+    /// The segment of the oldest record that is not durable yet; when all are, the one into which
+    /// the next goes.
+    #[must_use]
+    pub fn undurable_segment(&self) -> SegmentId {
+        let in_flight = self.in_flight.map(|sent| sent.segment);
+        let closed = self.closed.front().map(Batch::segment);
+        in_flight.or(closed).unwrap_or_else(|| self.head_segment())
+    }
+
     /// The error that stopped the log for good. Nothing becomes durable any more; the process must
     /// stop, and recovery at the next start is the repair.
     #[must_use]

@@ -37,6 +37,12 @@ pub struct MissingRegister {
 }
 
 impl Registers {
+    /// Whether these bytes are a snapshot that this release reads.
+    #[must_use]
+    pub fn is_snapshot(bytes: &[u8]) -> bool {
+        Snapshot::decode(bytes).is_some()
+    }
+
     /// Opens what is on the disk. `snapshot` is what [`Registers::snapshot`] gave to the
     /// checkpoint that the replay starts from; without one everything must be replayed. Reads the
     /// heads alone: 8 KiB for each register.

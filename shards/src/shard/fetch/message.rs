@@ -42,6 +42,17 @@ impl Fetch {
         }
     }
 
+    /// Of the message whose records lie there, oldest first; a record of kind closed names the first
+    /// `closed` of them.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub(crate) fn of(sequence: u64, records: Vec<Position>, closed: usize) -> Self {
+        let Some(first) = records.first() else { panic!("a message without a record") };
+        let new = Self::new(sequence, *first);
+        Self { records, listed: closed, ..new }
+    }
+
     /// With these records of it, which no record of kind closed names yet.
     pub(crate) fn with_later(self, later: Vec<Position>) -> Self {
         Self { later, ..self }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use postrider_core::clock::UnixMs;
 use postrider_core::limits;
 use postrider_core::reassembly::{Arrived, MessageKey, Reassembler};
-use postrider_storage::SegmentId;
+use postrider_storage::{Position, SegmentId};
 
 use super::notice::{Fragment, Origin};
 
@@ -20,8 +20,8 @@ pub(crate) type Number = u64;
 pub(crate) struct Held {
     pub(crate) fragment: Fragment,
     pub(crate) from: Origin,
-    /// No record of it lies in an older segment.
-    pub(crate) home: SegmentId,
+    /// Where its record lies.
+    pub(crate) at: Position,
 }
 
 /// Fragments that go to their customer together.
@@ -94,17 +94,20 @@ impl Inbox {
         self.known.has(fingerprint(fragment, from), from.at, span(fragment))
     }
 
-    /// Keeps a fragment, under a number of its own or the one that it has in the log. It goes
-    /// nowhere before [`Inbox::arrived`].
-    pub(crate) fn insert(&mut self, number: Option<Number>, held: Held) -> Number {
-        let number = number.unwrap_or(self.next);
+    /// The number of the next fragment.
+    pub(crate) fn next_number(&self) -> Number {
+        self.next
+    }
+
+    /// Keeps a fragment under the number that it has in the log. It goes nowhere before
+    /// [`Inbox::arrived`].
+    pub(crate) fn insert(&mut self, number: Number, held: Held) {
         self.seen(number);
         self.remove(number);
         self.known.note(fingerprint(&held.fragment, held.from), held.from.at);
         self.octets += held.fragment.octets();
         *self.by_customer.entry(held.from.customer).or_default() += 1;
         self.held.insert(number, held);
-        number
     }
 
     /// A number that the log names is not given again.
@@ -128,6 +131,21 @@ impl Inbox {
     /// The numbers held, oldest first.
     pub(crate) fn numbers(&self) -> Vec<Number> {
         self.held.keys().copied().collect()
+    }
+
+    /// The numbers held, with the places of their records.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Number, Position)> + '_ {
+        self.held.iter().map(|(number, held)| (*number, held.at))
+    }
+
+    /// What tells copies that a carrier sends again: when each came first, and its fingerprint.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (UnixMs, u64)> + '_ {
+        self.known.order.iter().copied()
+    }
+
+    /// Something came once, before this process began.
+    pub(crate) fn came(&mut self, at: UnixMs, fingerprint: u64) {
+        self.known.note(fingerprint, at);
     }
 
     /// A fragment is on disk: it goes to its customer, alone when it is not to be joined, or waits
@@ -197,14 +215,14 @@ impl Inbox {
 
     /// Up to `limit` fragments whose record lies in `oldest` or before, oldest first.
     pub(crate) fn homed(&self, oldest: SegmentId, limit: usize) -> Vec<Number> {
-        let old = self.held.iter().filter(|(_, held)| held.home <= oldest);
+        let old = self.held.iter().filter(|(_, held)| held.at.segment <= oldest);
         old.map(|(number, _)| *number).take(limit).collect()
     }
 
     /// The fragment's record was written again.
-    pub(crate) fn rehome(&mut self, number: Number, home: SegmentId) {
+    pub(crate) fn rehome(&mut self, number: Number, at: Position) {
         if let Some(held) = self.held.get_mut(&number) {
-            held.home = home;
+            held.at = at;
         }
     }
 }

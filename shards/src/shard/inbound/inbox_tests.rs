@@ -31,7 +31,14 @@ fn fragment(place: Option<(u16, u8, u8)>, body: &[u8]) -> Fragment {
 }
 
 fn held(fragment: Fragment, ms: u64) -> Held {
-    Held { fragment, from: from(ms), home: SegmentId(1) }
+    let at = Position { segment: SegmentId(1), offset: 0 };
+    Held { fragment, from: from(ms), at }
+}
+
+fn keep(inbox: &mut Inbox, held: Held) -> Number {
+    let number = inbox.next_number();
+    inbox.insert(number, held);
+    number
 }
 
 /// Keeps a fragment and puts it on disk.
@@ -41,7 +48,7 @@ fn take(
     body: &[u8],
     ms: u64,
 ) -> (Number, Arrival) {
-    let number = inbox.insert(None, held(fragment(place, body), ms));
+    let number = keep(inbox, held(fragment(place, body), ms));
     (number, inbox.arrived(Duration::from_millis(ms), number, true))
 }
 
@@ -75,7 +82,7 @@ fn fragments_wait_for_their_siblings_in_any_order() {
 #[test]
 fn fragments_that_are_not_to_be_joined_go_alone() {
     let mut inbox = Inbox::new();
-    let number = inbox.insert(None, held(fragment(Some((9, 2, 1)), b"\x01\x02"), 0));
+    let number = keep(&mut inbox, held(fragment(Some((9, 2, 1)), b"\x01\x02"), 0));
     assert_eq!(inbox.arrived(Duration::ZERO, number, false), whole(&[1]));
 }
 
@@ -103,9 +110,9 @@ fn a_copy_is_known_for_its_time_and_then_is_another_message() {
     let resend = u64::try_from(limits::INBOUND_RESEND.as_millis()).unwrap();
     let wait = u64::try_from(TIMEOUT.as_millis()).unwrap();
     assert!(!inbox.knows(&single, from(0)));
-    inbox.insert(None, held(single.clone(), 0));
+    keep(&mut inbox, held(single.clone(), 0));
     assert!(!inbox.knows(&part, from(0)), "a fragment of the same octets is another thing");
-    inbox.insert(None, held(part.clone(), 0));
+    keep(&mut inbox, held(part.clone(), 0));
     for (fragment, span) in [(&single, resend), (&part, wait)] {
         assert!(inbox.knows(fragment, from(0)) && inbox.knows(fragment, from(span - 1)));
         assert!(!inbox.knows(fragment, from(span)));
@@ -141,7 +148,7 @@ fn the_bounds_of_a_customer_and_of_the_shard_hold() {
     let mut inbox = Inbox::new();
     for _ in 0..limits::INBOUND_PER_CUSTOMER {
         assert!(inbox.has_room(7, 1));
-        inbox.insert(None, held(fragment(None, b"x"), 0));
+        keep(&mut inbox, held(fragment(None, b"x"), 0));
     }
     assert!(!inbox.has_room(7, 1));
     assert!(inbox.has_room(8, 1), "another customer has its own");
@@ -154,10 +161,10 @@ fn the_bounds_of_a_customer_and_of_the_shard_hold() {
 fn numbers_are_not_given_twice() {
     let mut inbox = Inbox::new();
     inbox.seen(41);
-    assert_eq!(inbox.insert(None, held(fragment(None, b"x"), 0)), 42);
-    inbox.insert(Some(42), held(fragment(None, b"x"), 0));
+    assert_eq!(keep(&mut inbox, held(fragment(None, b"x"), 0)), 42);
+    inbox.insert(42, held(fragment(None, b"x"), 0));
     assert_eq!(inbox.len(), 1, "carried forward, not come again");
-    assert_eq!(inbox.insert(None, held(fragment(None, b"y"), 0)), 43);
+    assert_eq!(keep(&mut inbox, held(fragment(None, b"y"), 0)), 43);
 }
 
 proptest! {
@@ -180,7 +187,7 @@ proptest! {
             if inbox.knows(&part, from(now)) {
                 continue;
             }
-            let number = inbox.insert(None, held(part, now));
+            let number = keep(&mut inbox, held(part, now));
             kept.insert(number);
             let at = Duration::from_millis(now);
             let mut ready = Vec::new();

@@ -17,7 +17,7 @@ use postrider_core::route::CarrierIx;
 use postrider_core::sender::SenderId;
 use postrider_http::auth::CustomerIx;
 use postrider_smpp::status::CommandStatus;
-use postrider_storage::{InboundRecord, Record, SegmentId};
+use postrider_storage::{InboundRecord, Position, Record, SegmentId};
 
 use self::compose::Composed;
 pub(crate) use self::inbox::Inbox;
@@ -159,10 +159,10 @@ impl Shard {
             return InboundOutcome::Refused;
         }
         self.stats.inc(Counter::InboundAccepted);
-        let home = self.journal.log.head_segment();
-        let held = Held { fragment: fragment.clone(), from, home };
-        let number = self.inbox.insert(None, held);
-        self.journal.append(now.mono, &Record::Inbound(fragment.record(number, from)));
+        let number = self.inbox.next_number();
+        let record = Record::Inbound(fragment.record(number, from));
+        let at = self.journal.append(now.mono, &record).at;
+        self.inbox.insert(number, Held { fragment: fragment.clone(), from, at });
         self.journal.then(After::Inbound { number });
         InboundOutcome::Kept
     }
@@ -267,9 +267,8 @@ impl Shard {
         for number in &numbers {
             let Some(held) = self.inbox.get(*number) else { continue };
             let record = Record::Inbound(held.fragment.record(*number, held.from));
-            self.journal.append_lazy(now.mono, &record);
-            let head = self.journal.log.head_segment();
-            self.inbox.rehome(*number, head);
+            let at = self.journal.append_lazy(now.mono, &record).at;
+            self.inbox.rehome(*number, at);
         }
         numbers.is_empty()
     }
@@ -277,11 +276,11 @@ impl Shard {
 
 impl Inbox {
     /// A fragment in the log.
-    pub(super) fn replay(&mut self, home: SegmentId, record: &InboundRecord<'_>) {
+    pub(super) fn replay(&mut self, at: Position, record: &InboundRecord<'_>) {
         let from =
             Origin { carrier: record.carrier, customer: record.customer, at: UnixMs(record.at_ms) };
-        let held = Held { fragment: Fragment::of_record(record), from, home };
-        self.insert(Some(record.inbound), held);
+        let held = Held { fragment: Fragment::of_record(record), from, at };
+        self.insert(record.inbound, held);
     }
 
     /// The end of one.

@@ -1,6 +1,7 @@
 //! From the log back to the shard: replay rebuilds the table, then everything that was under way
 //! starts again. Runs before the shard takes its first input.
 
+mod begin;
 mod replay;
 mod resume;
 
@@ -10,11 +11,13 @@ use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::sequence;
 use postrider_http::webhook::queue::WebhookQueue;
-use postrider_storage::register::{REGISTER_ROWS_MAX, RegisterConfig, Registers};
+use postrider_storage::checkpoint::Checkpoints;
 use postrider_storage::runs::receipts::ReceiptTable;
-use postrider_storage::{Disk, Log, LogConfig, LogIoError, OpenError, Recovery, SideFile, crash};
+use postrider_storage::{Disk, LogConfig, OpenError, Recovery, crash};
 
+use self::begin::{Begun, from_checkpoint, from_scratch};
 use self::replay::Replay;
+use super::checkpoint::Pace;
 use super::customers::Customers;
 use super::deliveries::Deliveries;
 use super::fetch::Lookups;
@@ -29,10 +32,6 @@ use crate::wheel::Wheel;
 const _: () = assert!(limits::MAX_RECORD == postrider_storage::RECORD_BYTES_MAX);
 const _: () = assert!(limits::MEMORY_PER_HOT_RECEIPT == ReceiptTable::BYTES_PER_ENTRY as u64);
 
-const REGISTERS: RegisterConfig =
-    RegisterConfig { rows: limits::REGISTER_ROWS, dirty: limits::REGISTER_CHANGES };
-const _: () = assert!(limits::REGISTER_ROWS <= REGISTER_ROWS_MAX);
-
 impl Shard {
     /// Opens the shard's log on `disk` and rebuilds the shard from it.
     ///
@@ -44,15 +43,18 @@ impl Shard {
         config: LogConfig,
         now: Now,
     ) -> Result<(Shard, Recovery), OpenError> {
-        let registers = Registers::new(REGISTERS);
-        let mut replay = Replay::new(&parts.shared, &parts.stats, registers);
-        remove_registers(disk)?;
-        let segment_bytes = config.segment_bytes;
-        let (log, recovery) =
-            Log::open_from(disk, config, now.mono, now.wall.0, None, &mut replay)?;
-        let Replay { table, orphans, inbox, references, .. } = replay;
-        let (registers, ages) = (replay.registers, replay.ages);
-        let (older, late) = (replay.older, replay.late);
+        disk.sync()?;
+        let found = Checkpoints::find(disk)?;
+        let newest = found.newest.as_ref();
+        let begun = newest.map(|newest| from_checkpoint(&parts, disk, &config, now, newest));
+        let begun = match begun.transpose()?.flatten() {
+            Some(begun) => begun,
+            None => from_scratch(&parts, disk, &config, now)?,
+        };
+        let Begun { replay, log, recovery } = begun;
+        let Replay { table, orphans, inbox, references, past, .. } = replay;
+        let (registers, ages, late) = (replay.registers, replay.ages, replay.late);
+        let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
         let in_flight = limits::WEBHOOKS_IN_FLIGHT;
@@ -75,18 +77,16 @@ impl Shard {
             ops: VecDeque::new(),
             places: Vec::new(),
             registers,
+            pace: Pace::new(found.next, now.mono),
             ages,
             lookups: Lookups::new(),
-            next_sequence: sequence::next_free(recovery.next_sequence, parts.id.0),
-            segment_bytes,
+            next_sequence: sequence::next_free(next, parts.id.0),
+            segment_bytes: config.segment_bytes,
             drain: Drain::No,
             seed: parts.seed,
             shared: parts.shared,
             stats: parts.stats,
         };
-        for row in older.into_values() {
-            shard.registers.accept(&row);
-        }
         shard.registers.replayed();
         shard.registers.release_before(shard.journal.log.oldest_segment());
         shard.resume_all(now);
@@ -102,14 +102,4 @@ impl Shard {
     pub fn open_messages(&self) -> usize {
         self.table.open()
     }
-}
-
-/// The whole log is replayed, and makes the registers anew.
-fn remove_registers<D: Disk>(disk: &mut D) -> Result<(), LogIoError> {
-    for (file, _) in disk.list_side()? {
-        if matches!(file, SideFile::Register(_) | SideFile::Slots(_)) {
-            disk.remove_side(file)?;
-        }
-    }
-    Ok(())
 }

@@ -77,10 +77,11 @@ impl Shard {
 }
 
 /// What a search found; nothing when it met what is gone or damaged.
-fn known<T>(found: Result<T, LookUpError>) -> Result<Option<T>, LogIoError> {
+pub(super) fn known<T>(found: Result<T, LookUpError>) -> Result<Option<T>, LogIoError> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(LookUpError::Search(_)) => Ok(None),
+        Err(LookUpError::Io(error)) if error.is_missing() => Ok(None),
         Err(LookUpError::Io(error)) => Err(error),
     }
 }

@@ -1,0 +1,107 @@
+//! Starts of a world's process that are looked at from outside: with the files beside the segments, and
+//! from the segments alone, the same disks must give the same answers. Part of the world.
+
+use std::sync::Arc;
+
+use postrider_core::clock::Now;
+use postrider_core::id::MessageId;
+use postrider_core::place::ShardId;
+use postrider_http::auth::CustomerIx;
+use postrider_http::response::message_json;
+use postrider_shards::shard::{ApiResponse, Op, Shard};
+use postrider_storage::{Disk, MemDisk, SideFile};
+
+use super::api::get;
+use super::setup;
+use super::world::{SHARDS, World};
+
+/// The answer for a message that is not there.
+const NONE: &str = "there is none";
+
+impl World {
+    /// What may have become of the files beside the segments while the process was down.
+    pub(super) fn lose_side_files(&mut self) {
+        for shard in 0..usize::from(SHARDS) {
+            let files: Vec<SideFile> =
+                self.disks[shard].list_side().unwrap().into_iter().map(|(file, _)| file).collect();
+            if files.is_empty() || self.rng.chance(60) {
+                continue;
+            }
+            let all = self.rng.chance(25);
+            let some = self.rng.below(files.len() as u64) as usize;
+            let disk = &mut self.disks[shard];
+            for (at, file) in files.into_iter().enumerate() {
+                let Some(bytes) = disk.side_bytes_mut(file).filter(|_| all || at == some) else {
+                    continue;
+                };
+                match self.rng.below(4) {
+                    // What is wrong inside of a register shows when it is read, not at the start.
+                    0 if matches!(file, SideFile::Checkpoint(_)) => {
+                        let at = self.rng.below(bytes.len() as u64) as usize;
+                        bytes[at] ^= 1 << self.rng.below(8);
+                    }
+                    1 => bytes.truncate(bytes.len() / 2),
+                    _ => disk.remove_side(file).unwrap(),
+                }
+            }
+        }
+    }
+
+    /// Whether a start now finds the same as one that has nothing but the segments.
+    pub(super) fn check_start(&mut self, now: Now) {
+        let mut alone = self.disks.clone();
+        for disk in &mut alone {
+            for (file, _) in disk.list_side().unwrap() {
+                disk.remove_side(file).unwrap();
+            }
+        }
+        let ids: Vec<MessageId> = self.given.iter().map(|(_, id)| *id).collect();
+        let with = self.answers(now, self.disks.clone(), &ids);
+        let without = self.answers(now, alone, &ids);
+        for ((id, with), without) in ids.iter().zip(with).zip(without) {
+            // The checkpoint knows of a segment that is to be given back, and still there.
+            let released = with == NONE && self.has_a_small_log();
+            if released {
+                continue;
+            }
+            assert_eq!(with, without, "seed {}: {id} after {} kills", self.seed, self.kills);
+        }
+        self.starts_checked += 1;
+    }
+
+    /// What each of these messages is right after a start.
+    fn answers(&self, now: Now, disks: Vec<MemDisk>, ids: &[MessageId]) -> Vec<String> {
+        let shared = Arc::new(setup::shared(self.seed));
+        let mut opened: Vec<(Shard, MemDisk)> = Vec::new();
+        for (index, mut disk) in (0..SHARDS).zip(disks) {
+            let (parts, log) = self.parts(&shared, index);
+            let (shard, _) = Shard::open(parts, &mut disk, log, now).unwrap();
+            opened.push((shard, disk));
+        }
+        let answer = |id: &MessageId| {
+            let partition = shared.cipher.open(*id).unwrap().partition;
+            let ShardId(owner) = shared.placement.shard_of(partition);
+            let (shard, disk) = &mut opened[usize::from(owner)];
+            ask(shard, disk, now, *id)
+        };
+        ids.iter().map(answer).collect()
+    }
+}
+
+/// Asks a shard that does nothing else.
+fn ask(shard: &mut Shard, disk: &mut MemDisk, now: Now, id: MessageId) -> String {
+    shard.handle_api(now, 1, CustomerIx(0), get(id));
+    loop {
+        match shard.poll_op().expect("an answer") {
+            Op::Answer { response: ApiResponse::Message(view), .. } => {
+                return String::from_utf8(message_json(&view)).unwrap();
+            }
+            Op::Answer { .. } => return NONE.to_owned(),
+            Op::Read { token, ask } => {
+                let result = ask.read_from(disk);
+                shard.handle_read(now, token, result);
+            }
+            _ => {}
+        }
+    }
+}
