@@ -203,8 +203,14 @@ fn a_register_without_a_wanted_status_is_not_read() {
     assert!(matches!(search.next(None), Step::Done(Ok(page)) if page.rows.is_empty()));
     let queued = PageQuery { statuses: Statuses::of(&[0]), ..all_of(1) };
     assert!(matches!(world.registers.page(queued).next(None), Step::Read(_)));
+    let standing = |world: &World, status| {
+        let mut search = world.registers.standing_to(1, Statuses::of(&[status]), 10);
+        matches!(search.next(None), Step::Read(_))
+    };
+    assert!(standing(&world, 0) && !standing(&world, 8));
     world.close(1, 1);
     assert!(matches!(world.registers.page(failed).next(None), Step::Read(_)));
+    assert!(standing(&world, 8));
     world.check();
 }
 

@@ -60,7 +60,7 @@ impl Shard {
     }
 
     /// At the owner: takes the message into the log, or says why not.
-    pub(super) fn accept(
+    pub(super) fn accept_here(
         &mut self,
         now: Now,
         customer: CustomerIx,

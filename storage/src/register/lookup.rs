@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::search::{Ask, Search, SearchError, Step};
 
 use super::head::Summary;
-use super::listed::{Listed, Shared};
+use super::listed::{Entry, Listed, Shared};
 use super::page::{self, KeyRow, Kind};
 use super::read::{SlotRead, Taken, index_ask, index_damaged};
-use super::row::Slot;
+use super::row::{Slot, Statuses};
 use super::slots::{Content, slot_of, slots_at};
 
 /// Finds a message's slot: at most one read, while no register had to be rebuilt.
@@ -82,11 +82,16 @@ impl Search for SlotLookup {
     }
 }
 
-/// Finds the messages with a hash over all registers: about one read for each.
+/// Finds the messages with a hash over all registers: about one read for each that may have one with a
+/// status that is wanted.
 #[derive(Debug)]
 pub struct HashSearch {
     kind: Kind,
     hash: u64,
+    statuses: Statuses,
+    changes: Shared,
+    /// When what is known of the registers' statuses was up to date.
+    flushes: u64,
     found: Vec<u64>,
     listed: Arc<Listed>,
     /// The entry that comes next.
@@ -112,8 +117,24 @@ const GUESSES: u32 = 3;
 
 impl HashSearch {
     /// `found` are those in memory.
-    pub(super) fn new(kind: Kind, hash: u64, found: Vec<u64>, listed: &Arc<Listed>) -> Self {
-        Self { kind, hash, found, listed: Arc::clone(listed), next: 0, reading: None }
+    pub(super) fn new(
+        (kind, hash): (Kind, u64),
+        statuses: Statuses,
+        found: Vec<u64>,
+        (listed, changes): (&Arc<Listed>, &Shared),
+    ) -> Self {
+        let flushes = changes.borrow().flushes;
+        let (listed, changes) = (Arc::clone(listed), Shared::clone(changes));
+        Self { kind, hash, statuses, changes, flushes, found, listed, next: 0, reading: None }
+    }
+
+    /// Whether a message of the register may have a status that is wanted.
+    fn may_fit(&self, entry: &Entry) -> bool {
+        let changes = self.changes.borrow();
+        self.statuses == Statuses::ALL
+            || changes.flushes != self.flushes
+            || changes.touch(entry.summary.first, entry.summary.last)
+            || entry.survey.meets(self.statuses)
     }
 
     fn pages_of(&self, summary: &Summary) -> (u32, u32) {
@@ -178,10 +199,10 @@ impl Search for HashSearch {
         }
         while self.reading.is_none() {
             let Some(entry) = self.listed.entries().get(self.next) else { break };
-            let summary = Arc::clone(&entry.summary);
             self.next += 1;
+            let summary = Arc::clone(&entry.summary);
             let (_, pages) = self.pages_of(&summary);
-            if pages > 0 {
+            if pages > 0 && self.may_fit(entry) {
                 let mut read =
                     HashRead { summary, pages, low: 0, high: pages, page: 0, guesses: 0 };
                 read.page = self.guess(&read);

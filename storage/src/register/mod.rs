@@ -54,6 +54,7 @@ mod registers;
 mod row;
 mod slots;
 mod snapshot;
+mod standing;
 mod work;
 
 pub use anchored::{Anchored, AnchoredCursor, AnchoredSearch};
@@ -66,3 +67,4 @@ pub use open::OpenRegister;
 pub use registers::{RegisterConfig, Registers};
 pub use row::{Key, RegisterRow, Slot, Statuses};
 pub use slots::REGISTER_ROWS_MAX;
+pub use standing::StandingSearch;

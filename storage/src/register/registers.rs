@@ -17,6 +17,7 @@ use super::page::Kind;
 use super::row::{RegisterRow, Slot, Statuses};
 use super::slots::REGISTER_ROWS_MAX;
 use super::snapshot::{Known, Snapshot};
+use super::standing::StandingSearch;
 use super::work::{Doomed, Sealed, Target};
 
 /// Registers that may wait to be written before the owner is pressed.
@@ -238,18 +239,55 @@ impl Registers {
     /// hash may be another recipient's too, and messages may be gone.
     #[must_use]
     pub fn by_recipient(&self, hash: u64) -> HashSearch {
-        let rows = self.unwritten().flat_map(OpenRegister::rows);
-        let found = rows.filter(|row| row.recipient == hash).map(|row| row.sequence).collect();
-        HashSearch::new(Kind::Recipients, hash, found, &self.listed)
+        self.by_hash(Kind::Recipients, hash, Statuses::ALL)
     }
 
     /// The messages of a group, by the keyed hash of its id, as [`Registers::by_recipient`].
     #[must_use]
     pub fn by_group(&self, hash: u64) -> HashSearch {
-        let rows = self.unwritten().flat_map(OpenRegister::rows);
-        let own = rows.filter(|row| row.group == hash && hash != 0);
-        let found = own.map(|row| row.sequence).collect();
-        HashSearch::new(Kind::Groups, hash, found, &self.listed)
+        self.by_hash(Kind::Groups, hash, Statuses::ALL)
+    }
+
+    /// Of the messages to a recipient those whose slot has one of these statuses, `limit` at most.
+    #[must_use]
+    pub fn standing_to(&self, hash: u64, statuses: Statuses, limit: usize) -> StandingSearch {
+        self.standing(Kind::Recipients, hash, statuses, limit)
+    }
+
+    /// The same of the messages of a group.
+    #[must_use]
+    pub fn standing_in(&self, hash: u64, statuses: Statuses, limit: usize) -> StandingSearch {
+        self.standing(Kind::Groups, hash, statuses, limit)
+    }
+
+    fn by_hash(&self, kind: Kind, hash: u64, statuses: Statuses) -> HashSearch {
+        let found = self.rows_with(kind, hash).map(|row| row.sequence).collect();
+        HashSearch::new((kind, hash), statuses, found, (&self.listed, &self.changes))
+    }
+
+    fn standing(&self, kind: Kind, hash: u64, statuses: Statuses, limit: usize) -> StandingSearch {
+        let changes = self.changes.borrow();
+        let fits = |row: &&Row| {
+            let packed = changes.slots.get(&row.sequence).copied().unwrap_or(row.slot);
+            changes.there(packed).is_some_and(|slot| statuses.has(slot.status))
+        };
+        let found = self.rows_with(kind, hash).filter(fits).map(|row| row.sequence).collect();
+        drop(changes);
+        let shared = (&self.listed, &self.changes);
+        let search = HashSearch::new((kind, hash), statuses, Vec::new(), shared);
+        StandingSearch::new(search, found, (statuses, limit), shared)
+    }
+
+    /// Rows in memory with a hash.
+    fn rows_with(&self, kind: Kind, hash: u64) -> impl Iterator<Item = &Row> {
+        let own = move |row: &&Row| {
+            if kind == Kind::Groups {
+                row.group == hash && hash != 0
+            } else {
+                row.recipient == hash
+            }
+        };
+        self.unwritten().flat_map(OpenRegister::rows).filter(own)
     }
 
     /// The messages with one of these statuses whose anchor lies in a segment, about `limit` of

@@ -341,10 +341,34 @@ impl World {
             let found = self.search(search).unwrap();
             let of = |row: &RegisterRow| if recipient { row.recipient } else { row.group };
             let own = self.told.values().filter(|told| of(&told.row) == hash);
-            let own = own.map(|told| told.row.sequence).filter(|sequence| self.whole(*sequence));
+            let own = own.map(|told| told.row).filter(|row| self.whole(row.sequence));
+            let own: Vec<RegisterRow> = own.collect();
             let found: Vec<u64> = found.into_iter().filter(|s| self.whole(*s)).collect();
-            assert_eq!(found, own.collect::<Vec<_>>());
+            assert_eq!(found, own.iter().map(|row| row.sequence).collect::<Vec<_>>());
+            for statuses in [Statuses::of(&[0]), Statuses::of(&[1, 8])] {
+                let fits = |row: &&RegisterRow| statuses.has(row.slot.status);
+                let own: Vec<u64> = own.iter().filter(fits).map(|row| row.sequence).collect();
+                assert_eq!(self.standing(recipient, hash, statuses, 10_000), own);
+                assert!(self.standing(recipient, hash, statuses, 2).len() <= 2);
+            }
         }
+    }
+
+    fn standing(
+        &mut self,
+        recipient: bool,
+        hash: u64,
+        statuses: Statuses,
+        limit: usize,
+    ) -> Vec<u64> {
+        let search = if recipient {
+            self.registers.standing_to(hash, statuses, limit)
+        } else {
+            self.registers.standing_in(hash, statuses, limit)
+        };
+        let mut found = self.search(search).unwrap();
+        found.retain(|sequence| self.whole(*sequence));
+        found
     }
 
     fn anchored_in(&mut self, segment: SegmentId) -> Vec<u64> {

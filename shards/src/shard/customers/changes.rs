@@ -6,6 +6,7 @@ use postrider_core::content::Content;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
+use postrider_core::number::Msisdn;
 use postrider_core::submission::Submission;
 use postrider_http::auth::CustomerIx;
 use postrider_smpp::receipt::ReceiptState;
@@ -20,6 +21,17 @@ use crate::shard::deliveries::receipt::ending;
 use crate::shard::envelope_record::replaced_record;
 use crate::shard::message::{Event, Message, Replaced};
 use crate::shard::table::PartRef;
+
+/// Messages that an operation may be about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Members {
+    /// All of a submit_multi.
+    All(MessageId),
+    /// Those of a submit_multi of which no carrier has anything.
+    Unsent(MessageId),
+    /// Those to a recipient of which no carrier has anything.
+    UnsentTo(Msisdn),
+}
 
 impl Shard {
     /// What an operation asks, done to this shard's messages; what it changed is not yet on disk.
@@ -76,18 +88,23 @@ impl Shard {
         }
     }
 
-    /// The submit_multi of which an operation wants the closed messages too: only a query tells of
-    /// them.
-    pub(in crate::shard) fn group_asked_for(&self, operation: &Operation) -> Option<MessageId> {
+    /// The messages beside its own that an operation is about: a query tells of closed ones too, a
+    /// cancel reaches what was not sent.
+    pub(in crate::shard) fn members_asked_for(&self, operation: &Operation) -> Option<Members> {
         let group = match operation.target {
-            Target::Group(id) => Some(id),
+            Target::Group(id) => id,
             Target::Message(id) => {
-                let head = self.number_of(id).and_then(|sequence| self.table.get(sequence));
-                head.and_then(|head| head.envelope.group).filter(|group| *group == id)
+                let head = self.shared.cipher.open(id);
+                let head = head.and_then(|fields| self.table.get(fields.sequence));
+                head.and_then(|head| head.envelope.group).filter(|group| *group == id)?
             }
-            Target::Recipient { .. } => None,
+            Target::Recipient { to, .. } => return Some(Members::UnsentTo(to)),
         };
-        group.filter(|_| matches!(operation.act, Act::Query))
+        match operation.act {
+            Act::Query => Some(Members::All(group)),
+            Act::Cancel => Some(Members::Unsent(group)),
+            Act::Replace(_) => None,
+        }
     }
 
     fn state_of(&self, sequence: u64) -> OperationOutcome {

@@ -26,6 +26,7 @@ use postrider_smpp::session::{BindKind, CloseReason, Role, Session, SessionConfi
 use postrider_smpp::status::CommandStatus;
 
 pub use self::accounts::Accounts;
+pub(crate) use self::changes::Members;
 use self::guard::{LoginGuard, network};
 use self::login::Login;
 use self::multi::Multi;

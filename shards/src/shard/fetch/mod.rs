@@ -15,7 +15,7 @@ use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::response::MessageView;
-use postrider_storage::register::{HashSearch, PageSearch, RegisterRow, Slot};
+use postrider_storage::register::{PageSearch, RegisterRow, Slot};
 use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, Step};
 
 use self::find::Find;
@@ -24,7 +24,6 @@ pub(crate) use self::list::{ListTo, Listing, merge};
 pub(crate) use self::message::Fetch;
 use self::wanted::Waiting;
 pub(crate) use self::wanted::{ReceiptAt, Wanted};
-use super::customers::{OperatedTo, Operation};
 use super::mesh::{CallId, Reply};
 use super::message::Message;
 use super::query::{found, view};
@@ -51,7 +50,8 @@ pub(crate) struct Lookups {
 enum Lookup {
     Message(Box<Find>, Then),
     Page(Box<PageSearch>, u64),
-    Members(Box<HashSearch>, CustomerIx, Box<Operation>, OperatedTo),
+    /// The messages that somebody wants are not known yet.
+    Wanted(Box<dyn Search<Found = Vec<u64>>>, Wanted),
 }
 
 /// What a message is looked up for.
@@ -150,9 +150,9 @@ impl Shard {
                 Step::Done(Ok(page)) => return self.page_found(now, *list, Some(page)),
                 Step::Done(Err(error)) => return self.give_up(now, lookup, error),
             },
-            Lookup::Members(search, ..) => match search.next(answer) {
+            Lookup::Wanted(search, _) => match search.next(answer) {
                 Step::Read(ask) => ask,
-                Step::Done(Ok(members)) => return self.members_found(now, lookup, members),
+                Step::Done(Ok(found)) => return self.wanted_found(now, lookup, found),
                 Step::Done(Err(error)) => return self.give_up(now, lookup, error),
             },
         };
@@ -177,7 +177,7 @@ impl Shard {
         match lookup {
             Lookup::Message(_, then) => self.message_found(now, then, None),
             Lookup::Page(_, list) => self.page_found(now, list, None),
-            Lookup::Members(..) => self.members_found(now, lookup, Vec::new()),
+            Lookup::Wanted(..) => self.wanted_found(now, lookup, Vec::new()),
         }
     }
 

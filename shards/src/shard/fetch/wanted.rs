@@ -1,19 +1,27 @@
-//! Closed messages that are wanted in memory: a receipt may be about one, a customer asks for it by an
-//! operation. Each is read once however many wait for it; when the last one that somebody waits for
+//! Messages on disk that are wanted in memory: a receipt may be about one, a customer asks for it by an
+//! operation or replaces it. Each is read once however many wait for it; when the last one that somebody waits for
 //! has come, he goes on where he was. Part of the shard's machine.
 
 use std::collections::{HashMap, HashSet};
 
 use postrider_core::clock::Now;
+use postrider_core::lifecycle::PartStatus;
+use postrider_core::limits;
 use postrider_core::place::ShardId;
+use postrider_core::submission::Submission;
 use postrider_http::auth::CustomerIx;
+use postrider_storage::Search;
+use postrider_storage::register::Statuses;
 
 use super::find::Find;
 use super::{Lookup, Then, group_hash};
-use crate::shard::customers::{OperatedTo, Operation};
+use crate::shard::customers::{Members, OperatedTo, Operation};
 use crate::shard::mesh::{CallId, ReceiptNotice};
 use crate::shard::message::Message;
-use crate::shard::{Delivery, Shard};
+use crate::shard::{Delivery, ReplyTo, Shard};
+
+/// Statuses of messages on disk of which no carrier has anything, as slots have them.
+const UNSENT: [u8; 2] = [PartStatus::Queued as u8, PartStatus::Held as u8];
 
 /// Who waits for messages, and for what.
 #[derive(Debug)]
@@ -24,6 +32,8 @@ pub(crate) enum Wanted {
     Head(CustomerIx, Box<Operation>, OperatedTo),
     /// All messages that it is about.
     Members(CustomerIx, Box<Operation>, OperatedTo),
+    /// The messages that this one may take the place of.
+    Replaced(CustomerIx, Box<Submission>, ReplyTo),
 }
 
 /// Where a receipt has got to on its way to its message.
@@ -123,6 +133,9 @@ impl Shard {
             Wanted::Members(customer, operation, to) => {
                 self.perform_here(now, customer, operation, to);
             }
+            Wanted::Replaced(customer, submission, to) => {
+                self.accept_here(now, customer, submission, to);
+            }
         }
         for sequence in waiter.sequences {
             if let Some(wants) = self.lookups.waiting.wants.get_mut(&sequence) {
@@ -150,8 +163,8 @@ impl Shard {
         }
     }
 
-    /// An operation's own message is in memory, if there is one. When others belong to it, and closed
-    /// ones matter, those are looked for.
+    /// An operation's own message is in memory, if there is one. Others that it is about are looked for
+    /// on the disk.
     fn find_members(
         &mut self,
         now: Now,
@@ -159,19 +172,44 @@ impl Shard {
         operation: Box<Operation>,
         to: OperatedTo,
     ) {
-        match self.group_asked_for(&operation) {
-            Some(group) => {
-                let search = Box::new(self.registers.by_group(group_hash(group)));
-                self.look_up(now, Lookup::Members(search, customer, operation, to));
+        let registers = &self.registers;
+        let unsent = (Statuses::of(&UNSENT), limits::CANCEL_MAX);
+        let search: Box<dyn Search<Found = Vec<u64>>> = match self.members_asked_for(&operation) {
+            Some(Members::All(group)) => Box::new(registers.by_group(group_hash(group))),
+            Some(Members::Unsent(group)) => {
+                Box::new(registers.standing_in(group_hash(group), unsent.0, unsent.1))
             }
-            None => self.perform_here(now, customer, operation, to),
-        }
+            Some(Members::UnsentTo(to)) => {
+                let hash = self.shared.placement.hash_of(to);
+                Box::new(registers.standing_to(hash, unsent.0, unsent.1))
+            }
+            None => return self.perform_here(now, customer, operation, to),
+        };
+        self.look_up(now, Lookup::Wanted(search, Wanted::Members(customer, operation, to)));
     }
 
-    /// The members of a submit_multi are known.
-    pub(super) fn members_found(&mut self, now: Now, lookup: Lookup, members: Vec<u64>) {
-        if let Lookup::Members(_, customer, operation, to) = lookup {
-            self.want(now, members, Wanted::Members(customer, operation, to));
+    /// Accepts a message; one that takes the place of another that was not sent yet once that is in
+    /// memory, if there is one.
+    pub(in crate::shard) fn accept(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        submission: Box<Submission>,
+        to: ReplyTo,
+    ) {
+        if !submission.replaces {
+            return self.accept_here(now, customer, submission, to);
+        }
+        let hash = self.shared.placement.hash_of(submission.to);
+        let unsent = Statuses::of(&UNSENT);
+        let search = Box::new(self.registers.standing_to(hash, unsent, limits::CANCEL_MAX));
+        self.look_up(now, Lookup::Wanted(search, Wanted::Replaced(customer, submission, to)));
+    }
+
+    /// The messages that somebody wants are known.
+    pub(super) fn wanted_found(&mut self, now: Now, lookup: Lookup, found: Vec<u64>) {
+        if let Lookup::Wanted(_, wanted) = lookup {
+            self.want(now, found, wanted);
         }
     }
 }
