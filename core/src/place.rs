@@ -102,6 +102,18 @@ impl Placement {
         Partition::of_hash(hasher.finish())
     }
 
+    /// The key of what carriers call parts, where that is not to be kept itself: it follows from the
+    /// data directory's.
+    #[must_use]
+    pub fn names_key(&self) -> [u64; 2] {
+        [0, 1].map(|half: u8| {
+            let mut hasher = SipHasher13::new_with_key(&self.key);
+            hasher.write(b"names of parts");
+            hasher.write_u8(half);
+            hasher.finish()
+        })
+    }
+
     /// Stands for a number where the number itself is not to be kept: the low half of
     /// [`Placement::erasure_hash`].
     #[must_use]

@@ -59,7 +59,7 @@ fn message(sequence: u64) -> (Group, Filing, Cold) {
 
 fn config() -> ColdConfig {
     ColdConfig {
-        seats: Seats { all: 20_000, wanted: 2_000, routes: 4 },
+        seats: Seats { all: 20_000, wanted: 2_000, routes: 4, idle: Duration::from_secs(30) },
         receipts: 100_000,
         hour: limits::RECEIPTS_HOT,
         key: [1, 2],

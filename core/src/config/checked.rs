@@ -97,6 +97,9 @@ pub struct LimitsConfig {
     pub open_messages: u32,
     /// Messages of a shard that are in memory at once, at least 64.
     pub hot_messages: u32,
+    /// How long a message for which nothing can be done is among them: [`limits::PARK_AFTER`], which
+    /// only tests change.
+    pub park_after: Duration,
 }
 
 /// Delivery of events to customers.

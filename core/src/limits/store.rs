@@ -100,6 +100,8 @@ pub const MEMORY_PER_ORPHAN: u64 = 512;
 /// A message for which nothing can be done is in memory this long; then it is on disk alone until
 /// something happens to it.
 pub const PARK_AFTER: Duration = Duration::from_secs(30);
+/// Messages that leave memory, or are looked for on disk because their turn has come, in one turn.
+pub const COLD_PER_TURN: usize = 64;
 /// A route takes at most one in so many of the hot messages of a shard.
 pub const ACTIVE_ROUTE_SHARE: usize = 4;
 /// Each lane of a route may count on one in so many of the route's.

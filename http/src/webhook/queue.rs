@@ -161,6 +161,12 @@ impl WebhookQueue {
         Ok(())
     }
 
+    /// Whether an attempt is under way.
+    #[must_use]
+    pub fn is_in_flight(&self, key: u64) -> bool {
+        self.slots.get(&key).is_some_and(|slot| slot.in_flight)
+    }
+
     /// Takes a waiting webhook out again; false when it is not waiting.
     pub fn remove(&mut self, key: u64) -> bool {
         let Some(&slot) = self.slots.get(&key).filter(|slot| !slot.in_flight) else {

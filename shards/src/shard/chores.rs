@@ -8,6 +8,7 @@ use postrider_storage::checkpoint::CheckpointChore;
 use postrider_storage::register::{RegisterChore, RegisterDone};
 use postrider_storage::{Chore, Disk, FileRef, LogIoError};
 
+use super::cold::store::{ColdChore, ColdDone};
 use super::{Shard, Timer};
 
 /// A piece of slow work.
@@ -19,6 +20,8 @@ pub enum ShardChore {
     Register(RegisterChore),
     /// Writes a checkpoint.
     Checkpoint(CheckpointChore),
+    /// Writes, merges or removes runs of rows that lead to messages on disk.
+    Cold(ColdChore),
 }
 
 /// What came of one, for [`Shard::handle_chore`].
@@ -30,6 +33,8 @@ pub enum ChoreDone {
     Register(Result<RegisterDone, LogIoError>),
     /// Of a checkpoint's.
     Checkpoint(Result<(), LogIoError>),
+    /// Of runs.
+    Cold(ColdDone),
 }
 
 impl ShardChore {
@@ -39,6 +44,7 @@ impl ShardChore {
             ShardChore::Log(chore) => ChoreDone::Log(chore, chore.run(disk, segment_bytes)),
             ShardChore::Register(chore) => ChoreDone::Register(chore.run(disk)),
             ShardChore::Checkpoint(chore) => ChoreDone::Checkpoint(chore.run(disk)),
+            ShardChore::Cold(chore) => ChoreDone::Cold(chore.run(disk)),
         }
     }
 }
@@ -50,6 +56,7 @@ impl ChoreDone {
         match self {
             ChoreDone::Log(_, result) | ChoreDone::Checkpoint(result) => result.as_ref().err(),
             ChoreDone::Register(result) => result.as_ref().err(),
+            ChoreDone::Cold(done) => done.error(),
         }
     }
 
@@ -65,6 +72,7 @@ impl ChoreDone {
             ChoreDone::Register(Ok(done)) => {
                 done.replaced().iter().copied().map(FileRef::Side).collect()
             }
+            ChoreDone::Cold(done) => done.replaced().iter().copied().map(FileRef::Side).collect(),
             // Nobody reads a spare, or a checkpoint.
             ChoreDone::Log(Chore::Wipe { .. }, _)
             | ChoreDone::Register(Err(_))
@@ -76,9 +84,17 @@ impl ChoreDone {
 impl Shard {
     /// The next piece of slow work, for a helper thread; one at a time.
     pub fn poll_chore(&mut self) -> Option<ShardChore> {
-        let log = self.journal.log.poll_chore().map(ShardChore::Log);
-        log.or_else(|| self.registers.poll_chore().map(ShardChore::Register))
-            .or_else(|| self.pace.poll_chore().map(ShardChore::Checkpoint))
+        if let Some(chore) = self.journal.log.poll_chore() {
+            return Some(ShardChore::Log(chore));
+        }
+        if let Some(chore) = self.registers.poll_chore() {
+            return Some(ShardChore::Register(chore));
+        }
+        if let Some(chore) = self.pace.poll_chore() {
+            return Some(ShardChore::Checkpoint(chore));
+        }
+        let (applied, durable) = (self.journal.last(), self.journal.log.durable());
+        self.cold.poll_chore(self.turned, applied, durable).map(ShardChore::Cold)
     }
 
     /// A piece of slow work is done, or failed.
@@ -90,6 +106,7 @@ impl Shard {
             ChoreDone::Log(chore, result) => self.journal.log.handle_chore(chore, result),
             ChoreDone::Register(result) => self.registers.handle_chore(result),
             ChoreDone::Checkpoint(result) => self.checkpoint_done(now, &result),
+            ChoreDone::Cold(done) => self.cold.handle_chore(now.mono, done),
         }
         self.pump(now);
     }

@@ -26,6 +26,7 @@ pub(crate) mod offline;
 mod orphans;
 mod outbind;
 mod outbound;
+mod parking;
 mod part;
 mod pdu;
 mod query;
@@ -63,6 +64,7 @@ use postrider_storage::{Ask, LogIoError, Position, Write, crash};
 
 pub use self::chores::{ChoreDone, ShardChore};
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
+use self::cold::ColdStore;
 use self::customers::{CustomerRequest, Customers, OperatedTo};
 pub use self::fetch::ListKey;
 use self::fetch::{ListTo, Listing, ShowTo};
@@ -326,6 +328,7 @@ pub struct Shard {
     pace: checkpoint::Pace,
     ages: reclaim::Ages,
     lookups: fetch::Lookups,
+    cold: ColdStore,
     inbox: inbound::Inbox,
     owners: inbound::Owners,
     wheel: Wheel<Timer>,
@@ -337,6 +340,10 @@ pub struct Shard {
     segment_bytes: u64,
     drain: Drain,
     seed: u64,
+    /// When something happened last.
+    turned: Duration,
+    /// When the store of cold messages has something to do.
+    cold_due: Option<Duration>,
 }
 
 /// How far a graceful stop has come.
@@ -416,6 +423,7 @@ impl Shard {
             Timer::Chores => {
                 self.journal.log.retry_chores();
                 self.registers.retry();
+                self.cold.retry_chores();
             }
             Timer::DrainLimit => self.drain_limit(now),
         }
@@ -471,6 +479,7 @@ impl Shard {
     /// Lets everything that became possible happen: what waited for the disk, submits, webhooks,
     /// housekeeping.
     fn pump(&mut self, now: Now) {
+        self.turned = now.mono;
         while let Some(after) = self.journal.poll_ready() {
             self.happen(now, after);
         }
@@ -478,6 +487,7 @@ impl Shard {
         self.pump_webhooks(now);
         self.pump_inbound(now);
         self.pump_deliveries(now);
+        self.pump_cold(now);
         self.pump_reclaim(now);
         self.pump_customers(now);
         self.pump_reads();
@@ -530,7 +540,8 @@ impl Shard {
         let webhooks = if self.drain == Drain::No { self.webhooks.poll_timeout() } else { None };
         let customers = [self.deliveries.poll_timeout(), self.inbox.poll_timeout()];
         let checkpoint = self.pace.poll_timeout(self.journal.octets());
-        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks, checkpoint]
+        let cold = self.cold_due.filter(|_| self.drain == Drain::No);
+        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks, checkpoint, cold]
             .into_iter()
             .chain(customers)
             .flatten()

@@ -93,6 +93,15 @@ pub(super) enum Done {
 }
 
 impl RunChore {
+    /// The files that it removes.
+    #[must_use]
+    pub fn removes(&self) -> &[SideFile] {
+        match &self.0 {
+            Chore::Remove(files) => files,
+            Chore::Flush { .. } | Chore::Merge(_) => &[],
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -59,6 +59,7 @@ pub(super) fn limits_of(e: &mut ConfigErrors, raw: &RawLimits) -> LimitsConfig {
     LimitsConfig {
         open_messages: number(e, "limits.open_messages", raw.open_messages, open),
         hot_messages: number(e, "limits.hot_messages", raw.hot_messages, hot),
+        park_after: limits::PARK_AFTER,
     }
 }
 

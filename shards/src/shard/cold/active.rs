@@ -9,7 +9,7 @@
 //! - When new messages and a backlog of the same route and lane both want seats, each gets every other
 //!   one. The backlog's go to its customers in turn.
 //! - A message that waits for something else (a receipt, a time, an endpoint) has a seat as long as
-//!   nobody needs it, and for [`limits::PARK_AFTER`] at most.
+//!   nobody needs it, and for [`Seats::idle`] at most.
 //! - A message that is woken because something happened to it has a seat of those kept for that.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -30,6 +30,8 @@ pub struct Seats {
     pub wanted: usize,
     /// Routes that there may be: carriers of the configuration.
     pub routes: usize,
+    /// How long a message that nobody is busy with has a seat at most.
+    pub idle: Duration,
 }
 
 /// The hot messages of a shard. See the module's page.
@@ -236,7 +238,7 @@ impl ActiveSet {
     /// The next message that has to go to disk: its seat is gone.
     pub fn poll_leaving(&mut self, now: Duration) -> Option<u64> {
         if let Some((since, sequence)) = self.idle.first().copied()
-            && since + limits::PARK_AFTER <= now
+            && since + self.seats.idle <= now
         {
             self.part_with(sequence);
         }
@@ -246,7 +248,7 @@ impl ActiveSet {
     /// When [`ActiveSet::poll_leaving`] has something to give at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let oldest = self.idle.first().map(|idle| idle.0 + limits::PARK_AFTER);
+        let oldest = self.idle.first().map(|idle| idle.0 + self.seats.idle);
         if self.leaving.is_empty() { oldest } else { Some(Duration::ZERO) }
     }
 

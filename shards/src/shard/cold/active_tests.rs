@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SEATS: Seats = Seats { all: 400, wanted: 40, routes: 20 };
+const SEATS: Seats = Seats { all: 400, wanted: 40, routes: 20, idle: limits::PARK_AFTER };
 
 fn group(carrier: u32, lane: Lane, customer: u32) -> Group {
     Group { carrier, lane, customer }
@@ -44,7 +44,7 @@ fn routes_that_stand_still_leave_seats_for_every_other_one() {
 
 #[test]
 fn new_messages_and_the_backlog_share_what_becomes_free() {
-    let mut set = ActiveSet::new(Seats { all: 4_000, wanted: 400, routes: 20 });
+    let mut set = ActiveSet::new(Seats { all: 4_000, wanted: 400, routes: 20, idle: limits::PARK_AFTER });
     let full = fill(&mut set, plain(1), 0);
     set.file(plain(1), 1_000_000);
     let mut hot: VecDeque<u64> = (0..full).collect();
@@ -286,7 +286,7 @@ proptest! {
         all in 16..200_usize,
         acts in prop::collection::vec(act(), 1..600),
     ) {
-        let seats = Seats { all, wanted: all / 8, routes: 6 };
+        let seats = Seats { all, wanted: all / 8, routes: 6, idle: limits::PARK_AFTER };
         let (mut set, mut world) = (ActiveSet::new(seats), World::default());
         for act in &acts {
             world.act(&mut set, act);

@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use postrider_core::number::Msisdn;
+use postrider_core::limits;
 use postrider_storage::search::run;
 use postrider_storage::{MemDisk, Position, SegmentId};
 
 use super::*;
 
 const START: u64 = 1_790_000_000_000;
-const SEATS: Seats = Seats { all: 40, wanted: 10, routes: 1 };
+const SEATS: Seats = Seats { all: 40, wanted: 10, routes: 1, idle: limits::PARK_AFTER };
 
 struct World {
     store: ColdStore,

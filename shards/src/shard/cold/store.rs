@@ -98,12 +98,17 @@ pub struct ColdChore(IndexKind, RunChore);
 
 /// What came of it.
 #[derive(Debug)]
-pub struct ColdDone(IndexKind, Result<RunDone, LogIoError>);
+pub struct ColdDone {
+    kind: IndexKind,
+    removed: Vec<SideFile>,
+    result: Result<RunDone, LogIoError>,
+}
 
 impl ColdChore {
     /// Does it; blocking.
     pub fn run<D: Disk>(self, disk: &mut D) -> ColdDone {
-        ColdDone(self.0, self.1.run(disk))
+        let removed = self.1.removes().to_vec();
+        ColdDone { kind: self.0, removed, result: self.1.run(disk) }
     }
 }
 
@@ -111,7 +116,13 @@ impl ColdDone {
     /// The error that it met.
     #[must_use]
     pub fn error(&self) -> Option<&LogIoError> {
-        self.1.as_ref().err()
+        self.result.as_ref().err()
+    }
+
+    /// Files that are gone.
+    #[must_use]
+    pub fn replaced(&self) -> &[SideFile] {
+        &self.removed
     }
 }
 
@@ -163,6 +174,13 @@ impl ColdStore {
             working: false,
         };
         Ok((store, damaged))
+    }
+
+    /// Forgets everything that is filed, and has its files removed: it is put again from the records.
+    pub fn discard(&mut self) {
+        self.to_send.discard();
+        self.times.discard();
+        self.names.discard();
     }
 
     /// So many messages more of a group wait on disk: a checkpoint says so, or a scan.
@@ -389,10 +407,10 @@ impl ColdStore {
     /// A piece of slow work is done, or failed.
     pub fn handle_chore(&mut self, now: Duration, done: ColdDone) {
         self.working = false;
-        match done.0 {
-            IndexKind::Backlog => self.to_send.handle_chore(now, done.1),
-            IndexKind::Due => self.times.handle_chore(now, done.1),
-            IndexKind::Receipts => self.names.handle_chore(now, done.1),
+        match done.kind {
+            IndexKind::Backlog => self.to_send.handle_chore(now, done.result),
+            IndexKind::Due => self.times.handle_chore(now, done.result),
+            IndexKind::Receipts => self.names.handle_chore(now, done.result),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use postrider_core::limits;
 use postrider_storage::search::run;
 use postrider_storage::{MemDisk, Position, SegmentId};
 
@@ -11,7 +12,7 @@ use super::super::{FairQueue, Lane};
 use super::*;
 
 const START: u64 = 1_790_000_000_000;
-const SEATS: Seats = Seats { all: 800, wanted: 100, routes: 4 };
+const SEATS: Seats = Seats { all: 800, wanted: 100, routes: 4, idle: limits::PARK_AFTER };
 /// Seconds that a message may take.
 const VALIDITY: u64 = 4_000;
 

@@ -24,6 +24,7 @@ pub(crate) use self::list::{ListTo, Listing, merge};
 pub(crate) use self::message::Fetch;
 use self::wanted::Waiting;
 pub(crate) use self::wanted::{ReceiptAt, Wanted};
+use super::cold::store::RowSearch;
 use super::mesh::{CallId, Reply};
 use super::message::Message;
 use super::query::{found, view};
@@ -52,6 +53,7 @@ enum Lookup {
     Page(Box<PageSearch>, u64),
     /// The messages that somebody wants are not known yet.
     Wanted(Box<dyn Search<Found = Vec<u64>>>, Wanted),
+    Rows(Box<RowSearch>),
 }
 
 /// What a message is looked up for.
@@ -130,6 +132,11 @@ impl Shard {
         self.pump(now);
     }
 
+    /// Looks for rows that lead to messages on disk.
+    pub(super) fn look_for_rows(&mut self, now: Now, search: RowSearch) {
+        self.look_up(now, Lookup::Rows(Box::new(search)));
+    }
+
     /// Begins a look-up.
     fn look_up(&mut self, now: Now, lookup: Lookup) {
         let id = self.lookups.next;
@@ -155,6 +162,11 @@ impl Shard {
                 Step::Done(Ok(found)) => return self.wanted_found(now, lookup, found),
                 Step::Done(Err(error)) => return self.give_up(now, lookup, error),
             },
+            Lookup::Rows(search) => match search.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(rows)) => return self.rows_found(search.rows(), Some(rows)),
+                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+            },
         };
         self.lookups.under_way.insert(id, (lookup, ask));
         self.lookups.queued.push_back((id, ask));
@@ -178,6 +190,7 @@ impl Shard {
             Lookup::Message(_, then) => self.message_found(now, then, None),
             Lookup::Page(_, list) => self.page_found(now, list, None),
             Lookup::Wanted(..) => self.wanted_found(now, lookup, Vec::new()),
+            Lookup::Rows(search) => self.rows_found(search.rows(), None),
         }
     }
 
