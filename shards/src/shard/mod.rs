@@ -63,8 +63,8 @@ use postrider_storage::register::Registers;
 use postrider_storage::{Ask, LogIoError, Position, Write, crash};
 
 pub use self::chores::{ChoreDone, ShardChore};
-pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::cold::ColdStore;
+pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::customers::{CustomerRequest, Customers, OperatedTo};
 pub use self::fetch::ListKey;
 use self::fetch::{ListTo, Listing, ShowTo};

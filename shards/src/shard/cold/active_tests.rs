@@ -44,7 +44,8 @@ fn routes_that_stand_still_leave_seats_for_every_other_one() {
 
 #[test]
 fn new_messages_and_the_backlog_share_what_becomes_free() {
-    let mut set = ActiveSet::new(Seats { all: 4_000, wanted: 400, routes: 20, idle: limits::PARK_AFTER });
+    let mut set =
+        ActiveSet::new(Seats { all: 4_000, wanted: 400, routes: 20, idle: limits::PARK_AFTER });
     let full = fill(&mut set, plain(1), 0);
     set.file(plain(1), 1_000_000);
     let mut hot: VecDeque<u64> = (0..full).collect();

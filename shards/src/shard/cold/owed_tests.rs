@@ -1,8 +1,8 @@
 //! Messages that wait on disk because their customers' binds are owed receipts of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use postrider_core::number::Msisdn;
 use postrider_core::limits;
+use postrider_core::number::Msisdn;
 use postrider_storage::search::run;
 use postrider_storage::{MemDisk, Position, SegmentId};
 

@@ -113,11 +113,7 @@ impl Shard {
 
 /// What there is of rows that lead to messages on disk. A damaged file is not used: what it held is
 /// put again.
-fn open_cold<D: Disk>(
-    parts: &ShardParts,
-    disk: &mut D,
-    now: Now,
-) -> Result<ColdStore, LogIoError> {
+fn open_cold<D: Disk>(parts: &ShardParts, disk: &mut D, now: Now) -> Result<ColdStore, LogIoError> {
     let shards = parts.shared.placement.shards();
     let config = parking::cold_config(&parts.shared, shards);
     let (cold, _) = ColdStore::open(disk, &config, ColdState::default(), now.mono)?;
