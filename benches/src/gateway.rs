@@ -243,7 +243,9 @@ impl Gateway {
             let done = match chore {
                 // What it writes goes nowhere.
                 ShardChore::Log(chore) => ChoreDone::Log(chore, Ok(())),
-                ShardChore::Register(_) | ShardChore::Checkpoint(_) => chore.run(&mut self.side, 0),
+                ShardChore::Register(_) | ShardChore::Checkpoint(_) | ShardChore::Cold(_) => {
+                    chore.run(&mut self.side, 0)
+                }
             };
             self.shard.handle_chore(clock(self.now), done);
         }
