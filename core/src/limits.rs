@@ -246,6 +246,12 @@ pub const DELIVERY_BACK_OFF: [Duration; 2] = [Duration::from_secs(1), Duration::
 pub const DELIVERY_MISSED: Duration = Duration::from_millis(100);
 /// Refusals for good after which it is given up.
 pub const DELIVERY_REFUSALS: u32 = 3;
+/// Receipts and inbound messages of one customer that may wait on a shard to be offered again; beyond
+/// it no others are offered.
+pub const DELIVERIES_AGAIN: usize = 1_000;
+/// Messages on disk of which a customer's binds are owed a receipt that are read ahead, once its binds
+/// take any.
+pub const OWED_AHEAD: usize = 256;
 /// Receipts and inbound messages of one customer that may be under way to another shard's binds.
 pub const DELIVERIES_PER_PEER: usize = 4;
 /// Inbound messages and fragments that a customer may have waiting on a shard; more are answered with
@@ -435,6 +441,8 @@ const ALL: &[Limit] = table! {
     DELIVERY_BACK_OFF_MAX DELIVERY_BACK_OFF[1].as_secs(), "s";
     DELIVERY_MISSED millis(DELIVERY_MISSED), "ms";
     DELIVERY_REFUSALS DELIVERY_REFUSALS, "tries";
+    DELIVERIES_AGAIN DELIVERIES_AGAIN, "messages";
+    OWED_AHEAD OWED_AHEAD, "messages";
     DELIVERIES_PER_PEER DELIVERIES_PER_PEER, "messages";
     INBOUND_PER_CUSTOMER INBOUND_PER_CUSTOMER, "messages";
     INBOUND_BYTES INBOUND_BYTES, "bytes";

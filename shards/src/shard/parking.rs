@@ -9,6 +9,7 @@ use postrider_storage::runs::{RunConfig, RunRows};
 use super::cold::receipts::PartName;
 use super::cold::store::Rows;
 use super::cold::{ColdConfig, ColdTurn, Filing, Group, Seats};
+use super::deliveries::owed_group;
 use super::message::{ALL_PARTS, Message, NO_CARRIER, Webhook};
 use super::part::Part;
 use super::{Drain, Shard, Shared};
@@ -42,7 +43,7 @@ impl Shard {
     /// configuration.
     pub(super) fn filing(&self, message: &Message) -> Filing {
         Filing {
-            sending: self.sending(message),
+            sending: self.sending(message).or_else(|| owed_group(message)),
             due: due_of(message),
             names: self.names_of_open_parts(message),
             recipients: self.recipients_of(message),
@@ -95,7 +96,8 @@ impl Shard {
         for _ in 0..limits::COLD_PER_TURN {
             match self.cold.poll(now) {
                 Some(ColdTurn::Look(search)) => self.look_for_rows(now, search),
-                Some(ColdTurn::Wake(_) | ColdTurn::Owed(..)) => {}
+                Some(ColdTurn::Owed(customer, found)) => self.owed_found(now, customer, found),
+                Some(ColdTurn::Wake(_)) => {}
                 None => break,
             }
         }
@@ -112,10 +114,12 @@ impl Shard {
 fn due_of(message: &Message) -> Option<UnixMs> {
     let valid_until = message.envelope.valid_until;
     if message.outcome.is_some() {
-        return match message.webhook {
+        let webhook = match message.webhook {
             Webhook::Pending { due, .. } => Some(due),
             Webhook::None | Webhook::Acknowledged | Webhook::GivenUp => None,
         };
+        let owed = owed_group(message).map(|(_, since)| since.after(limits::DELIVERY_LIFETIME));
+        return webhook.into_iter().chain(owed).min();
     }
     if let Some(due) = message.held_until() {
         return Some(due);

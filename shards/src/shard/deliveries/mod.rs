@@ -3,9 +3,11 @@
 //! offered until the customer has taken it, has refused it for good, or its time is over. Part of
 //! the shard's machine; one `Deliveries` per shard.
 
+mod owed;
 pub(crate) mod pdu;
 pub(crate) mod queue;
 pub(crate) mod receipt;
+pub(crate) mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -17,9 +19,11 @@ use postrider_http::auth::CustomerIx;
 use postrider_smpp::session::SubmitRefused;
 use postrider_storage::{Record, Urgency};
 
+pub(super) use self::owed::owed_group;
 use self::pdu::CustomerDelivery;
 use self::queue::{DeliveryAnswer, Item, Place, Queue, Settled};
 use self::receipt::{DeliveryEnd, ReceiptEnd, owed_since, receipt_pdu};
+use self::shelf::Shelf;
 use super::mesh::{Call, CallId, Reply, Request};
 use super::{ConnIx, Drain, Shard};
 use crate::stats::{Counter, Gauge};
@@ -40,6 +44,8 @@ pub(crate) struct Deliveries {
 #[derive(Default)]
 struct Customer {
     queue: Queue,
+    /// What of it waits on disk.
+    shelf: Shelf,
     /// What other shards gave for this shard's binds.
     guests: VecDeque<Guest>,
     peers: BTreeMap<ShardId, Peer>,
@@ -172,16 +178,18 @@ impl Shard {
     /// Hands over what can be handed over.
     pub(super) fn pump_deliveries(&mut self, now: Now) {
         self.deliveries.handle_timeout(now.mono);
-        let mut untold = Vec::new();
+        // More is to be done for these, once others have got on.
+        let mut later = Vec::new();
         while let Some(customer) = self.deliveries.touched.pop_first() {
             self.expire_deliveries(now, customer);
             self.hand_over(now, customer);
             self.deliveries.arm(now, customer);
-            if !self.tell_receivers(customer) {
-                untold.push(customer);
+            let (filled, told) = (self.refill(customer), self.tell_receivers(customer));
+            if !filled || !told {
+                later.push(customer);
             }
         }
-        self.deliveries.touched.extend(untold);
+        self.deliveries.touched.extend(later);
     }
 
     fn hand_over(&mut self, now: Now, customer: CustomerIx) {

@@ -70,6 +70,9 @@ enum Stage {
 #[derive(Default)]
 pub(crate) struct Queue {
     entries: BTreeMap<Place, Entry>,
+    places: BTreeMap<Item, Place>,
+    /// All items, by the time since when they are owed.
+    ages: BTreeSet<(UnixMs, Place)>,
     ready: BTreeSet<Place>,
     waits: BTreeSet<(Duration, Place)>,
     next: Place,
@@ -80,18 +83,43 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// An item to be handed over; the customer is owed it `since` then.
+    /// An item to be handed over; the customer is owed it `since` then. One that is here already
+    /// stays where it is.
     pub(crate) fn push(&mut self, item: Item, since: UnixMs) {
+        if self.places.contains_key(&item) {
+            return;
+        }
         let place = self.next;
         self.next += 1;
+        self.places.insert(item, place);
+        self.ages.insert((since, place));
         let entry = Entry { item, since, tries: 0, again: 0, refusals: 0, stage: Stage::Ready };
         self.entries.insert(place, entry);
         self.ready.insert(place);
     }
 
-    /// The first item that may leave now.
+    /// An item that is kept elsewhere leaves the queue, unless it is out or waits to be tried again.
+    /// Whether it is here no more.
+    pub(crate) fn withdraw(&mut self, item: Item) -> bool {
+        let Some(place) = self.places.get(&item).copied() else { return true };
+        let ready = self.ready.remove(&place);
+        if ready {
+            self.remove(place);
+        }
+        ready
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Entry> {
+        let entry = self.entries.remove(&place)?;
+        self.places.remove(&entry.item);
+        self.ages.remove(&(entry.since, place));
+        Some(entry)
+    }
+
+    /// The first item that may leave now. None while too many wait to be tried again: whoever does
+    /// not take those will hardly take others.
     pub(crate) fn first(&self, now: Duration) -> Option<(Place, Item)> {
-        if now < self.paused_until {
+        if now < self.paused_until || self.waits.len() >= limits::DELIVERIES_AGAIN {
             return None;
         }
         let place = *self.ready.first()?;
@@ -154,7 +182,7 @@ impl Queue {
                 self.ready.insert(place);
             }
             (Settled::Delivered | Settled::GivenUp, _) => {
-                self.entries.remove(&place);
+                self.remove(place);
             }
         }
         Some((item, tries, settled))
@@ -171,14 +199,14 @@ impl Queue {
         }
     }
 
-    /// Gives up the oldest item when the customer has been owed it for too long and it is not out.
+    /// Gives up the item that has been owed longest when that is too long and it is not out.
     pub(crate) fn poll_expired(&mut self, wall: UnixMs) -> Option<(Item, u16)> {
-        let (place, entry) = self.entries.first_key_value()?;
-        let place = *place;
-        let old = wall.since(entry.since) >= limits::DELIVERY_LIFETIME;
-        match entry.stage {
+        let (since, place) = self.ages.first().copied()?;
+        if wall.since(since) < limits::DELIVERY_LIFETIME {
+            return None;
+        }
+        match self.entries.get(&place)?.stage {
             Stage::Out => return None,
-            Stage::Ready | Stage::Waits(_) if !old => return None,
             Stage::Ready => {
                 self.ready.remove(&place);
             }
@@ -186,7 +214,7 @@ impl Queue {
                 self.waits.remove(&(until, place));
             }
         }
-        self.entries.remove(&place).map(|entry| (entry.item, entry.tries))
+        self.remove(place).map(|entry| (entry.item, entry.tries))
     }
 
     /// When [`Queue::handle_timeout`] or [`Queue::poll_expired`] may have something to do, or a
@@ -195,11 +223,16 @@ impl Queue {
         let paused =
             (self.paused_until > now.mono && !self.ready.is_empty()).then_some(self.paused_until);
         let waits = self.waits.first().map(|(until, _)| *until);
-        let oldest = self.entries.first_key_value().filter(|(_, e)| e.stage != Stage::Out);
-        let expiry = oldest.map(|(_, entry)| {
-            now.mono + entry.since.after(limits::DELIVERY_LIFETIME).since(now.wall)
-        });
+        let out = |place| self.entries.get(place).is_some_and(|entry| entry.stage == Stage::Out);
+        let oldest = self.ages.first().filter(|(_, place)| !out(place));
+        let expiry = oldest
+            .map(|(since, _)| now.mono + since.after(limits::DELIVERY_LIFETIME).since(now.wall));
         [paused, waits, expiry].into_iter().flatten().min()
+    }
+
+    /// Items that may leave, once the customer takes any.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     /// Items that are owed, those that are out among them.

@@ -218,3 +218,49 @@ proptest! {
         prop_assert_eq!(u64::try_from(ended.len()).unwrap(), pushed);
     }
 }
+
+#[test]
+fn an_item_is_in_the_queue_once_and_can_be_kept_elsewhere_while_nobody_has_it() {
+    let mut queue = queue_of(3);
+    queue.push(receipt(1), at(0).wall);
+    assert_eq!((queue.len(), queue.ready()), (3, 3));
+    assert!(queue.withdraw(receipt(1)) && queue.withdraw(receipt(9)));
+    assert_eq!((queue.len(), queue.ready()), (2, 2));
+    let (place, _) = take(&mut queue, at(0)).unwrap();
+    assert!(!queue.withdraw(receipt(0)), "it is out");
+    queue.answered(at(0), place, DeliveryAnswer::Lost).unwrap();
+    assert!(!queue.withdraw(receipt(0)), "it waits, and its tries are counted");
+    queue.handle_timeout(SECOND);
+    assert!(queue.withdraw(receipt(0)));
+    // It comes back behind what came meanwhile.
+    queue.push(receipt(0), at(0).wall);
+    assert_eq!(take(&mut queue, at(2_000)).unwrap().1, receipt(2));
+    assert_eq!(take(&mut queue, at(2_000)).unwrap().1, receipt(0));
+}
+
+#[test]
+fn what_has_been_owed_longest_is_given_up_first_wherever_it_stands() {
+    let mut queue = Queue::default();
+    queue.push(receipt(1), at(5_000).wall);
+    queue.push(receipt(2), at(1_000).wall);
+    let over = at(1_000).wall.after(limits::DELIVERY_LIFETIME);
+    assert_eq!(queue.poll_expired(UnixMs(over.0 - 1)), None);
+    assert_eq!(queue.poll_expired(over), Some((receipt(2), 0)));
+    assert_eq!(queue.poll_expired(over), None);
+    assert_eq!(queue.len(), 1);
+}
+
+#[test]
+fn a_customer_that_takes_nothing_is_offered_no_more_than_so_many_things() {
+    let most = u64::try_from(limits::DELIVERIES_AGAIN).unwrap();
+    let mut queue = queue_of(most + 5);
+    let refused = DeliveryAnswer::Status(CommandStatus::ESME_RX_T_APPN.0);
+    let mut offered = 0;
+    while let Some((place, _)) = take(&mut queue, at(0)) {
+        queue.answered(at(0), place, refused).unwrap();
+        offered += 1;
+    }
+    assert_eq!(offered, most);
+    queue.handle_timeout(SECOND);
+    assert!(queue.first(SECOND).is_some());
+}

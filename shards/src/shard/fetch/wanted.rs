@@ -32,6 +32,8 @@ pub(crate) enum Wanted {
     Head(CustomerIx, Box<Operation>, OperatedTo),
     /// All messages that it is about.
     Members(CustomerIx, Box<Operation>, OperatedTo),
+    /// A message of which its customer's binds are owed something.
+    Owed(CustomerIx),
     /// The messages that this one may take the place of.
     Replaced(CustomerIx, Box<Submission>, ReplyTo),
 }
@@ -105,6 +107,7 @@ impl Shard {
     pub(super) fn woken(&mut self, now: Now, sequence: u64, message: Option<Box<Message>>) {
         if let Some(message) = message.filter(|message| message.listed > 0) {
             self.table.wake(message);
+            self.unshelve(sequence);
         }
         let waiting = &mut self.lookups.waiting;
         waiting.reading.remove(&sequence);
@@ -133,6 +136,7 @@ impl Shard {
             Wanted::Members(customer, operation, to) => {
                 self.perform_here(now, customer, operation, to);
             }
+            Wanted::Owed(customer) => self.owed_came(customer),
             Wanted::Replaced(customer, submission, to) => {
                 self.accept_here(now, customer, submission, to);
             }
