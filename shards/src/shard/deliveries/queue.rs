@@ -98,12 +98,14 @@ impl Queue {
         self.ready.insert(place);
     }
 
-    /// An item that is kept elsewhere leaves the queue, unless it is out or waits to be tried again.
-    /// Whether it is here no more.
-    pub(crate) fn withdraw(&mut self, item: Item) -> bool {
-        let Some(place) = self.places.get(&item).copied() else { return true };
-        let ready = self.ready.remove(&place);
-        if ready {
+    /// Items that are kept elsewhere leave the queue, unless one of them is out or waits to be tried
+    /// again. Whether they are here no more.
+    pub(crate) fn withdraw(&mut self, items: &[Item]) -> bool {
+        let places = items.iter().filter_map(|item| self.places.get(item).copied());
+        let places: Vec<Place> = places.collect();
+        let ready = places.iter().all(|place| self.ready.contains(place));
+        for place in places.into_iter().filter(|_| ready) {
+            self.ready.remove(&place);
             self.remove(place);
         }
         ready

@@ -224,14 +224,15 @@ fn an_item_is_in_the_queue_once_and_can_be_kept_elsewhere_while_nobody_has_it() 
     let mut queue = queue_of(3);
     queue.push(receipt(1), at(0).wall);
     assert_eq!((queue.len(), queue.ready()), (3, 3));
-    assert!(queue.withdraw(receipt(1)) && queue.withdraw(receipt(9)));
+    assert!(queue.withdraw(&[receipt(1), receipt(9)]));
     assert_eq!((queue.len(), queue.ready()), (2, 2));
     let (place, _) = take(&mut queue, at(0)).unwrap();
-    assert!(!queue.withdraw(receipt(0)), "it is out");
+    assert!(!queue.withdraw(&[receipt(2), receipt(0)]), "one is out");
+    assert_eq!(queue.ready(), 1);
     queue.answered(at(0), place, DeliveryAnswer::Lost).unwrap();
-    assert!(!queue.withdraw(receipt(0)), "it waits, and its tries are counted");
+    assert!(!queue.withdraw(&[receipt(0)]), "it waits, and its tries are counted");
     queue.handle_timeout(SECOND);
-    assert!(queue.withdraw(receipt(0)));
+    assert!(queue.withdraw(&[receipt(0)]));
     // It comes back behind what came meanwhile.
     queue.push(receipt(0), at(0).wall);
     assert_eq!(take(&mut queue, at(2_000)).unwrap().1, receipt(2));
