@@ -18,7 +18,8 @@ use postrider_http::auth::{CustomerIx, Keyring};
 use postrider_http::request::ApiRequest;
 use postrider_http::response::accepted_json;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, ChoreDone, Numbers, Op, Shard, ShardChore, ShardParts, Shared,
+    ApiResponse, BindIx, ChoreDone, Contents, ContentsConfig, Numbers, Op, Shard, ShardChore,
+    ShardParts, Shared,
 };
 use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
 use postrider_storage::MemDisk;
@@ -315,6 +316,7 @@ fn open() -> (Shard, Arc<Stats>) {
         id: ShardId(0),
         shared: Arc::new(shared),
         stats: Arc::clone(&stats),
+        contents: open_contents(),
         binds: vec![1],
         seed: 1,
         reconnect_first: Duration::from_secs(1),
@@ -322,6 +324,13 @@ fn open() -> (Shard, Arc<Stats>) {
     let log = crate::journal::config();
     let opened = Shard::open(parts, &mut MemDisk::new(), log, clock(Duration::from_secs(1)));
     (opened.expect("an empty shard opens").0, stats)
+}
+
+/// A log of contents that nothing is put into.
+fn open_contents() -> Contents {
+    let config = ContentsConfig::usual(0, false);
+    let opened = Contents::open(&mut MemDisk::new(), config, clock(Duration::from_secs(1)));
+    opened.expect("an empty log opens").0
 }
 
 fn clock(now: Duration) -> Now {

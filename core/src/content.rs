@@ -11,6 +11,26 @@ pub enum Content {
     Text(Private<Box<str>>),
     /// One part in the octets that the customer gave.
     Octets(Octets),
+    /// It was not to be kept, and is gone.
+    Discarded,
+}
+
+/// Whether what a message says is kept once nothing needs it any more.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// As long as the message can be read.
+    #[default]
+    Keep,
+    /// No longer than the message is on its way.
+    Discard,
+}
+
+impl Retention {
+    /// The stricter one of two.
+    #[must_use]
+    pub fn or(self, other: Retention) -> Retention {
+        if self == Retention::Discard { self } else { other }
+    }
 }
 
 /// One part as a customer's own software made it.
@@ -31,12 +51,12 @@ impl Content {
         Content::Text(Private::new(text.into()))
     }
 
-    /// The text; `None` of octets.
+    /// The text; `None` of octets, and of what is gone.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
             Content::Text(text) => Some(text.expose()),
-            Content::Octets(_) => None,
+            Content::Octets(_) | Content::Discarded => None,
         }
     }
 }

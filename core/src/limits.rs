@@ -302,6 +302,11 @@ const _: () = assert!(SEGMENTS[0] <= SEGMENTS[1] && SEGMENTS[1] <= SEGMENTS[2]);
 const _: () = assert!(RESERVE_SEGMENTS + (SPARE_SEGMENTS as u64) < SEGMENTS[0] as u64);
 const _: () = assert!(RECLAIM_SEGMENTS as u64 > RESERVE_SEGMENTS);
 const _: () = assert!(RECLAIM_SEGMENTS < SEGMENTS[0]);
+// What is carried forward leaves room, and ever less than it empties.
+const _: () = assert!(
+    CONTENTS_MAX * 4 <= CONTENT_SEGMENTS as usize * CONTENT_SEGMENT_MIB as usize * 1024 * 1024
+);
+const _: () = assert!(CONTENT_RESERVE_SEGMENTS > SPARE_SEGMENTS);
 const _: () = assert!(RESERVE_PER_OPEN_MESSAGE <= STORE_PER_OPEN_MESSAGE);
 const _: () = assert!(OPEN_MESSAGES_DEFAULT <= OPEN_MESSAGES_MAX);
 const _: () = assert!(RETENTION_DEFAULT.as_secs() <= RETENTION_MAX.as_secs());
@@ -482,6 +487,14 @@ const ALL: &[Limit] = table! {
     SPARE_SEGMENTS SPARE_SEGMENTS, "segments";
     RESERVE_SEGMENTS RESERVE_SEGMENTS, "segments";
     RECLAIM_SEGMENTS RECLAIM_SEGMENTS, "segments";
+    CONTENT_SEGMENT_MIB CONTENT_SEGMENT_MIB, "MiB";
+    CONTENT_SEGMENTS CONTENT_SEGMENTS, "segments";
+    CONTENT_RESERVE_SEGMENTS CONTENT_RESERVE_SEGMENTS, "segments";
+    CONTENTS_MAX CONTENTS_MAX, "bytes";
+    MEMORY_PER_CONTENT MEMORY_PER_CONTENT, "bytes";
+    CONTENT_WIPE_AFTER CONTENT_WIPE_AFTER.as_secs(), "s";
+    CONTENTS_PER_TURN CONTENTS_PER_TURN, "contents";
+    CONTENT_UNCLAIMED CONTENT_UNCLAIMED.as_secs(), "s";
     RECLAIM_PER_TURN RECLAIM_PER_TURN, "messages";
     COLD_PER_TURN COLD_PER_TURN, "messages";
     RESERVE_PER_OPEN_MESSAGE RESERVE_PER_OPEN_MESSAGE, "bytes";

@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::clock::UnixMs;
-use crate::content::{Content, Duplicate, Origin};
+use crate::content::{Content, Duplicate, Origin, Retention};
 use crate::id::MessageId;
 use crate::number::Msisdn;
 use crate::sender::SenderId;
@@ -37,6 +37,8 @@ pub struct Submission {
     pub validity: Option<Duration>,
     /// Whether it may be sent twice when nobody knows whether it was sent.
     pub duplicate: Duplicate,
+    /// What it asks for itself; its customer's is the account's.
+    pub retention: Retention,
     /// The receipts that the customer wants [3.4 section 5.2.17]; of HTTP 0.
     pub registered_delivery: u8,
     /// data_coding of the text as the customer gave it [3.4 section 5.2.19].
@@ -100,6 +102,7 @@ impl Submission {
             due: None,
             validity: None,
             duplicate: Duplicate::Allow,
+            retention: Retention::Keep,
             registered_delivery: 0,
             protocol_id: 0,
             priority: 0,

@@ -150,7 +150,7 @@ fn toml_errors_say_where() {
 }
 
 /// A change of the short configuration, and the problem that it must give.
-const WRONG: [(&str, &str, &str); 44] = [
+const WRONG: [(&str, &str, &str); 45] = [
     ("", "[server]\ndata_dir = \"\"", "server.data_dir: it is empty"),
     ("", "[server]\nshards = 0", "server.shards: 0 is out of range; give a number from 1 to 256"),
     ("", "[server]\nshards = 257", "server.shards: 257 is out of range"),
@@ -185,6 +185,11 @@ const WRONG: [(&str, &str, &str); 44] = [
         "webhook_secret =",
         "max_text_chars = 1601\nwebhook_secret =",
         "max_text_chars: 1601 is out of range",
+    ),
+    (
+        "webhook_secret =",
+        "content_retention = \"drop\"\nwebhook_secret =",
+        "customers[0].content_retention: \"drop\" is not known; use \"keep\", \"discard\"",
     ),
     ("name = \"alpha\"", "name = \"\"", "carriers[0].name: it is missing"),
     ("localhost:2775", "localhost", "carriers[0].address: \"localhost\" is not the address"),

@@ -44,6 +44,8 @@ pub enum Code {
     InvalidClientReference,
     /// `duplicate` is neither `allow` nor `avoid`.
     InvalidDuplicate,
+    /// `content_retention` is neither `keep` nor `discard`, or laxer than the account's.
+    InvalidContentRetention,
     /// A key of the query is unknown or doubled, or its value cannot be read.
     InvalidQuery,
     /// `cursor` was not given out by this API.
@@ -85,7 +87,7 @@ struct Row(u16, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::InvalidJson,
         Self::UnknownField,
         Self::DuplicateField,
@@ -102,6 +104,7 @@ impl Code {
         Self::InvalidValidityPeriod,
         Self::InvalidClientReference,
         Self::InvalidDuplicate,
+        Self::InvalidContentRetention,
         Self::InvalidQuery,
         Self::InvalidCursor,
         Self::InvalidMessageId,
@@ -150,6 +153,9 @@ impl Code {
                 Row(400, "invalid_client_reference", "Invalid client reference")
             }
             Self::InvalidDuplicate => Row(400, "invalid_duplicate", "Invalid duplicate choice"),
+            Self::InvalidContentRetention => {
+                Row(400, "invalid_content_retention", "Invalid content retention")
+            }
             Self::InvalidQuery => Row(400, "invalid_query", "Invalid query"),
             Self::InvalidCursor => Row(400, "invalid_cursor", "Invalid cursor"),
             Self::InvalidMessageId => Row(400, "invalid_message_id", "Invalid message id"),

@@ -4,6 +4,8 @@
 use core::fmt;
 
 use postrider_core::clock::UnixMs;
+use postrider_core::config::Word as _;
+use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::redact::Private;
@@ -24,8 +26,10 @@ pub struct MessageView {
     pub from: String,
     /// The destination with `+`, as the API prints it.
     pub to: String,
-    /// The text, unchanged.
-    pub body: Private<String>,
+    /// The text, unchanged; `None` once it was discarded.
+    pub body: Option<Private<String>>,
+    /// Whether the text is kept.
+    pub retention: Retention,
     /// The name of the alphabet, or `binary`: the body is then in hexadecimal.
     pub encoding: &'static str,
     /// Number of parts.
@@ -139,14 +143,17 @@ pub fn list_json(views: &[MessageView], next_cursor: Option<Cursor>) -> Vec<u8> 
 
 /// Octets that a message usually takes; only a hint for the allocator.
 fn estimate(view: &MessageView) -> usize {
-    512 + view.body.expose().len() + 128 * (view.parts.len() + view.timeline.len())
+    512 + view.body.as_ref().map_or(0, |body| body.expose().len())
+        + 128 * (view.parts.len() + view.timeline.len())
 }
 
 fn push_message(out: &mut Vec<u8>, view: &MessageView) {
     let mut object = Object::begin(out);
     object.id("message_id", view.id);
     push_addresses(&mut object, view);
-    object.text_or_null("body", view.unless_redacted(view.body.expose()));
+    let body = view.body.as_ref().and_then(|body| view.unless_redacted(body.expose()));
+    object.text_or_null("body", body);
+    object.text("content_retention", view.retention.word());
     object.text("encoding", view.encoding);
     object.integer("segment_count", u64::from(view.segment_count));
     push_outcome(&mut object, view);
@@ -213,7 +220,8 @@ pub(crate) mod tests {
             id: MessageId::from_u128(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
             from: "ACME".to_owned(),
             to: "+447400123456".to_owned(),
-            body: Private::new("line \"one\"\nзначение".to_owned()),
+            body: Some(Private::new("line \"one\"\nзначение".to_owned())),
+            retention: Retention::Keep,
             encoding: Encoding::Ucs2.name(),
             segment_count: 2,
             carrier: Some("alpha".to_owned()),
@@ -250,6 +258,7 @@ pub(crate) mod tests {
             "from": "ACME",
             "to": "+447400123456",
             "body": "line \"one\"\nзначение",
+            "content_retention": "keep",
             "encoding": "ucs2",
             "segment_count": 2,
             "carrier": "alpha",
@@ -286,6 +295,8 @@ pub(crate) mod tests {
     fn a_fresh_message_has_the_same_members_with_nulls() {
         let view = MessageView {
             status: PartStatus::Undelivered,
+            body: None,
+            retention: Retention::Discard,
             carrier: None,
             client_reference: None,
             submitted: None,
@@ -297,7 +308,8 @@ pub(crate) mod tests {
         let fresh = read(&message_json(&view));
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&fresh), names(&sample_json()));
-        for name in ["carrier", "client_reference", "submitted_at", "cost_millicents"] {
+        assert_eq!(fresh["content_retention"], "discard");
+        for name in ["body", "carrier", "client_reference", "submitted_at", "cost_millicents"] {
             assert_eq!(fresh[name], Value::Null, "{name}");
         }
         assert_eq!(fresh["delivered_at"], Value::Null, "final, but not delivered");

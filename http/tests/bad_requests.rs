@@ -197,7 +197,8 @@ fn texts_that_cannot_be_sent() {
 #[test]
 fn a_text_of_too_many_parts() {
     let body = with("body", &format!("\"{}\"", "ж".repeat(20_000)));
-    let generous = postrider_http::request::CustomerLimits { max_text_chars: 100_000 };
+    let generous =
+        postrider_http::request::CustomerLimits { max_text_chars: 100_000, ..common::LIMITS };
     let head = common::head("POST", "/api/v1/messages", None, Some(b"application/json"));
     let problem = refusal(common::request_with(&head, &body, &generous));
     assert_eq!((problem.code.name(), problem.status()), ("too_many_parts", 400));
@@ -240,6 +241,8 @@ fn periods_and_references_out_of_range() {
     let long = format!("\"{}\"", "é".repeat(129));
     let references = ["\"\"", &long, "\"a\\nb\"", "\"\\u0000\"", "\"\\u009f\""];
     check_values("client_reference", "invalid_client_reference", &references);
+    let retentions = ["\"\"", "\"Discard\"", "\"never\""];
+    check_values("content_retention", "invalid_content_retention", &retentions);
     check_values("duplicate", "invalid_duplicate", &["\"\"", "\"Avoid\"", "\"never\""]);
 }
 

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use postrider_core::content::Retention;
 use postrider_core::limits;
 use postrider_http::auth::{CustomerIx, Keyring};
 use postrider_http::problem::{Code, Problem, WWW_AUTHENTICATE};
@@ -78,8 +79,11 @@ impl Edge {
 
     fn limits(&self, customer: CustomerIx) -> CustomerLimits {
         let config = self.shared.config.customers.get(usize::from(customer.0));
-        let chars = config.map_or(limits::MAX_TEXT_CHARS, |customer| customer.max_text_chars);
-        CustomerLimits { max_text_chars: chars }
+        CustomerLimits {
+            max_text_chars: config
+                .map_or(limits::MAX_TEXT_CHARS, |customer| customer.max_text_chars),
+            retention: config.map_or(Retention::Keep, |customer| customer.content_retention),
+        }
     }
 
     /// Counts a refusal by its kind.

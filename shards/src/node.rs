@@ -1,6 +1,7 @@
 //! The driver of one shard: carries octets and time between the machine and its core's runtime, and
 //! decides nothing. One per core; it lives and dies on its thread.
 
+mod contents;
 mod customers;
 
 use std::cell::{Cell, RefCell};
@@ -31,6 +32,8 @@ use crate::rt::{
 use crate::shard::{ApiResponse, BindIx, Op, Shard, WebhookPost};
 use crate::stats::{Counter, Histogram, Stats};
 
+pub use self::contents::OwnContents;
+
 /// One shard with everything that connects it to the world.
 pub struct Node {
     shard: RefCell<Shard>,
@@ -47,6 +50,8 @@ pub struct Node {
     reader: FileReader,
     /// Something may be ready for the disk.
     write: Notify,
+    /// Something may be ready for the disk of contents, or is to be done there.
+    contents: contents::Wakes,
     /// The next deadline is earlier than the one slept for.
     earlier: Notify,
     sleeping_until: Cell<Option<Duration>>,
@@ -95,6 +100,7 @@ impl Node {
             carrier_tls: parts.carrier_tls,
             reader: parts.reader,
             write: Notify::new(),
+            contents: contents::Wakes::default(),
             earlier: Notify::new(),
             sleeping_until: Cell::new(None),
             chore: Notify::new(),
@@ -138,6 +144,7 @@ impl Node {
         }
         self.rings.borrow_mut().ring_bells();
         self.write.notify_one();
+        self.contents.write.notify_one();
         let next = self.shard.borrow().poll_timeout();
         let earlier = match (next, self.sleeping_until.get()) {
             (Some(next), Some(slept_for)) => next < slept_for,
@@ -367,6 +374,7 @@ impl Node {
                 Some(deadline) if deadline <= self.now().mono => {
                     self.with(|shard, now| shard.handle_timeout(now));
                     self.chore.notify_one();
+                    self.contents.chore.notify_one();
                     // Nothing of ours needs more than a tick's precision.
                     rt::sleep(limits::TICK).await;
                 }

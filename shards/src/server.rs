@@ -22,7 +22,7 @@ use postrider_storage::{LogConfig, NameKind, Recovery};
 use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState, Shutdown};
 use crate::edge::Edge;
 use crate::mesh_rings::Rings;
-use crate::node::{LogPlace, Node, NodeParts};
+use crate::node::{LogPlace, Node, NodeParts, OwnContents};
 use crate::ports::Ports;
 use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
@@ -381,19 +381,22 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     let store = shared.config.store.clone();
     let index = usize::from(id.0);
     readiness.set(index, ShardState::Recovering);
+    let clock = ShardClock::new(setup.clock);
+    let mut own = OwnContents::open(id, &shared, &setup.dir, clock.now())?;
     let parts = ShardParts {
         id,
         shared: Arc::clone(&shared),
         stats: Arc::clone(&stats),
         binds: setup.binds,
+        contents: own.take(),
         seed: setup.clock.wall_raw().0 ^ u64::from(id.0) << 48,
         reconnect_first: setup.reconnect_first,
     };
     let prefix = format!("{:x}{:x}", id.0, setup.clock.wall_raw().0);
-    let clock = ShardClock::new(setup.clock);
     let mut disk = FileDisk::new(&setup.dir, store.direct);
     let (mut shard, recovery) = Shard::open(parts, &mut disk, log_config(id, &store), clock.now())?;
     // Segments for the first batches, before anybody waits for them.
+    own.prepare(&mut shard, clock.now());
     while let Some(chore) = shard.poll_chore() {
         let segment = matches!(chore, ShardChore::Log(_));
         let done = chore.run(&mut disk, store.segment_bytes);
@@ -403,7 +406,8 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
             break;
         }
     }
-    let report = report(&shard, &recovery, driver, &setup.dir)?;
+    let mut report = report(&shard, &recovery, driver, &setup.dir)?;
+    report.push_str(own.report());
     runtime.block_on(async move {
         let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };
         let webhooks = WebhookClient::new(client_limits(&shared), policy);
@@ -422,6 +426,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
         let waiting = Rc::clone(&node);
         let log = LogPlace { dir: setup.dir, direct: store.direct };
         node.start(log, disk, store.segment_bytes);
+        node.start_contents(own);
         let edge = Rc::new(Edge::new(Rc::clone(&node), shared, Arc::clone(&stats), prefix));
         let quit = Stop::new();
         rt::spawn(await_stop(bell, shutdown, Rc::clone(&node), quit.clone()));

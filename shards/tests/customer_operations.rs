@@ -192,11 +192,11 @@ fn a_replaced_message_says_the_new_text_over_a_crash_too() {
         let with = Operation { text: &long, registered: 1, ..Operation::on(&id) };
         assert_eq!(house.ask(line, with.replace()).status, OK);
         let view = house.view(0, &id).unwrap();
-        assert_eq!((view.body.expose().len(), view.segment_count), (200, 2));
+        assert_eq!((view.body.as_ref().unwrap().expose().len(), view.segment_count), (200, 2));
         let again = Operation { text: b"the last word", ..with };
         assert_eq!(house.ask(line, again.replace()).status, OK);
         let mut house = house.crash(secs(1));
-        assert_eq!(house.view(0, &id).unwrap().body.expose(), "the last word");
+        assert_eq!(house.view(0, &id).unwrap().body.unwrap().expose(), "the last word");
         house.pass(secs(1));
         let sent = house.submits();
         assert_eq!(sent.len(), 1);
@@ -238,7 +238,7 @@ fn a_replacement_may_move_the_schedule_and_keeps_what_it_does_not_name() {
     assert_eq!(house.status(&id), "held");
     house.pass(secs(2));
     assert_eq!(house.status(&id), "queued");
-    assert_eq!(house.view(0, &id).unwrap().body.expose(), "instead");
+    assert_eq!(house.view(0, &id).unwrap().body.unwrap().expose(), "instead");
     house.pass(secs(3_595));
     assert_eq!(house.status(&id), "queued");
     house.pass(secs(10));
@@ -264,12 +264,12 @@ fn what_cannot_be_replaced_is_refused_with_its_status_and_stays() {
     ] {
         assert_eq!(house.ask(line, operation.replace()).status, status);
     }
-    assert_eq!(house.view(0, &id).unwrap().body.expose(), "hello");
+    assert_eq!(house.view(0, &id).unwrap().body.unwrap().expose(), "hello");
     assert_eq!(
         house.ask(line, Operation { text: &[7; 9], ..Operation::on(&binary) }.replace()).status,
         OK
     );
-    assert_eq!(house.view(0, &binary).unwrap().body.expose(), &"07".repeat(9));
+    assert_eq!(house.view(0, &binary).unwrap().body.unwrap().expose(), &"07".repeat(9));
     assert_eq!(house.view(0, &binary).unwrap().encoding, "binary");
     house.pass(limits::VALIDITY_DEFAULT);
     let line = house.bound(0);

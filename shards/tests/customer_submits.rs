@@ -53,7 +53,7 @@ fn a_submission_is_answered_with_the_id_that_the_api_shows() {
             assert_eq!(id.len(), 36);
             let view = house.view(0, &id).unwrap();
             assert_eq!((view.from.as_str(), view.to), ("Acme", format!("+{number}")));
-            assert_eq!(view.body.expose(), "hello");
+            assert_eq!(view.body.unwrap().expose(), "hello");
             assert!(house.view(1, &id).is_none(), "another customer does not see it");
         }
     }

@@ -16,11 +16,14 @@
     allow(dead_code, reason = "that build is only asked whether it breaks")
 )]
 
+#[path = "harness/contents.rs"]
+mod content_disk;
 mod sim {
     pub mod again;
     pub mod api;
     pub mod carrier;
     pub mod clock;
+    pub mod contents;
     pub mod customer;
     pub mod handsets;
     pub mod process;
@@ -91,6 +94,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
     check_rate(&world)?;
     check_single_copies(&world)?;
     let duplicates = check_carriers(&world)?;
+    check_discarded(&mut world)?;
     Ok(Outcome {
         history: world.history(),
         events: world.events,
@@ -136,6 +140,13 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
         return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {events:?}"));
     }
     Ok(())
+}
+
+/// A little after everything has its end, nothing is left of texts that are not to be kept.
+fn check_discarded(world: &mut World) -> Result<(), String> {
+    let until = world.elapsed() + Duration::from_secs(90);
+    while world.elapsed() < until && world.step() {}
+    world.check_discarded()
 }
 
 /// A list shows every message once that can be read, and none that cannot.

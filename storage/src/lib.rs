@@ -36,8 +36,8 @@ pub use mem::{Fault, MemDisk};
 pub use names::{NameError, NameKind, NameTable};
 pub use position::Position;
 pub use record::{
-    Asked, CARRIED_MOVED, CARRIED_PARKED, CARRIED_RECYCLED, ERASED_CUSTOMER, ERASED_DONE,
-    ERASED_RECIPIENT, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, REDACTED, ReadBack,
-    ReadRecordError, Record, RecordError, RecordKind, mask_number, read_record,
+    Asked, CARRIED_MOVED, CARRIED_PARKED, CARRIED_RECYCLED, ContentRecord, ERASED_CUSTOMER,
+    ERASED_DONE, ERASED_RECIPIENT, Frame, Frames, InboundRecord, RECORD_BYTES_MAX, REDACTED,
+    ReadBack, ReadRecordError, Record, RecordError, RecordKind, mask_number, read_record,
 };
 pub use search::{Ask, LookUpError, Search, SearchError, Step};

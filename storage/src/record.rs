@@ -1,6 +1,7 @@
 //! The log's records: explicit little-endian, each with kind and version. Pure, lives nowhere.
 //! `FORMAT.md` draws the bytes.
 
+mod content;
 mod decode;
 mod encode;
 mod layout;
@@ -9,6 +10,7 @@ mod redact;
 
 use zerocopy::IntoBytes as _;
 
+pub use content::ContentRecord;
 use decode::Body;
 pub use decode::{Frame, Frames};
 use layout::FrameLayout;
@@ -81,6 +83,10 @@ pub enum RecordKind {
     OptOut = 17,
     /// [`Record::Moving`]
     Moving = 18,
+    /// [`Record::Content`]
+    Content = 15,
+    /// [`Record::ContentOwner`]
+    ContentOwner = 19,
 }
 
 impl RecordKind {
@@ -105,6 +111,8 @@ impl RecordKind {
             Self::Redacted => "redacted",
             Self::OptOut => "opt_out",
             Self::Moving => "moving",
+            Self::Content => "content",
+            Self::ContentOwner => "content_owner",
         }
     }
 
@@ -129,6 +137,8 @@ impl RecordKind {
             16 => Self::Redacted,
             17 => Self::OptOut,
             18 => Self::Moving,
+            15 => Self::Content,
+            19 => Self::ContentOwner,
             _ => return None,
         })
     }
@@ -152,7 +162,9 @@ impl RecordKind {
             | Self::Epoch
             | Self::Redacted
             | Self::OptOut
-            | Self::Moving => 1,
+            | Self::Moving
+            | Self::Content
+            | Self::ContentOwner => 1,
         }
     }
 }
@@ -474,6 +486,17 @@ pub enum Record<'a> {
         /// Number of the change: each one that is begun has its own.
         epoch: u32,
     },
+    /// What a message says, in a log of such records apart from that of its other records.
+    Content(ContentRecord<'a>),
+    /// Whose a content is from here on.
+    ContentOwner {
+        /// Number of the content.
+        content: u64,
+        /// The message; 0: nobody needs it any more.
+        sequence: u64,
+        /// When nobody can need it any more at the latest.
+        until_ms: u64,
+    },
 }
 
 /// Why a record with an intact checksum cannot be read: a newer version of its kind, or a bug.
@@ -528,6 +551,8 @@ impl<'a> Record<'a> {
             Self::Redacted { .. } => RecordKind::Redacted,
             Self::OptOut { .. } => RecordKind::OptOut,
             Self::Moving { .. } => RecordKind::Moving,
+            Self::Content(_) => RecordKind::Content,
+            Self::ContentOwner { .. } => RecordKind::ContentOwner,
         }
     }
 
@@ -573,6 +598,8 @@ impl<'a> Record<'a> {
             RecordKind::Redacted => rest.redacted()?,
             RecordKind::OptOut => rest.opt_out()?,
             RecordKind::Moving => rest.moving()?,
+            RecordKind::Content => Record::Content(rest.content()?),
+            RecordKind::ContentOwner => rest.content_owner()?,
         };
         if rest.rest.is_empty() { Ok(Some(record)) } else { Err(RecordError::Length { kind }) }
     }

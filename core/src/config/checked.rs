@@ -10,6 +10,7 @@ use super::error::ConfigErrors;
 use super::profile::CarrierProfile;
 use super::raw::RawConfig;
 use super::smpp::{CustomerSmpp, SmppConfig};
+use crate::content::Retention;
 use crate::redact::Private;
 use crate::route::RouteConfig;
 use crate::sender::SenderId;
@@ -127,6 +128,8 @@ pub struct CustomerConfig {
     pub webhook_secret_file: Option<PathBuf>,
     /// Characters of a text.
     pub max_text_chars: u32,
+    /// Whether what its messages say is kept.
+    pub content_retention: Retention,
     /// The numbers and short codes whose inbound messages are its own; each has one customer.
     pub numbers: Vec<SenderId>,
     /// Its account on the SMPP server.

@@ -5,6 +5,7 @@ use super::checked::{BindType, Driver, LogFormat, OnUnknownOutcome};
 use super::profile::{Concatenation, Learn, StatusReaction, ValidityForm};
 use super::smpp::LongInbound;
 use crate::carrier_id::IdBase;
+use crate::content::Retention;
 use crate::text::{DefaultAlphabet, NationalLanguage};
 
 /// A choice that is written as a word.
@@ -53,6 +54,7 @@ words! {
         "hold_for_receipt" = HoldForReceipt,
         "fail" = Fail
     }
+    Retention { "keep" = Keep, "discard" = Discard }
     Concatenation { "udh8" = Udh8, "udh16" = Udh16, "sar" = Sar, "payload" = Payload }
     ValidityForm { "relative" = Relative, "absolute" = Absolute, "none" = None }
     Learn { "propose" = Propose, "off" = Off, "apply" = Apply }

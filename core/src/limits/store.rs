@@ -65,6 +65,23 @@ pub const SPARE_SEGMENTS: u32 = 2;
 pub const RESERVE_SEGMENTS: u64 = 2;
 /// The oldest segment is emptied when fewer than this many can still be begun.
 pub const RECLAIM_SEGMENTS: u32 = 4;
+/// MiB of a segment of a shard's log of contents.
+pub const CONTENT_SEGMENT_MIB: u32 = 8;
+/// Segments of it at most.
+pub const CONTENT_SEGMENTS: u32 = 32;
+/// Segments of it that new contents cannot fill.
+pub const CONTENT_RESERVE_SEGMENTS: u32 = 4;
+/// Octets of the contents of a shard's open messages that are not kept, [`MEMORY_PER_CONTENT`] for
+/// each among them: they are in memory too.
+pub const CONTENTS_MAX: usize = 64 * 1024 * 1024;
+/// Octets of a content in memory beside itself.
+pub const MEMORY_PER_CONTENT: usize = 160;
+/// A discarded content is wiped from the disk about so long after, however long others stay.
+pub const CONTENT_WIPE_AFTER: Duration = Duration::from_secs(30);
+/// Contents carried forward in one turn.
+pub const CONTENTS_PER_TURN: usize = 64;
+/// A content whose message is not found any more is given up so long after the message ended.
+pub const CONTENT_UNCLAIMED: Duration = Duration::from_secs(24 * 3_600);
 /// Messages carried forward or forgotten in one turn.
 pub const RECLAIM_PER_TURN: usize = 64;
 /// Octets of the store kept for the state changes of an open message.

@@ -11,6 +11,7 @@ mod submit;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postrider_core::clock::UnixMs;
+use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::number::Msisdn;
@@ -40,6 +41,8 @@ pub struct RequestHead<'a> {
 pub struct CustomerLimits {
     /// Most characters of a text, in Unicode scalar values.
     pub max_text_chars: u32,
+    /// What becomes of its messages' texts; a message may only be stricter.
+    pub retention: Retention,
 }
 
 /// A request that is well-formed and allowed, as far as that can be known from itself.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use postrider_core::content::{Content, Duplicate};
+use postrider_core::content::{Content, Duplicate, Retention};
 use postrider_core::limits::{MAX_BODY_BYTES, MAX_CLIENT_REFERENCE, VALIDITY_MAX, VALIDITY_MIN};
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
@@ -21,6 +21,7 @@ const WEBHOOK_URL: &str = "webhook_url";
 const VALIDITY_PERIOD: &str = "validity_period";
 const CLIENT_REFERENCE: &str = "client_reference";
 const DUPLICATE: &str = "duplicate";
+const CONTENT_RETENTION: &str = "content_retention";
 
 pub(super) fn parse(
     head: &RequestHead<'_>,
@@ -33,8 +34,17 @@ pub(super) fn parse(
         let detail = format!("The request body is larger than {MAX_BODY_BYTES} octets.");
         return Err(Problem::new(Code::BodyTooLarge, detail));
     }
-    let names = [FROM, TO, BODY, WEBHOOK_URL, VALIDITY_PERIOD, CLIENT_REFERENCE, DUPLICATE];
-    let [from, to, body, webhook_url, validity, reference, duplicate] =
+    let names = [
+        FROM,
+        TO,
+        BODY,
+        WEBHOOK_URL,
+        VALIDITY_PERIOD,
+        CLIENT_REFERENCE,
+        DUPLICATE,
+        CONTENT_RETENTION,
+    ];
+    let [from, to, body, webhook_url, validity, reference, duplicate, retention] =
         read_object(octets, &names)?;
     let from = required_text(from, FROM)?;
     let to = required_text(to, TO)?;
@@ -50,12 +60,14 @@ pub(super) fn parse(
     let client_reference = optional_text(reference, CLIENT_REFERENCE)?;
     check_reference(client_reference.as_deref())?;
     let duplicate = parse_duplicate(duplicate)?;
+    let retention = parse_retention(retention, limits.retention)?;
     let content = Content::of_text(&body);
     Ok(Submission {
         webhook_url,
         validity,
         client_reference,
         duplicate,
+        retention,
         ..Submission::new(from, to, content, measured)
     })
 }
@@ -184,6 +196,23 @@ fn parse_duplicate(value: Option<Value<'_>>) -> Result<Duplicate, Problem> {
             let detail = "This field must be \"allow\" or \"avoid\".";
             Err(Problem::new(Code::InvalidDuplicate, detail).at(pointer(DUPLICATE)))
         }
+    }
+}
+
+/// What becomes of the text; a message may be stricter than its account, never laxer.
+fn parse_retention(value: Option<Value<'_>>, own: Retention) -> Result<Retention, Problem> {
+    let refuse = |detail: &str| {
+        let code = Code::InvalidContentRetention;
+        Err(Problem::new(code, detail).at(pointer(CONTENT_RETENTION)))
+    };
+    match (optional_text(value, CONTENT_RETENTION)?.as_deref(), own) {
+        (None, own) => Ok(own),
+        (Some("discard"), _) => Ok(Retention::Discard),
+        (Some("keep"), Retention::Keep) => Ok(Retention::Keep),
+        (Some("keep"), Retention::Discard) => {
+            refuse("No text of this account is kept: leave the field out, or ask for \"discard\".")
+        }
+        (Some(_), _) => refuse("This field must be \"keep\" or \"discard\"."),
     }
 }
 

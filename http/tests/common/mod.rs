@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use postrider_core::clock::UnixMs;
+use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, Cursor, CustomerLimits, RequestHead, parse, route};
@@ -11,7 +12,8 @@ use postrider_http::url_guard::UrlPolicy;
 pub(crate) const ID: &str = "01234567-89ab-cdef-0011-223344556677";
 
 /// What the tests' customer may do.
-pub(crate) const LIMITS: CustomerLimits = CustomerLimits { max_text_chars: 1_600 };
+pub(crate) const LIMITS: CustomerLimits =
+    CustomerLimits { max_text_chars: 1_600, retention: Retention::Keep };
 
 /// A position in a list.
 pub(crate) fn cursor() -> Cursor {

@@ -2,7 +2,7 @@
 //! the number. An id leaves only once the record is on disk.
 
 use postrider_core::clock::Now;
-use postrider_core::content::Origin;
+use postrider_core::content::{Origin, Retention};
 use postrider_core::id::IdFields;
 use postrider_core::limits;
 use postrider_core::sequence;
@@ -13,7 +13,7 @@ use postrider_http::problem::Problem;
 use postrider_http::request::ApiRequest;
 
 use super::customers::status_of;
-use super::envelope_record::accepted_record;
+use super::envelope_record::{Apart, accepted_record};
 use super::fetch::register_row;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
@@ -67,7 +67,10 @@ impl Shard {
         submission: Box<Submission>,
         to: ReplyTo,
     ) {
-        let promise = match self.may_accept(&submission) {
+        let own = self.shared.config.customers.get(usize::from(customer.0));
+        let own = own.map_or(Retention::Keep, |customer| customer.content_retention);
+        let discard = submission.retention.or(own) == Retention::Discard;
+        let promise = match self.may_accept(&submission, discard) {
             Ok(promise) => promise,
             Err((why, problem)) => {
                 self.stats.inc(why);
@@ -75,7 +78,24 @@ impl Shard {
                 return;
             }
         };
-        let envelope = self.envelope(now, customer, &submission, promise);
+        if discard {
+            self.store_content(now, customer, submission, to, promise);
+        } else {
+            self.accept_now(now, customer, submission, to, (promise, None));
+        }
+    }
+
+    /// The same, once the content is on disk when that is not to be kept: its number.
+    pub(super) fn accept_now(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        submission: Box<Submission>,
+        to: ReplyTo,
+        (promise, content): ((Encoding, u8), Option<u64>),
+    ) {
+        let mut envelope = self.envelope(now, customer, &submission, promise);
+        envelope.apart = content.map(|content| Apart::new(content, &submission.content));
         let partition = self.shared.placement.partition(envelope.to);
         let sender = envelope.sender.as_text();
         let record = accepted_record(&envelope, &sender, partition);
@@ -89,12 +109,17 @@ impl Shard {
 
     /// Every reason for which an owner refuses a message, before anything is written; else the
     /// alphabet and the number of parts that its customer is promised.
-    fn may_accept(&self, submission: &Submission) -> Result<(Encoding, u8), (Counter, Problem)> {
+    fn may_accept(
+        &self,
+        submission: &Submission,
+        discard: bool,
+    ) -> Result<(Encoding, u8), (Counter, Problem)> {
         if self.drain != Drain::No {
             return Err((Counter::RefusedShuttingDown, Problem::shutting_down(1)));
         }
         let open_limit = usize::try_from(self.shared.config.limits.open_messages);
-        if self.table.open() >= open_limit.unwrap_or(usize::MAX) {
+        let open = self.table.open() + self.contents.waiting();
+        if open >= open_limit.unwrap_or(usize::MAX) {
             let problem = Problem::overloaded(1).because("too many open messages");
             return Err((Counter::RefusedOverloaded, problem));
         }
@@ -102,7 +127,8 @@ impl Shard {
             let problem = Problem::overloaded(1).because("registers wait for the disk");
             return Err((Counter::RefusedOverloaded, problem));
         }
-        if self.storage_is_short() {
+        let no_room = || discard && self.contents.is_full(&submission.content);
+        if self.storage_is_short() || no_room() {
             return Err((Counter::RefusedStorageFull, Problem::storage_full(5)));
         }
         self.promise(submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
@@ -165,6 +191,7 @@ impl Shard {
             to: submission.to,
             sender: submission.from.clone(),
             content: submission.content.clone(),
+            apart: None,
             webhook_url: submission.webhook_url.as_deref().map(Into::into),
             client_reference: submission.client_reference.as_deref().map(Into::into),
             encoding,
@@ -211,6 +238,7 @@ impl Shard {
         });
         self.stats.inc(Counter::Accepted);
         self.stats.add(Counter::AcceptedParts, u64::from(accepted.parts));
+        self.own_content(now, sequence);
         self.submitted(now, to, spent, Ok(accepted));
         self.begin(now, sequence);
     }

@@ -287,18 +287,19 @@ impl Shard {
             Drain::Waiting => {
                 let answered = self.outbound.in_flight() == 0 && self.deliveries.in_flight() == 0;
                 let answered = answered && self.lookups.is_idle();
-                if answered && self.journal.waiting() == 0 {
+                let written = self.journal.waiting() == 0 && self.contents.waiting() == 0;
+                if answered && written {
                     self.unbind_all(now, false);
                 }
                 let down = self.outbound.binds.iter().all(|bind| bind.link == Link::Down)
                     && self.customers.is_empty();
-                if down && self.mesh.in_flight() == 0 && self.journal.waiting() == 0 {
+                if down && self.mesh.in_flight() == 0 && written {
                     self.mark_clean(now);
                     self.drain = Drain::Marked;
                 }
             }
             Drain::Marked => {
-                if self.journal.is_settled() {
+                if self.journal.is_settled() && self.contents.is_settled() {
                     self.drain = Drain::Checkpoint;
                     self.checkpoint_soon();
                     self.pump_checkpoint(now);

@@ -17,6 +17,50 @@ use super::message::{Envelope, Replaced, no_sender};
 const AVOID_DUPLICATES: u8 = 1;
 /// Bit of the record's options: the body is octets.
 const OCTETS: u8 = 2;
+/// Bit of the record's options: the content is not kept. It lies apart, in the log of contents, and the
+/// body is its number there.
+const APART: u8 = 4;
+
+/// Where a content lies that is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Apart {
+    /// Its number, little-endian, as records hold it.
+    number: [u8; 8],
+    octets: bool,
+}
+
+impl Apart {
+    /// The content with this number, which says this.
+    pub(super) fn new(content: u64, says: &Content) -> Self {
+        let octets = matches!(says, Content::Octets(_));
+        Apart { number: content.to_le_bytes(), octets }
+    }
+
+    /// As a record tells it.
+    fn of(body: &[u8], options: u8) -> Option<Self> {
+        if options & APART == 0 {
+            return None;
+        }
+        // What was erased has no number any more.
+        let number = body.try_into().ok().filter(|_| options & REDACTED == 0);
+        Some(Apart { number: number.unwrap_or_default(), octets: options & OCTETS != 0 })
+    }
+
+    /// Its number; 0: unknown.
+    pub(super) fn content(self) -> u64 {
+        u64::from_le_bytes(self.number)
+    }
+
+    /// The content from its octets.
+    pub(super) fn read(self, body: &[u8], data_coding: u8, udh: &[u8]) -> Option<Content> {
+        content(body, if self.octets { OCTETS } else { 0 }, data_coding, udh)
+    }
+
+    /// What the options of a record say of it.
+    fn options(self) -> u8 {
+        APART | if self.octets { OCTETS } else { 0 }
+    }
+}
 
 /// A message as the log holds it; `sender` is its sender id as text.
 pub(super) fn accepted_record<'a>(
@@ -24,7 +68,7 @@ pub(super) fn accepted_record<'a>(
     sender: &'a str,
     partition: Partition,
 ) -> Record<'a> {
-    let (body, udh) = body_of(&envelope.content);
+    let (body, udh) = recorded(envelope);
     Record::Accepted {
         sequence: envelope.sequence,
         partition: partition.get(),
@@ -69,7 +113,7 @@ pub(super) fn replaced_record(envelope: &Envelope, now: UnixMs) -> Record<'_> {
         valid_until_ms: envelope.valid_until.0,
         registered_delivery: envelope.registered_delivery,
         options: options(envelope),
-        body: body_of(&envelope.content).0,
+        body: recorded(envelope).0,
     }
 }
 
@@ -95,6 +139,7 @@ pub(super) fn replaced(envelope: &Envelope, record: &Record<'_>) -> Option<Repla
     let content = content(body, *options, envelope.data_coding, body_of(&envelope.content).1)?;
     Some(Replaced {
         content,
+        apart: Apart::of(body, *options),
         encoding: Encoding::from_u8(*encoding)?,
         parts: *parts,
         due: (*due_ms != 0).then_some(UnixMs(*due_ms)),
@@ -108,16 +153,28 @@ fn options(envelope: &Envelope) -> u8 {
     if envelope.duplicate == Duplicate::Avoid {
         options |= AVOID_DUPLICATES;
     }
-    if let Content::Octets(_) = envelope.content {
-        options |= OCTETS;
-    }
     options
+        | match (envelope.apart, &envelope.content) {
+            (Some(apart), _) => apart.options(),
+            (None, Content::Octets(_)) => OCTETS,
+            (None, Content::Text(_) | Content::Discarded) => 0,
+        }
 }
 
-fn body_of(content: &Content) -> (&[u8], &[u8]) {
+/// The body and the user data header that a record of it has.
+fn recorded(envelope: &Envelope) -> (&[u8], &[u8]) {
+    match &envelope.apart {
+        Some(apart) => (&apart.number, &[]),
+        None => body_of(&envelope.content),
+    }
+}
+
+/// What a content says, and its user data header.
+pub(super) fn body_of(content: &Content) -> (&[u8], &[u8]) {
     match content {
         Content::Text(text) => (text.expose().as_bytes(), &[]),
         Content::Octets(octets) => (octets.data.expose(), &octets.udh),
+        Content::Discarded => (&[], &[]),
     }
 }
 
@@ -131,8 +188,11 @@ pub(super) fn is_redacted(record: &Record<'_>) -> bool {
     options & REDACTED != 0
 }
 
-/// The content of a record's body.
+/// The content of a record's body; of one that lies apart nothing is known from that.
 fn content(body: &[u8], options: u8, data_coding: u8, udh: &[u8]) -> Option<Content> {
+    if options & APART != 0 {
+        return Some(Content::Discarded);
+    }
     if options & OCTETS == 0 {
         return Some(Content::of_text(std::str::from_utf8(body).ok()?));
     }
@@ -175,11 +235,12 @@ pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
         } else {
             SenderId::parse(std::str::from_utf8(sender).ok()?).ok()?
         },
-        content: if redacted {
+        content: if redacted && asked.options & APART == 0 {
             Content::of_text("")
         } else {
             content(body, asked.options, asked.data_coding, asked.udh)?
         },
+        apart: Apart::of(body, asked.options),
         webhook_url: text(webhook_url).filter(|url| !redacted || url.starts_with("http")),
         client_reference: text(client_reference).filter(|_| !redacted),
         encoding: Encoding::from_u8(*encoding)?,
@@ -219,6 +280,7 @@ mod tests {
             to: Msisdn::from_u64(447_700_900_123).unwrap(),
             sender: SenderId::parse("Acme").unwrap(),
             content,
+            apart: None,
             webhook_url: None,
             client_reference: Some("4711".into()),
             encoding: Encoding::Ucs2,
@@ -274,6 +336,11 @@ mod tests {
             assert_eq!(gone.redact(), 447_700_900_123);
             assert_eq!(read_back(&gone), gone);
             assert_eq!((gone.to, gone.redact()), (Msisdn::ERASED, 0));
+            let apart = Some(Apart::new(0x0102_0304, &plain.content));
+            let discarded = Envelope { apart, ..plain.clone() };
+            let expected = Envelope { content: Content::Discarded, ..discarded.clone() };
+            assert_eq!(read_back(&discarded), expected, "the record says where it lies");
+            assert_eq!(apart.map(Apart::content), Some(0x0102_0304));
             let only_service = Envelope { service_type: (*b"WAP").into(), ..plain };
             assert_eq!(read_back(&only_service), only_service);
         }

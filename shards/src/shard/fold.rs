@@ -77,7 +77,9 @@ pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
         | Record::OrphanClosed { .. }
         | Record::Mark { .. }
         | Record::Inbound(_)
-        | Record::InboundClosed { .. } => {}
+        | Record::InboundClosed { .. }
+        | Record::Content(_)
+        | Record::ContentOwner { .. } => {}
     }
 }
 
@@ -109,7 +111,9 @@ pub(crate) fn sequence_of(record: &Record<'_>) -> Option<u64> {
         | Record::OrphanClosed { .. }
         | Record::Mark { .. }
         | Record::Inbound(_)
-        | Record::InboundClosed { .. } => None,
+        | Record::InboundClosed { .. }
+        | Record::Content(_)
+        | Record::ContentOwner { .. } => None,
     }
 }
 

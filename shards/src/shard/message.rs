@@ -15,6 +15,7 @@ use postrider_storage::{Position, SegmentId, mask_number};
 
 use super::cold::{Group, Lane};
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
+use super::envelope_record::Apart;
 pub(crate) use super::part::Part;
 use super::part::note;
 use crate::wheel::TimerId;
@@ -105,6 +106,8 @@ pub(crate) struct Envelope {
     pub(crate) to: Msisdn,
     pub(crate) sender: SenderId,
     pub(crate) content: Content,
+    /// Where that lies, when it is not kept.
+    pub(crate) apart: Option<Apart>,
     pub(crate) webhook_url: Option<Box<str>>,
     pub(crate) client_reference: Option<Box<str>>,
     pub(crate) encoding: Encoding,
@@ -140,7 +143,10 @@ impl Envelope {
     pub(crate) fn redact(&mut self) -> u64 {
         self.redacted = true;
         self.sender = no_sender();
-        self.content = Content::of_text("");
+        self.content = match self.apart {
+            Some(_) => Content::Discarded,
+            None => Content::of_text(""),
+        };
         self.client_reference = None;
         self.service_type = Box::default();
         self.duplicate = Duplicate::Avoid;
@@ -167,6 +173,7 @@ pub(crate) fn no_sender() -> SenderId {
 /// What a message becomes by replace_sm.
 pub(crate) struct Replaced {
     pub(crate) content: Content,
+    pub(crate) apart: Option<Apart>,
     pub(crate) encoding: Encoding,
     pub(crate) parts: u8,
     pub(crate) due: Option<UnixMs>,
@@ -201,6 +208,8 @@ pub(crate) struct Message {
     pub(crate) closing: Option<Position>,
     /// Closed, and kept in memory for a part that was lost.
     pub(crate) stays: bool,
+    /// Records about its content that are on their way to the disk.
+    pub(crate) contents_under_way: u8,
     /// The accepted record is on disk: only then does the message exist for anybody.
     pub(crate) durable: bool,
     /// When it was redacted, as far as that is on record.
@@ -244,6 +253,7 @@ impl Message {
             listed: 0,
             closing: None,
             stays: false,
+            contents_under_way: 0,
             durable: false,
             redacted: None,
             recovered: false,
@@ -446,7 +456,19 @@ impl Message {
     pub(crate) fn is_closed(&self) -> bool {
         let told = !matches!(self.webhook, Webhook::Pending { .. }) && self.owed.is_empty();
         let quiet = |part: &Part| !part.in_flight && !part.recording;
-        self.outcome.is_some() && told && self.parts.iter().all(quiet)
+        let quiet = self.parts.iter().all(quiet);
+        self.outcome.is_some() && told && quiet && self.content_is_settled()
+    }
+
+    /// Whether its content is not kept, and lies in a log of its own.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.envelope.apart.is_some()
+    }
+
+    /// Whether its content is kept with it, or is gone for good.
+    fn content_is_settled(&self) -> bool {
+        let gone = self.envelope.content == Content::Discarded && self.contents_under_way == 0;
+        !self.is_apart() || gone
     }
 
     /// Whether a record on disk leads to all of it, and it need not be here.
@@ -490,8 +512,10 @@ impl Message {
 
     /// The customer put something else in its place, of which nothing has been sent.
     pub(crate) fn replace(&mut self, by: Replaced) {
-        let Replaced { content, encoding, parts, due, valid_until, registered_delivery } = by;
+        let Replaced { content, apart, encoding, parts, due, valid_until, registered_delivery } =
+            by;
         let envelope = &mut self.envelope;
+        envelope.apart = apart;
         (envelope.content, envelope.encoding, envelope.part_count) = (content, encoding, parts);
         (envelope.due, envelope.valid_until) = (due, valid_until);
         envelope.registered_delivery = registered_delivery;

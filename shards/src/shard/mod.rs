@@ -10,6 +10,7 @@ mod checkpoint;
 mod chores;
 mod closing;
 pub mod cold;
+mod contents;
 mod customers;
 mod deliveries;
 mod envelope_record;
@@ -64,6 +65,7 @@ use postrider_storage::{Ask, LogIoError, Position, Write, crash};
 
 pub use self::chores::{ChoreDone, ShardChore};
 use self::cold::ColdStore;
+pub use self::contents::{Contents, ContentsConfig};
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::customers::{CustomerRequest, Customers, OperatedTo};
 pub use self::fetch::ListKey;
@@ -186,6 +188,8 @@ pub(crate) enum After {
     Resend { sequence: u64 },
     /// What a receipt says is on disk: the customer's binds may have it.
     Owed { sequence: u64, receipt: u16 },
+    /// A message says something else: what it said before is nobody's.
+    ContentReplaced { sequence: u64, before: u64 },
     /// The record that closes a message lies there.
     Closed { sequence: u64, at: Position },
     /// The record lies there in which a message was carried forward.
@@ -317,6 +321,7 @@ pub struct Shard {
     shared: Arc<Shared>,
     stats: Arc<Stats>,
     journal: journal::Journal,
+    contents: Contents,
     table: table::Table,
     outbound: outbound::Outbound,
     customers: Customers,
@@ -367,6 +372,8 @@ pub struct ShardParts {
     pub shared: Arc<Shared>,
     /// Counters, read by the control thread.
     pub stats: Arc<Stats>,
+    /// The contents that are not kept, as they are on their disk.
+    pub contents: Contents,
     /// Binds of each carrier on this shard.
     pub binds: Vec<u16>,
     /// Seed of every random choice: jitter, nothing else.
@@ -424,6 +431,7 @@ impl Shard {
                 self.journal.log.retry_chores();
                 self.registers.retry();
                 self.cold.retry_chores();
+                self.retry_content_chores();
             }
             Timer::DrainLimit => self.drain_limit(now),
         }
@@ -483,6 +491,7 @@ impl Shard {
         while let Some(after) = self.journal.poll_ready() {
             self.happen(now, after);
         }
+        self.pump_contents(now);
         self.pump_carriers(now);
         self.pump_webhooks(now);
         self.pump_inbound(now);
@@ -505,7 +514,14 @@ impl Shard {
             After::Reply { to, call, reply } => self.reply(to, call, *reply),
             After::Inbound { number } => self.inbound_kept(now, number),
             After::Operated { to, spent, outcome } => self.operated(now, to, spent, outcome),
-            After::Finished { sequence } => self.announce(now, sequence),
+            After::Finished { sequence } => {
+                self.announce(now, sequence);
+                self.discard_content(now, sequence);
+            }
+            After::ContentReplaced { sequence, before } => {
+                self.free_content(now, before);
+                self.own_content(now, sequence);
+            }
             After::Resend { sequence } => self.enqueue_first(sequence),
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
             After::Closed { sequence, at } => self.closed(sequence, at),
@@ -528,10 +544,10 @@ impl Shard {
         write
     }
 
-    /// The error that stopped the log for good.
+    /// The error that stopped one of the logs for good.
     #[must_use]
     pub fn poisoned(&self) -> Option<&LogIoError> {
-        self.journal.log.poisoned()
+        self.journal.log.poisoned().or_else(|| self.contents_poisoned())
     }
 
     /// When `handle_timeout` is due at the latest.
@@ -541,8 +557,10 @@ impl Shard {
         let customers = [self.deliveries.poll_timeout(), self.inbox.poll_timeout()];
         let checkpoint = self.pace.poll_timeout(self.journal.octets());
         let cold = self.cold_due.filter(|_| self.drain == Drain::No);
-        [self.wheel.next_deadline(), self.journal.log.poll_timeout(), webhooks, checkpoint, cold]
+        let logs = [self.journal.log.poll_timeout(), self.contents_timeout()];
+        [self.wheel.next_deadline(), webhooks, checkpoint, cold]
             .into_iter()
+            .chain(logs)
             .chain(customers)
             .flatten()
             .min()
@@ -561,6 +579,7 @@ impl Shard {
         self.stats.set(Gauge::OrphansParked, count(self.orphans.len()));
         self.stats.set(Gauge::LogSegments, count(self.journal.log.live_segments()));
         self.stats.set(Gauge::LogBytesFree, self.journal.log.room().bytes_free);
+        self.publish_contents();
         self.publish_deliveries();
         self.publish_binds();
         self.publish_customers();

@@ -40,6 +40,7 @@ pub(super) fn parts_on(profile: &CarrierProfile, content: &Content) -> Option<u8
         Content::Text(text) if text.expose().len() <= limits::ONE_PART_EVERYWHERE => Some(1),
         Content::Text(text) => Some(cut(profile, text.expose())?.part_count()),
         Content::Octets(octets) => octets_on(profile, octets).ok().map(|_| 1),
+        Content::Discarded => None,
     }
 }
 
@@ -121,6 +122,7 @@ impl PduBuffers {
                 wire.part(index, envelope.reference).ok_or(Unwritable)?
             }
             Content::Octets(octets) => octets_on(profile, octets)?,
+            Content::Discarded => return Err(Unwritable),
         };
         self.short_message.clear();
         self.tlvs.clear();
@@ -225,6 +227,7 @@ fn text_of(content: &Content) -> Option<Cow<'_, str>> {
                 Decoded::Binary(_) => None,
             }
         }
+        Content::Discarded => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! of another customer is as unknown as one that never was.
 
 use postrider_core::clock::{Now, UnixMs};
-use postrider_core::content::Content;
+use postrider_core::content::{Content, Retention};
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::text::{Decoded, DefaultAlphabet, decode_short_message};
@@ -145,7 +145,8 @@ pub(super) fn view_named(names: &CarrierNames<'_>, message: &Message) -> Message
         id: envelope.id,
         from: envelope.sender.as_text().as_str().to_owned(),
         to: envelope.to.e164().as_str().to_owned(),
-        body: Private::new(body),
+        body: body.map(Private::new),
+        retention: if message.is_apart() { Retention::Discard } else { Retention::Keep },
         encoding,
         segment_count: envelope.part_count,
         carrier: parts.iter().find_map(|part| part.carrier.clone()),
@@ -162,19 +163,22 @@ pub(super) fn view_named(names: &CarrierNames<'_>, message: &Message) -> Message
     }
 }
 
-/// The text of a message and the name of its alphabet; of what is no text the octets in hexadecimal.
-fn body_of(envelope: &Envelope) -> (String, &'static str) {
+/// The text of a message, unless it is gone, and the name of its alphabet; of what is no text the
+/// octets in hexadecimal.
+fn body_of(envelope: &Envelope) -> (Option<String>, &'static str) {
+    let encoding = envelope.encoding.name();
     let octets = match &envelope.content {
-        Content::Text(text) => return (text.expose().to_string(), envelope.encoding.name()),
+        Content::Text(text) => return (Some(text.expose().to_string()), encoding),
         Content::Octets(octets) => octets,
+        Content::Discarded => return (None, encoding),
     };
     let gsm = DefaultAlphabet::Gsm;
     match decode_short_message(octets.data_coding, gsm, &octets.udh, octets.data.expose()) {
-        Decoded::Text(text) => (text, envelope.encoding.name()),
+        Decoded::Text(text) => (Some(text), encoding),
         Decoded::Binary(data) => {
             let digits = data.iter().flat_map(|octet| [octet >> 4, octet & 0xF]);
             let hex = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
-            (hex.collect(), "binary")
+            (Some(hex.collect()), "binary")
         }
     }
 }

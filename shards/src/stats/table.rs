@@ -117,6 +117,12 @@ series! {
         /// Receipts handed to the shard that owns the number.
         ReceiptsForwarded = "receipts_forwarded",
             "Receipts handed to the shard that owns the number.";
+        /// Contents discarded once their messages were final.
+        ContentsDiscarded = "contents_discarded",
+            "Contents that were not to be kept, discarded once their messages were final.";
+        /// Open messages whose contents were not to be kept, and not found at a start.
+        ContentsLost = "contents_lost",
+            "Open messages whose contents were not to be kept, and could not be read at a start.";
         /// Receipts that matched no part and wait to be tried again.
         ReceiptsParked = "receipts_parked",
             "Receipts that matched no part and wait to be tried again.";
@@ -299,6 +305,10 @@ series! {
         InFlightParts = "in_flight_parts", "Parts submitted whose answer is awaited.";
         /// Webhooks not yet acknowledged.
         WebhookBacklog = "webhook_backlog", "Webhooks not yet acknowledged.";
+        /// Contents held that are not kept.
+        Contents = "contents", "Contents held that are not kept.";
+        /// Octets of those.
+        ContentOctets = "content_bytes", "Octets of contents held that are not kept.";
         /// Receipts parked until their part is known.
         OrphansParked = "orphans_parked", "Receipts parked until their part is known.";
         /// Receipts and inbound messages that customers' binds are owed.

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod contents;
 pub(crate) mod gateway;
 pub(crate) mod pdu;
 pub(crate) mod scene;
@@ -12,9 +13,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use contents::ContentDisk;
 use pdu::Pdu;
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Config;
+use postrider_core::content::Retention;
 use postrider_core::id::{IdCipher, MessageId};
 use postrider_core::place::{Placement, ShardId};
 use postrider_core::route::CarrierIx;
@@ -26,7 +29,7 @@ use postrider_http::request::{
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, Learned, Numbers, Op, Shard, ShardParts, Shared, kinds,
+    ApiResponse, BindIx, Contents, Learned, Numbers, Op, Shard, ShardParts, Shared, kinds,
 };
 use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
 use postrider_storage::{Ask, LogConfig, MemDisk, Write};
@@ -89,6 +92,7 @@ pub(crate) struct Rig {
     config: Config,
     log: LogConfig,
     disk: MemDisk,
+    pub(crate) contents: ContentDisk,
     /// Nothing reaches the disk.
     pub(crate) disk_held: bool,
     /// Nothing comes from the disk.
@@ -117,7 +121,7 @@ fn log_config(max_segments: u32) -> LogConfig {
     }
 }
 
-fn parts(config: &Config) -> (ShardParts, Arc<Stats>) {
+fn parts(config: &Config, contents: Contents) -> (ShardParts, Arc<Stats>) {
     let plan = postrider_core::config::Plan::new(config, 1).unwrap();
     let binds = plan.binds_on(ShardId(0));
     let numbers = Numbers {
@@ -135,6 +139,7 @@ fn parts(config: &Config) -> (ShardParts, Arc<Stats>) {
         id: ShardId(0),
         shared: Arc::new(shared),
         stats: Arc::clone(&stats),
+        contents,
         binds,
         seed: 1,
         reconnect_first: Duration::from_secs(1),
@@ -159,11 +164,16 @@ impl Rig {
     /// As `with_segments`, of a configuration that was read.
     pub(crate) fn with(config: Config, max_segments: u32) -> Self {
         let log = log_config(max_segments);
-        Self::open(config, log, MemDisk::new(), Duration::from_secs(1))
+        Self::open(config, log, (MemDisk::new(), ContentDisk::default()), Duration::from_secs(1))
     }
 
-    fn open(config: Config, log: LogConfig, mut disk: MemDisk, now: Duration) -> Self {
-        let (parts, stats) = parts(&config);
+    fn open(
+        config: Config,
+        log: LogConfig,
+        (mut disk, mut contents): (MemDisk, ContentDisk),
+        now: Duration,
+    ) -> Self {
+        let (parts, stats) = parts(&config, contents.open(0, at(now)));
         let learned = Arc::clone(&parts.shared.learned);
         let (shard, _) = Shard::open(parts, &mut disk, log.clone(), at(now)).unwrap();
         let mut rig = Rig {
@@ -174,6 +184,7 @@ impl Rig {
             config,
             log,
             disk,
+            contents,
             disk_held: false,
             reads_held: false,
             reads: VecDeque::new(),
@@ -190,7 +201,8 @@ impl Rig {
     /// The process is killed and started again after `pause`: what is on the disk is all there is.
     pub(crate) fn crash(mut self, pause: Duration, writing: Undecided) -> Self {
         self.disk.crash(&mut |_| usize::from(writing == Undecided::Lost));
-        Self::open(self.config, self.log, self.disk, self.now + pause)
+        self.contents.0.crash(&mut |_| usize::from(writing == Undecided::Lost));
+        Self::open(self.config, self.log, (self.disk, self.contents), self.now + pause)
     }
 
     /// This moment.
@@ -218,6 +230,7 @@ impl Rig {
                 let done = chore.run(&mut self.disk, self.log.segment_bytes);
                 self.shard.handle_chore(at(self.now), done);
             }
+            idle &= !self.contents.turn(&mut self.shard, at(self.now));
             while !self.reads_held
                 && let Some((token, ask)) = self.reads.pop_front()
             {
@@ -520,7 +533,7 @@ pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> ApiRequest {
     let content_type = (method == "POST").then_some(b"application/json".as_slice());
     let head = RequestHead { method, path, query: None, content_type };
     let endpoint = route(&head).unwrap();
-    let limits = CustomerLimits { max_text_chars: 1_600 };
+    let limits = CustomerLimits { max_text_chars: 1_600, retention: Retention::Keep };
     let policy = UrlPolicy { allow_private: true };
     parse(endpoint, &head, body, &limits, &policy).unwrap()
 }

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+#[path = "../harness/contents.rs"]
+pub(crate) mod contents;
 #[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
 mod requests;
@@ -13,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contents::ContentDisk;
 use pdu::{Deliver, Pdu};
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::{Config, Plan};
@@ -84,6 +87,7 @@ struct Room {
     shard: Shard,
     stats: Arc<Stats>,
     disk: MemDisk,
+    contents: ContentDisk,
     /// No batch becomes durable.
     held: bool,
     /// A carrier's bind takes nothing: its connections fail.
@@ -150,24 +154,25 @@ impl House {
     /// With logs of so many segments of a quarter of a mebioctet.
     pub(crate) fn with_segments(config: &str, segments: u32) -> Self {
         let shared = shared_of(config);
-        let disks = (0..shared.config.server.shards).map(|_| MemDisk::new()).collect();
+        let disks = (0..shared.config.server.shards).map(|_| Default::default()).collect();
         Self::open((config.to_owned(), segments), shared, disks, Duration::from_secs(1))
     }
 
     fn open(
         config: (String, u32),
         shared: Arc<Shared>,
-        disks: Vec<MemDisk>,
+        disks: Vec<(MemDisk, ContentDisk)>,
         now: Duration,
     ) -> Self {
         let plan = Plan::new(&shared.config, shared.config.server.shards).unwrap();
         let mut rooms = Vec::new();
-        for (mut disk, id) in disks.into_iter().zip(0u16..) {
+        for ((mut disk, mut contents), id) in disks.into_iter().zip(0u16..) {
             let stats = Arc::new(Stats::new(4));
             let parts = ShardParts {
                 id: ShardId(id),
                 shared: Arc::clone(&shared),
                 stats: Arc::clone(&stats),
+                contents: contents.open(id, at(now)),
                 binds: plan.binds_on(ShardId(id)),
                 seed: 1,
                 reconnect_first: Duration::from_secs(1),
@@ -178,6 +183,7 @@ impl House {
                 shard,
                 stats,
                 disk,
+                contents,
                 held: false,
                 unreached: false,
                 answers: BTreeMap::new(),
@@ -214,7 +220,7 @@ impl House {
         let disks = self.rooms.into_iter().map(|room| {
             let mut disk = room.disk;
             disk.crash(&mut |_| 0);
-            disk
+            (disk, room.contents)
         });
         Self::open(self.config, shared, disks.collect(), self.now + pause)
     }
@@ -277,6 +283,9 @@ impl House {
         }
         let now = at(self.now);
         let room = &mut self.rooms[index];
+        if !room.held {
+            busy |= room.contents.turn(&mut room.shard, now);
+        }
         while let Some(chore) = room.shard.poll_chore() {
             busy = true;
             let done = chore.run(&mut room.disk, self.log.segment_bytes);

@@ -8,12 +8,13 @@ use postrider_core::id::MessageId;
 use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::response::message_json;
-use postrider_shards::shard::{ApiResponse, Op, Shard};
+use postrider_shards::shard::{ApiResponse, Contents, Op, Shard};
 use postrider_storage::{Disk, MemDisk, SideFile};
 
 use super::api::get;
 use super::setup;
 use super::world::{SHARDS, World};
+use crate::content_disk::content_config;
 
 /// The answer for a message that is not there.
 const NONE: &str = "there is none";
@@ -74,7 +75,9 @@ impl World {
         let shared = Arc::new(setup::shared(self.seed));
         let mut opened: Vec<(Shard, MemDisk)> = Vec::new();
         for (index, mut disk) in (0..SHARDS).zip(disks) {
-            let (parts, log) = self.parts(&shared, index);
+            let mut contents = self.contents[usize::from(index)].0.clone();
+            let contents = Contents::open(&mut contents, content_config(index), now).unwrap().0;
+            let (parts, log) = self.parts(&shared, index, contents);
             let (shard, _) = Shard::open(parts, &mut disk, log, now).unwrap();
             opened.push((shard, disk));
         }

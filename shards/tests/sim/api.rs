@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
@@ -11,6 +12,7 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{ApiResponse, WebhookPost};
 
+use super::contents::{asks_to_discard, retention};
 use super::process::Step;
 use super::world::{Happening, SHARDS, Submission, World};
 
@@ -56,8 +58,10 @@ impl World {
         }
         let submission = &self.submissions[index];
         let validity = 60 + self.rng.below(300);
+        let kept = if asks_to_discard(self.seed, index) { "discard" } else { "keep" };
+        let kept = if retention(self.seed) == Retention::Discard { "discard" } else { kept };
         let body = format!(
-            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity}}}"#,
+            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity},"content_retention":"{kept}"}}"#,
             submission.number, submission.text
         );
         let request = request("POST", "/api/v1/messages", None, body.as_bytes());
@@ -151,6 +155,6 @@ pub(super) fn get(id: MessageId) -> ApiRequest {
 fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiRequest {
     let head = RequestHead { method, path, query, content_type: Some(b"application/json") };
     let endpoint = route(&head).unwrap();
-    let limits = CustomerLimits { max_text_chars: 1_600 };
+    let limits = CustomerLimits { max_text_chars: 1_600, retention: Retention::Keep };
     parse(endpoint, &head, body, &limits, &UrlPolicy { allow_private: true }).unwrap()
 }

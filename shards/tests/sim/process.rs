@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{Op, Shard, ShardParts, Shared};
+use postrider_shards::shard::{Contents, Op, Shard, ShardParts, Shared};
 use postrider_shards::stats::{BindLabel, Stats};
 use postrider_storage::{Fault, LogConfig, LogIoErrorKind};
 
@@ -132,13 +132,19 @@ impl World {
     }
 
     /// What one of the shards is made from.
-    pub(super) fn parts(&self, shared: &Arc<Shared>, index: u16) -> (ShardParts, LogConfig) {
+    pub(super) fn parts(
+        &self,
+        shared: &Arc<Shared>,
+        index: u16,
+        contents: Contents,
+    ) -> (ShardParts, LogConfig) {
         let carriers = ["alpha", "beta"];
         let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
         let parts = ShardParts {
             id: ShardId(index),
             shared: Arc::clone(shared),
             stats: Arc::new(Stats::with_binds(labels)),
+            contents,
             binds: vec![1, 1],
             seed: self.seed ^ u64::from(index),
             reconnect_first: Duration::from_millis(100),
@@ -163,7 +169,8 @@ impl World {
         // Of this process: it counts the customer's binds.
         self.shared = Arc::new(setup::shared(self.seed));
         for index in 0..SHARDS {
-            let (parts, log) = self.parts(&self.shared, index);
+            let contents = self.open_contents(index);
+            let (parts, log) = self.parts(&self.shared, index, contents);
             let dies_at = self.dies_recovering();
             let disk = &mut self.disks[usize::from(index)];
             let fault = |nth| Fault { nth, forever: true, kind: LogIoErrorKind::Io };
@@ -204,6 +211,11 @@ impl World {
             disk.crash(&mut |choices| rng.below(choices as u64) as usize);
         }
         self.lose_side_files();
+        for (disk, writing) in &mut self.contents {
+            let rng = &mut self.rng;
+            disk.crash(&mut |choices| rng.below(choices as u64) as usize);
+            *writing = false;
+        }
         // What the system had taken for the carriers may still arrive; then they see the end.
         for connection in std::mem::take(&mut self.lines).into_keys() {
             self.soon(2_000, Happening::Closed { connection });

@@ -7,6 +7,7 @@ use postrider_core::place::Placement;
 use postrider_shards::shard::{Numbers, Shared};
 
 use super::carrier::Manners;
+use super::contents::retention;
 use super::rng::Rng;
 use super::world::SHARDS;
 
@@ -70,6 +71,9 @@ pub fn shared(seed: u64) -> Shared {
     let mut config = Config::parse(CONFIG).unwrap();
     for (carrier, policy) in config.carriers.iter_mut().zip(policies(seed)) {
         carrier.on_unknown_outcome = policy;
+    }
+    for customer in &mut config.customers {
+        customer.content_retention = retention(seed);
     }
     Shared::new(
         config,

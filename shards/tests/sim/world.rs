@@ -12,7 +12,7 @@ use postrider_core::place::ShardId;
 use postrider_shards::shard::{
     ApiResponse, BindIx, ChoreDone, MeshMessage, Op, Shard, ShardChore, Shared,
 };
-use postrider_storage::{Ask, Disk, MemDisk, Write};
+use postrider_storage::{Ask, Chore, Disk, MemDisk, Write};
 
 use super::carrier::Carrier;
 use super::clock::Clock;
@@ -40,6 +40,14 @@ pub enum Happening {
     ChoreDue {
         shard: usize,
         chore: Begun,
+    },
+    ContentWriteDone {
+        shard: usize,
+        write: Write,
+    },
+    ContentChoreDue {
+        shard: usize,
+        chore: Chore,
     },
     Read {
         shard: usize,
@@ -110,6 +118,8 @@ impl Happening {
             Happening::Mesh { .. }
                 | Happening::WriteDone { .. }
                 | Happening::ChoreDue { .. }
+                | Happening::ContentWriteDone { .. }
+                | Happening::ContentChoreDue { .. }
                 | Happening::Read { .. }
                 | Happening::Connected { .. }
                 | Happening::ToShard { .. }
@@ -151,6 +161,8 @@ pub struct World {
     carrier_ticks: Vec<Option<Duration>>,
     pub(super) shared: Arc<Shared>,
     pub(super) disks: Vec<MemDisk>,
+    /// Those of contents, and whether a write of theirs is under way.
+    pub(super) contents: Vec<(MemDisk, bool)>,
     pub shards: Vec<Shard>,
     pub(super) writing: Vec<bool>,
     pub carriers: Vec<Carrier>,
@@ -207,6 +219,7 @@ impl World {
             carrier_ticks: vec![None; 2],
             shared: Arc::new(setup::shared(seed)),
             disks: (0..SHARDS).map(|_| MemDisk::new()).collect(),
+            contents: (0..SHARDS).map(|_| (MemDisk::new(), false)).collect(),
             shards: Vec::new(),
             writing: vec![false; usize::from(SHARDS)],
             carriers,
@@ -322,6 +335,8 @@ impl World {
                 }
             }
             Happening::ChoreDue { shard, chore } => self.end_chore(shard, chore),
+            Happening::ContentWriteDone { shard, write } => self.content_written(shard, write),
+            Happening::ContentChoreDue { shard, chore } => self.do_content_chore(shard, chore),
             Happening::Read { shard, token, ask } => {
                 let result = ask.read_from(&mut self.disks[shard]);
                 self.shards[shard].handle_read(now, token, result);
@@ -439,6 +454,9 @@ impl World {
             if self.dies(Step::ChoreBegun) {
                 return;
             }
+        }
+        if self.drive_contents(shard) {
+            return;
         }
         if let Some(error) = self.shards[shard].poisoned() {
             panic!("seed {}: the log failed: {error}", self.seed);

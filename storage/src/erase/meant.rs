@@ -144,7 +144,9 @@ impl Erasing {
             | Record::Epoch { .. }
             | Record::Redacted { .. }
             | Record::OptOut { .. }
-            | Record::Moving { .. } => None,
+            | Record::Moving { .. }
+            | Record::Content(_)
+            | Record::ContentOwner { .. } => None,
         }
     }
 

@@ -149,6 +149,7 @@ impl DataDir {
     pub fn make_logs(&self, shards: u16) -> Result<(), OpenDirError> {
         for shard in 0..shards {
             make_dir(&self.shard_dir(shard))?;
+            make_dir(&contents_dir(&self.shard_dir(shard)))?;
         }
         synced(&self.path)
     }
@@ -377,6 +378,12 @@ fn parse_key(text: &str) -> Option<[u8; 16]> {
     let whole = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let key = whole.then(|| u128::from_str_radix(text, 16).ok())?;
     key.map(u128::to_be_bytes)
+}
+
+/// The directory of the log of contents in that of a shard.
+#[must_use]
+pub fn contents_dir(shard: &Path) -> PathBuf {
+    shard.join("contents")
 }
 
 pub(super) fn shard_path(dir: &Path, shard: u16) -> PathBuf {

@@ -181,12 +181,14 @@ impl Segments {
         let remove = |old: SegmentFile| {
             Some(Chore::Remove { segment: old.id, wipe: old.id <= self.wipe_up_to })
         };
+        // What must not be found any more becomes a spare, and is overwritten, whether or not one is wanted.
+        let wipes = |old: &SegmentFile| old.id <= self.wipe_up_to;
         match self.recyclable() {
             Some(old) if self.files() > self.max => remove(old),
-            Some(old) if wanted && old.len == self.segment_bytes => {
+            Some(old) if (wanted || wipes(&old)) && old.len == self.segment_bytes => {
                 Some(Chore::Provision { segment, recycle: Some(old.id) })
             }
-            Some(old) if wanted => remove(old),
+            Some(old) if wanted || wipes(&old) => remove(old),
             None if wanted && self.held == Held::No && self.may_grow(starved) => {
                 Some(Chore::Provision { segment, recycle: None })
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::disk::{LogIoError, SegmentId};
-use crate::record::{RECORD_BYTES_MAX, Record};
+use crate::record::{ContentRecord, RECORD_BYTES_MAX, Record};
 
 use super::batch::{Batch, HEADER, Place, Stamp};
 use super::{Appended, InFlight, Log, Lsn, Urgency, Write};
@@ -203,6 +203,8 @@ pub(super) fn next_sequence_after(record: &Record<'_>) -> u64 {
             sequence.saturating_add(1)
         }
         Record::Mark { next_sequence, .. } => next_sequence,
+        // Contents have a log of their own, whose marks count them.
+        Record::Content(ContentRecord { content, .. }) => content.saturating_add(1),
         Record::Part { .. }
         | Record::Webhook { .. }
         | Record::Orphan { .. }
@@ -216,6 +218,7 @@ pub(super) fn next_sequence_after(record: &Record<'_>) -> u64 {
         | Record::Epoch { .. }
         | Record::Redacted { .. }
         | Record::OptOut { .. }
-        | Record::Moving { .. } => 0,
+        | Record::Moving { .. }
+        | Record::ContentOwner { .. } => 0,
     }
 }

@@ -77,7 +77,7 @@ pub(super) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn fixed<T: FromBytes + Immutable + KnownLayout + Unaligned>(
+    pub(super) fn fixed<T: FromBytes + Immutable + KnownLayout + Unaligned>(
         &mut self,
     ) -> Result<&'a T, RecordError> {
         let (fixed, rest) =
@@ -86,7 +86,7 @@ impl<'a> Body<'a> {
         Ok(fixed)
     }
 
-    fn tail(&mut self, len: U32) -> Result<&'a [u8], RecordError> {
+    pub(super) fn tail(&mut self, len: U32) -> Result<&'a [u8], RecordError> {
         let error = RecordError::Length { kind: self.kind };
         let len = usize::try_from(len.get()).map_err(|_| error)?;
         let (tail, rest) = self.rest.split_at_checked(len).ok_or(error)?;

@@ -3,6 +3,7 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::content::{OWNER_LEN, encode_owner};
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, ClosedLayout,
     CustomerReceiptLayout, EpochLayout, ErasedLayout, FrameLayout, InboundClosedLayout,
@@ -48,6 +49,8 @@ impl Record<'_> {
             Self::Redacted { .. } => (size_of::<RedactedLayout>(), 0),
             Self::OptOut { .. } => (size_of::<OptOutLayout>(), 0),
             Self::Moving { .. } => (size_of::<MovingLayout>(), 0),
+            Self::Content(ref content) => (0, content.len()),
+            Self::ContentOwner { .. } => (OWNER_LEN, 0),
         };
         FRAME + fixed + tail
     }
@@ -151,6 +154,10 @@ impl Record<'_> {
             Self::Moving { at_ms, epoch } => {
                 put(MovingLayout { at_ms: at_ms.into(), epoch: epoch.into(), reserved: U32::ZERO }
                     .as_bytes())
+            }
+            Self::Content(ref content) => content.encode(put),
+            Self::ContentOwner { content, sequence, until_ms } => {
+                encode_owner([content, sequence, until_ms], put);
             }
         }
     }

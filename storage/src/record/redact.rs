@@ -6,6 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::content;
 use super::layout::{
     AcceptedLayout, AskedLayout, CarriedLayout, CarriedOriginLayout, FrameLayout, InboundLayout,
     OrphanLayout, PartLayout, ReplacedLayout,
@@ -69,6 +70,7 @@ fn redact(record: &mut [u8], number: u64) -> Result<bool, RecordError> {
         Some(RecordKind::Carried) => carried(body, version, number)?,
         Some(RecordKind::Orphan) => orphan(body, number)?,
         Some(RecordKind::Inbound) => inbound(body)?,
+        Some(RecordKind::Content) => fill(content::texts(body)?),
         Some(
             RecordKind::Webhook
             | RecordKind::OrphanClosed
@@ -80,7 +82,8 @@ fn redact(record: &mut [u8], number: u64) -> Result<bool, RecordError> {
             | RecordKind::Epoch
             | RecordKind::Redacted
             | RecordKind::OptOut
-            | RecordKind::Moving,
+            | RecordKind::Moving
+            | RecordKind::ContentOwner,
         )
         | None => false,
     };

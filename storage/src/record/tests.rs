@@ -26,7 +26,7 @@ struct Material {
 
 fn material() -> impl Strategy<Value = Material> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..300);
-    (0u8..17, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>()).prop_map(
+    (0u8..19, any::<[u64; 4]>(), [bytes(), bytes(), bytes(), bytes()], any::<[u8; 4]>()).prop_map(
         |(pick, numbers, bytes, small)| {
             let mut positions = Vec::new();
             for (segment, offset) in bytes[0].iter().zip(&bytes[1]) {
@@ -182,7 +182,15 @@ fn newer(m: &Material) -> Record<'_> {
             on: w & 1 == 1,
         },
         15 => Record::Epoch { at_ms: a, epoch: low32(b), shards: low16(c) },
-        _ => Record::Moving { at_ms: a, epoch: low32(b) },
+        16 => Record::Moving { at_ms: a, epoch: low32(b) },
+        17 => Record::Content(ContentRecord {
+            content: a,
+            sequence: b,
+            until_ms: c,
+            body: &m.bytes[0],
+            udh: &m.bytes[1],
+        }),
+        _ => Record::ContentOwner { content: a, sequence: b, until_ms: c },
     }
 }
 

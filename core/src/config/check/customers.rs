@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::smpp;
-use super::tools::{names, number, too_many};
+use super::tools::{choice, names, number, too_many};
 use crate::config::checked::CustomerConfig;
 use crate::config::error::ConfigErrors;
 use crate::config::raw::RawCustomer;
@@ -69,6 +69,7 @@ fn one_customer(
         webhook_secret,
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),
         max_text_chars: number(e, &at("max_text_chars"), raw.max_text_chars, chars),
+        content_retention: choice(e, &at("content_retention"), &raw.content_retention),
         name: raw.name,
         numbers,
         smpp: raw.smpp.map(|account| smpp::account(e, &at("smpp"), account)),

@@ -12,6 +12,7 @@ use crate::config::profile::{
 use crate::config::smpp::{CustomerSmpp, LongInbound};
 use crate::config::status;
 use crate::config::words::Word;
+use crate::content::Retention;
 use crate::limits;
 use crate::text::DefaultAlphabet;
 
@@ -233,6 +234,9 @@ pub(super) fn of_customer(customer: &CustomerConfig, account: &CustomerSmpp) -> 
     all.add(!customer.numbers.is_empty(), || match customer.numbers.len() {
         1 => String::from("inbound messages to 1 number"),
         count => format!("inbound messages to {count} numbers"),
+    });
+    all.add(customer.content_retention == Retention::Discard, || {
+        String::from("texts are wiped once their messages are final")
     });
     all.add(!account.addresses.is_empty(), || {
         let networks: Vec<String> = account.addresses.iter().map(ToString::to_string).collect();

@@ -19,6 +19,8 @@ pub struct MemoryPlan {
     pub filters: u64,
     /// Registers of all messages: summaries, new rows, changes.
     pub registers: u64,
+    /// Contents of messages that are not kept.
+    pub contents: u64,
     /// Unanswered submit_sm.
     pub windows: u64,
     /// Buffers and windows of customers' binds, when all of them are on this shard, and parts of inbound
@@ -50,6 +52,7 @@ impl MemoryPlan {
             rows: rows(),
             filters: filters(config),
             registers: registers(config),
+            contents: wide(limits::CONTENTS_MAX),
             windows: product(counts.in_flight, limits::MEMORY_PER_WINDOW_SLOT),
             customers: customers(config),
             // Two lanes from each other shard.
@@ -60,13 +63,14 @@ impl MemoryPlan {
 
     /// What it is for, and its octets.
     #[must_use]
-    pub fn each(&self) -> [(&'static str, u64); 9] {
+    pub fn each(&self) -> [(&'static str, u64); 10] {
         [
             ("hot messages", self.hot_messages),
             ("receipts", self.receipts),
             ("rows", self.rows),
             ("filters", self.filters),
             ("registers", self.registers),
+            ("contents", self.contents),
             ("windows", self.windows),
             ("customers", self.customers),
             ("rings", self.rings),

@@ -80,7 +80,7 @@ pub struct ShardPlan {
     pub in_flight_max: u64,
     /// Octets of memory.
     pub memory: MemoryPlan,
-    /// Octets of its log when it is as long as it may be.
+    /// Octets of its log, and of that of contents, when they are as long as they may be.
     pub disk_bytes: u64,
     /// Parts that it is planned to submit in an hour.
     pub receipts: u64,
@@ -327,7 +327,11 @@ fn shard_plan(
         connections,
         in_flight_max: in_flight,
         memory,
-        disk_bytes: product(u64::from(config.store.max_segments), config.store.segment_bytes),
+        disk_bytes: product(u64::from(config.store.max_segments), config.store.segment_bytes)
+            .saturating_add(product(
+                limits::CONTENT_SEGMENTS.into(),
+                u64::from(limits::CONTENT_SEGMENT_MIB) << 20,
+            )),
         receipts: config.receipts_planned(shards),
     }
 }

@@ -42,6 +42,7 @@ fn shard_json(shard: &ShardPlan) -> Value {
             "rows": shard.memory.rows,
             "filters": shard.memory.filters,
             "registers": shard.memory.registers,
+            "contents": shard.memory.contents,
             "windows": shard.memory.windows,
             "customers": shard.memory.customers,
             "rings": shard.memory.rings,

@@ -38,6 +38,7 @@ pub(in crate::config) struct RawCustomer {
     pub(in crate::config) webhook_secret: Option<Private<String>>,
     pub(in crate::config) webhook_secret_file: Option<String>,
     pub(in crate::config) max_text_chars: i64,
+    pub(in crate::config) content_retention: String,
     pub(in crate::config) numbers: Vec<String>,
     pub(in crate::config) smpp: Option<RawCustomerSmpp>,
 }
@@ -50,6 +51,7 @@ impl Default for RawCustomer {
             webhook_secret: None,
             webhook_secret_file: None,
             max_text_chars: limits::MAX_TEXT_CHARS.into(),
+            content_retention: String::from("keep"),
             numbers: Vec::new(),
             smpp: None,
         }

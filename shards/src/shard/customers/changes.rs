@@ -16,11 +16,11 @@ use postrider_smpp::tlv::Tlvs;
 use super::account;
 use super::content::{Given, Measured, content};
 use super::operations::{Act, MessageState, Operation, OperationOutcome, Replacement, Target};
-use crate::shard::Shard;
 use crate::shard::deliveries::receipt::ending;
-use crate::shard::envelope_record::replaced_record;
+use crate::shard::envelope_record::{Apart, replaced_record};
 use crate::shard::message::{Event, Message, Replaced};
 use crate::shard::table::PartRef;
+use crate::shard::{After, Shard};
 
 /// Messages that an operation may be about.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,9 @@ impl Shard {
             let one = match &operation.act {
                 Act::Query => self.state_of(sequence),
                 Act::Cancel => self.cancel(now, sequence, b"canceled by the customer"),
-                Act::Replace(with) if !is_group => self.replace(now, customer, sequence, with),
+                Act::Replace(with) if !is_group => {
+                    self.replace(now, customer, sequence, (with, operation.stored))
+                }
                 // One text is another for each: nobody can say which is meant.
                 Act::Replace(_) => OperationOutcome::default(),
             };
@@ -158,24 +160,54 @@ impl Shard {
         now: Now,
         customer: CustomerIx,
         sequence: u64,
-        with: &Replacement,
+        (with, stored): (&Replacement, Option<u64>),
     ) -> OperationOutcome {
         let refused =
             |status| OperationOutcome { refused: Some(status), ..OperationOutcome::default() };
-        let replaced = match self.replaced(now.wall, customer, sequence, with) {
+        let mut replaced = match self.replaced(now.wall, customer, sequence, with) {
             Ok(replaced) => replaced,
             Err(status) => return refused(status),
         };
         let Some(message) = self.table.get_mut(sequence) else {
             return OperationOutcome::default();
         };
+        let before = message.envelope.apart;
+        if before.is_some() && stored.is_none() && !with.octets.expose().is_empty() {
+            // There is no room for what takes the place of a content that is not kept.
+            return refused(CommandStatus::ESME_RMSGQFUL);
+        }
+        if let Some(content) = stored {
+            replaced.apart = Some(Apart::new(content, &replaced.content));
+        }
         message.replace(replaced);
         let record = replaced_record(&message.envelope, now.wall);
         let appended = self.journal.append(now.mono, &record);
         self.table.note(sequence, appended.at, appended.len);
+        if let (Some(before), Some(_)) = (before, stored) {
+            let before = before.content();
+            self.journal.then(After::ContentReplaced { sequence, before });
+        }
         // Nothing is sent, and nothing expires, before the record is on disk.
         self.set_deadline(sequence, None);
         OperationOutcome { changed: 1, ..OperationOutcome::default() }
+    }
+
+    /// What a message is to say instead whose content is not kept; `None` when the operation asks for
+    /// no such thing.
+    pub(in crate::shard) fn replacement_apart(
+        &self,
+        now: UnixMs,
+        customer: CustomerIx,
+        operation: &Operation,
+    ) -> Option<Content> {
+        let Act::Replace(with) = &operation.act else { return None };
+        let (found, is_group) = self.targets(customer, operation);
+        let [sequence] = *found.as_slice() else { return None };
+        let apart = self.table.get(sequence).is_some_and(Message::is_apart);
+        if is_group || !apart || with.octets.expose().is_empty() {
+            return None;
+        }
+        self.replaced(now, customer, sequence, with).ok().map(|replaced| replaced.content)
     }
 
     /// What a message becomes.
@@ -222,7 +254,8 @@ impl Shard {
         let promised = self.promised(envelope.to, &content, (encoding, parts));
         let (encoding, parts) = promised.ok_or(failed)?;
         let registered_delivery = with.registered_delivery;
-        Ok(Replaced { content, encoding, parts, due, valid_until, registered_delivery })
+        let apart = envelope.apart;
+        Ok(Replaced { content, apart, encoding, parts, due, valid_until, registered_delivery })
     }
 
     /// A replacement is on disk: the message begins anew.
@@ -249,7 +282,7 @@ fn is_alike(before: &Content, after: &Content) -> bool {
         (Content::Octets(before), Content::Octets(after)) => {
             before == after || before.udh.is_empty() && before.data_coding == after.data_coding
         }
-        (Content::Text(_), Content::Octets(_)) | (Content::Octets(_), Content::Text(_)) => false,
+        (Content::Text(_), _) | (Content::Octets(_), _) | (Content::Discarded, _) => false,
     }
 }
 

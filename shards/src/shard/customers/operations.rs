@@ -28,6 +28,8 @@ pub struct Operation {
     /// The sender that they must have.
     pub(super) source: Option<SenderId>,
     pub(super) act: Act,
+    /// Number of the content that takes another's place, once it is on disk.
+    pub(in crate::shard) stored: Option<u64>,
 }
 
 /// Which messages.
@@ -137,25 +139,28 @@ pub(crate) struct Gathering {
 }
 
 impl Operation {
+    fn new(target: Target, source: Option<SenderId>, act: Act) -> Self {
+        Operation { target, source, act, stored: None }
+    }
+
     /// query_sm; `None` when its id is none of ours.
     pub(super) fn query(smpp: &CustomerSmpp, query: &QuerySm<'_>) -> Parsed {
         let source = given_source(smpp, query.source_ton, query.source)?;
         Ok(message_id(query.message_id)
-            .map(|id| Box::new(Operation { target: Target::Message(id), source, act: Act::Query })))
+            .map(|id| Box::new(Operation::new(Target::Message(id), source, Act::Query))))
     }
 
     /// cancel_sm, of one message or of all between two addresses.
     pub(super) fn cancel(smpp: &CustomerSmpp, cancel: &CancelSm<'_>) -> Parsed {
         if !cancel.message_id.is_empty() {
             let source = given_source(smpp, cancel.source_ton, cancel.source)?;
-            return Ok(message_id(cancel.message_id).map(|id| {
-                Box::new(Operation { target: Target::Message(id), source, act: Act::Cancel })
-            }));
+            return Ok(message_id(cancel.message_id)
+                .map(|id| Box::new(Operation::new(Target::Message(id), source, Act::Cancel))));
         }
         let source = Some(source(smpp, cancel.source_ton, cancel.source)?);
         let to = destination(cancel.dest_ton, cancel.dest)?;
         let target = Target::Recipient { to, service_type: cancel.service_type.into() };
-        Ok(Some(Box::new(Operation { target, source, act: Act::Cancel })))
+        Ok(Some(Box::new(Operation::new(target, source, Act::Cancel))))
     }
 
     /// replace_sm.
@@ -177,7 +182,7 @@ impl Operation {
         };
         Ok(message_id(replace.message_id).map(|id| {
             let act = Act::Replace(replacement);
-            Box::new(Operation { target: Target::Message(id), source, act })
+            Box::new(Operation::new(Target::Message(id), source, act))
         }))
     }
 
@@ -195,7 +200,7 @@ impl Operation {
             Act::Cancel => Act::Cancel,
             Act::Replace(_) => return None,
         };
-        Some(Operation { target: Target::Group(id), source: None, act })
+        Some(Operation::new(Target::Group(id), None, act))
     }
 
     /// The status when no message was found, or none that could be changed.
@@ -269,8 +274,24 @@ impl Shard {
         operation: Box<Operation>,
         to: OperatedTo,
     ) {
+        if let Some(operation) = self.store_replacement(now, customer, operation, to) {
+            self.perform_stored(now, customer, operation, to);
+        }
+    }
+
+    /// The same, once the content is on disk that it may bring.
+    pub(in crate::shard) fn perform_stored(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        operation: Box<Operation>,
+        to: OperatedTo,
+    ) {
         let outcome = self.do_operation(now, customer, &operation);
         if outcome.changed == 0 {
+            if let Some(content) = operation.stored {
+                self.free_content(now, content);
+            }
             self.operated(now, to, operation, outcome);
         } else {
             self.journal.then(After::Operated { to, spent: operation, outcome });

@@ -108,7 +108,7 @@ fn addressed(
     let measured = content(account, &given)?;
     let data_coding = match &measured.content {
         Content::Octets(octets) => octets.data_coding,
-        Content::Text(_) => message.data_coding,
+        Content::Text(_) | Content::Discarded => message.data_coding,
     };
     let reference = message.tlvs.get_int(tag::USER_MESSAGE_REFERENCE);
     Ok(Box::new(Submission {

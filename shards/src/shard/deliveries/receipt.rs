@@ -116,7 +116,7 @@ pub(crate) fn receipt_pdu(message: &Message, receipt: u16) -> Option<CustomerDel
         submitted: envelope.accepted.0 / 1_000,
         done: done.0 / 1_000,
         err: err.as_bytes(),
-        text: &excerpt_of(&envelope.content),
+        text: &if message.is_apart() { ArrayVec::new() } else { excerpt_of(&envelope.content) },
         network_error_code: words.network_error_code,
     };
     let (mut short_message, mut tlvs) = (Vec::new(), Vec::new());
@@ -210,7 +210,8 @@ fn read_code(hex: &str) -> Option<[u8; 3]> {
     Some(code)
 }
 
-/// What of a message a receipt repeats: of octets only those that are surely text.
+/// What of a message a receipt repeats: of octets only those that are surely text, and nothing of what
+/// is not kept.
 fn excerpt_of(content: &Content) -> ArrayVec<u8, EXCERPT_MAX> {
     match content {
         Content::Text(text) => excerpt(text.expose()),
@@ -219,7 +220,7 @@ fn excerpt_of(content: &Content) -> ArrayVec<u8, EXCERPT_MAX> {
                 octets.data.expose().iter().take(EXCERPT_MAX).map(|o| char::from(*o)).collect();
             excerpt(&start)
         }
-        Content::Octets(_) => ArrayVec::new(),
+        Content::Octets(_) | Content::Discarded => ArrayVec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ fn envelope(registered_delivery: u8, part_count: u8) -> Envelope {
         customer: 3,
         to: Msisdn::from_u64(447_700_900_123).unwrap(),
         sender: SenderId::parse("72345").unwrap(),
+        apart: None,
         content: Content::of_text("Your code is 4829, do not share it"),
         webhook_url: None,
         client_reference: None,

@@ -149,7 +149,10 @@ impl Shard {
         let ask = match &mut lookup {
             Lookup::Message(find, then) => match find.next(answer) {
                 Step::Read(ask) => ask,
-                Step::Done(Ok(message)) => return self.message_found(now, *then, Some(message)),
+                Step::Done(Ok(mut message)) => {
+                    self.contents.restore(&mut message);
+                    return self.message_found(now, *then, Some(message));
+                }
                 Step::Done(Err(error)) => return self.give_up(now, lookup, error),
             },
             Lookup::Page(search, list) => match search.next(answer) {

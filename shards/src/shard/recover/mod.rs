@@ -67,6 +67,7 @@ impl Shard {
             journal: Journal::new(log),
             table,
             outbound: Outbound::new(&parts, now.mono),
+            contents: parts.contents,
             customers: Customers::new(parts.shared.config.customers.len(), parts.seed),
             mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
             orphans,
@@ -96,6 +97,7 @@ impl Shard {
         };
         shard.registers.replayed();
         shard.registers.release_before(shard.journal.log.oldest_segment());
+        shard.resume_contents(now);
         shard.resume_all(now);
         for (sequence, places) in late {
             shard.resume_late(disk, now, sequence, places)?;

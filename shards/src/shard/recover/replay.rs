@@ -138,7 +138,10 @@ impl<'a> Replay<'a> {
             Record::Erased { .. }
             | Record::Epoch { .. }
             | Record::OptOut { .. }
-            | Record::Moving { .. } => {}
+            // Contents have a log of their own.
+            | Record::Moving { .. }
+            | Record::Content(_)
+            | Record::ContentOwner { .. } => {}
         }
     }
 

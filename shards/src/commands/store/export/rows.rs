@@ -166,7 +166,7 @@ impl Rows<'_> {
             Cell::Flag(view.redacted),
             Cell::text(view.unless_redacted(&view.from)),
             Cell::text(view.unless_redacted(&view.to)),
-            Cell::text(view.unless_redacted(view.body.expose())),
+            Cell::text(view.body.as_ref().and_then(|body| view.unless_redacted(body.expose()))),
             Cell::text(view.client_reference.as_deref()),
         ];
         let shown = if self.include_content { cells.len() } else { MESSAGE_COLUMNS.len() };
