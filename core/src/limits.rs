@@ -218,6 +218,9 @@ pub const ORPHAN_GIVE_UP: Duration = Duration::from_secs(300);
 pub const RECEIPT_RETRY_STATUS_DEFAULT: u32 = 0x14;
 /// Parked receipts of a carrier on one shard; more are answered with `receipt_retry_status`.
 pub const ORPHANS_PER_CARRIER: usize = 10_000;
+/// Messages on disk that a carrier has for a recipient beyond which a receipt without a known id is not
+/// held to mean one of them.
+pub const RECEIPT_CANDIDATES: usize = 32;
 /// Pairs of ids that must agree before a form of a carrier's ids is proposed.
 pub const ID_PAIRS: u32 = 20;
 /// Percent of all pairs that must agree with it.
@@ -435,6 +438,7 @@ const ALL: &[Limit] = table! {
     ORPHAN_GIVE_UP ORPHAN_GIVE_UP.as_secs(), "s";
     RECEIPT_RETRY_STATUS_DEFAULT RECEIPT_RETRY_STATUS_DEFAULT, "command_status";
     ORPHANS_PER_CARRIER ORPHANS_PER_CARRIER, "receipts";
+    RECEIPT_CANDIDATES RECEIPT_CANDIDATES, "messages";
     ID_PAIRS ID_PAIRS, "pairs";
     ID_CONFIDENCE ID_CONFIDENCE, "percent";
     ID_PAIRS_KEPT ID_PAIRS_KEPT, "pairs";

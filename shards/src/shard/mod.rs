@@ -17,6 +17,7 @@ mod envelope_record;
 mod fetch;
 mod fold;
 mod inbound;
+mod inferring;
 mod journal;
 mod learned;
 mod matching;

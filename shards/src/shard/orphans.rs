@@ -196,8 +196,20 @@ impl Shard {
         notice: Box<ReceiptNotice>,
         applied: bool,
     ) {
+        if applied {
+            self.close_orphan(now, orphan, OrphanOutcome::Matched);
+        } else {
+            self.infer(now, notice, ReceiptAt::Orphan(orphan));
+        }
+    }
+
+    /// An orphan's id names no message here, and what its carrier has for the recipient is in memory.
+    pub(super) fn orphan_inferred(&mut self, now: Now, orphan: u64, notice: Box<ReceiptNotice>) {
+        if !self.orphans.is_parked(orphan) {
+            return;
+        }
         let old = now.wall.since(notice.at) >= limits::ORPHAN_GIVE_UP;
-        if applied || self.apply_without_id(now, &notice, false).is_some() {
+        if self.apply_without_id(now, &notice, false).is_some() {
             self.close_orphan(now, orphan, OrphanOutcome::Matched);
         } else if old {
             self.stats.inc(Counter::ReceiptsOrphaned);

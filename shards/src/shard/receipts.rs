@@ -68,7 +68,7 @@ impl Shard {
     }
 
     /// Too much is looked for on the disk: later.
-    fn refuse_at(&mut self, now: Now, spent: Box<ReceiptNotice>, at: ReceiptAt) {
+    pub(super) fn refuse_at(&mut self, now: Now, spent: Box<ReceiptNotice>, at: ReceiptAt) {
         match at {
             ReceiptAt::Owner(delivery) | ReceiptAt::Bind(delivery) => self.refuse_receipt(delivery),
             ReceiptAt::Peer { from, call, .. } => {
@@ -118,21 +118,15 @@ impl Shard {
         applied: bool,
         park: bool,
     ) {
-        let outcome = if applied {
-            ReceiptOutcome::Applied
-        } else if park {
-            self.apply_or_park(now, &notice)
+        if !applied && park {
+            return self.infer(now, notice, ReceiptAt::Peer { from, call, park });
+        }
+        let outcome = if applied { ReceiptOutcome::Applied } else { ReceiptOutcome::NoMatch };
+        let reply = Reply::Receipt { spent: notice, outcome };
+        if applied {
+            self.journal.then(After::Reply { to: from, call, reply: Box::new(reply) });
         } else {
-            ReceiptOutcome::NoMatch
-        };
-        match outcome {
-            ReceiptOutcome::Applied | ReceiptOutcome::Parked => {
-                let reply = Box::new(Reply::Receipt { spent: notice, outcome });
-                self.journal.then(After::Reply { to: from, call, reply });
-            }
-            ReceiptOutcome::NoMatch | ReceiptOutcome::Refused => {
-                self.reply(from, call, Reply::Receipt { spent: notice, outcome });
-            }
+            self.reply(from, call, reply);
         }
     }
 
@@ -206,12 +200,7 @@ impl Shard {
     fn park_at_owner(&mut self, now: Now, delivery: Delivery, notice: Box<ReceiptNotice>) {
         let owner = notice.handset.map_or(self.id, |handset| self.shared.placement.owner(handset));
         if owner == self.id {
-            match self.apply_or_park(now, &notice) {
-                ReceiptOutcome::Parked | ReceiptOutcome::Applied => {
-                    self.journal.then(After::Respond { delivery, status: 0 });
-                }
-                ReceiptOutcome::NoMatch | ReceiptOutcome::Refused => self.refuse_receipt(delivery),
-            }
+            self.infer(now, notice, ReceiptAt::Owner(delivery));
         } else if self.mesh.has_room(owner) {
             let call = self.mesh.open(&[owner], Call::Park { delivery });
             self.request(owner, call, Request::Receipt { notice, park: true });

@@ -28,6 +28,8 @@ const UNSENT: [u8; 2] = [PartStatus::Queued as u8, PartStatus::Held as u8];
 pub(crate) enum Wanted {
     /// One of them may be the receipt's.
     Receipt(Box<ReceiptNotice>, ReceiptAt),
+    /// One of them may be meant by the receipt, whose id names none.
+    Inferred(Box<ReceiptNotice>, ReceiptAt),
     /// The message that an operation names.
     Head(CustomerIx, Box<Operation>, OperatedTo),
     /// All messages that it is about.
@@ -130,6 +132,7 @@ impl Shard {
         let Some(waiter) = self.lookups.waiting.waiters.remove(&id) else { return };
         match waiter.wanted {
             Wanted::Receipt(notice, at) => self.receipt_at(now, notice, at),
+            Wanted::Inferred(notice, at) => self.infer_here(now, notice, at),
             Wanted::Head(customer, operation, to) => {
                 self.find_members(now, customer, operation, to);
             }
@@ -189,7 +192,7 @@ impl Shard {
             }
             None => return self.perform_here(now, customer, operation, to),
         };
-        self.look_up(now, Lookup::Wanted(search, Wanted::Members(customer, operation, to)));
+        self.want_found(now, search, Wanted::Members(customer, operation, to));
     }
 
     /// Accepts a message; one that takes the place of another that was not sent yet once that is in
@@ -207,7 +210,17 @@ impl Shard {
         let hash = self.shared.placement.hash_of(submission.to);
         let unsent = Statuses::of(&UNSENT);
         let search = Box::new(self.registers.standing_to(hash, unsent, limits::CANCEL_MAX));
-        self.look_up(now, Lookup::Wanted(search, Wanted::Replaced(customer, submission, to)));
+        self.want_found(now, search, Wanted::Replaced(customer, submission, to));
+    }
+
+    /// Keeps the messages in memory that this search finds, as [`Shard::want`] does.
+    pub(in crate::shard) fn want_found(
+        &mut self,
+        now: Now,
+        search: Box<dyn Search<Found = Vec<u64>>>,
+        wanted: Wanted,
+    ) {
+        self.look_up(now, Lookup::Wanted(search, wanted));
     }
 
     /// The messages that somebody wants are known.
