@@ -11,6 +11,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::crash;
 use crate::disk::{Disk, LogIoError, SideFile};
 use crate::log::Lsn;
 use crate::position::Position;
@@ -245,15 +246,18 @@ impl CheckpointChore {
     /// # Errors
     /// What the disk says; the last one is then still there.
     pub fn run<D: Disk>(&self, disk: &mut D) -> Result<(), LogIoError> {
+        crash::point("checkpoint-begun");
         let mut pieces = self.bytes.chunks(PIECE).peekable();
         disk.write_side(SideFile::Checkpoint(self.number), &mut |_, out| {
             out.extend_from_slice(pieces.next().unwrap_or_default());
             Ok(pieces.peek().is_some())
         })?;
+        crash::point("checkpoint-written");
         let mut numbers: Vec<u64> = numbers(disk)?.into_iter().map(|(number, _)| number).collect();
         numbers.sort_unstable();
         for number in numbers.into_iter().rev().skip(KEPT) {
             disk.remove_side(SideFile::Checkpoint(number))?;
+            crash::point("checkpoint-removed");
         }
         Ok(())
     }

@@ -13,7 +13,9 @@ mod common;
 use std::time::Duration;
 
 use common::{Placed, Seen, batches, config, open, put, settle};
-use postrider_storage::{MemDisk, Observer, OpenError, Replayed, SeenBatch, SegmentId, inspect};
+use postrider_storage::{
+    Disk, MemDisk, Observer, OpenError, Replayed, SeenBatch, SegmentId, inspect,
+};
 
 const SEALED: SegmentId = SegmentId(1);
 
@@ -121,7 +123,7 @@ fn missing_and_emptied_segments_are_named() {
     for how in 0..3 {
         let mut disk = whole.clone();
         match how {
-            0 => postrider_storage::Disk::remove(&mut disk, SegmentId(2)).unwrap(),
+            0 => Disk::remove(&mut disk, SegmentId(2)).unwrap(),
             1 => disk.bytes_mut(SegmentId(2)).fill(0),
             _ => disk.bytes_mut(SegmentId(2)).clear(),
         }
@@ -205,7 +207,7 @@ struct Watcher {
     records: Vec<u32>,
 }
 
-impl Observer for Watcher {
+impl<D: Disk> Observer<D> for Watcher {
     fn batch(&mut self, batch: SeenBatch) {
         self.batches.push(batch);
         self.records.push(0);

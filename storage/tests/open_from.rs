@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use common::{Seen, WALL_MS, batches, config, encoded, put, settle};
 use postrider_storage::{
-    Disk as _, Log, LogConfig, MemDisk, Observer, OpenError, Progress, Recovery, Replayed,
-    SegmentId,
+    Disk, Log, LogConfig, MemDisk, Observer, OpenError, Progress, Recovery, Replayed, SegmentId,
 };
 
 #[derive(Default)]
@@ -24,7 +23,7 @@ struct Observed {
     progress: Vec<Progress>,
 }
 
-impl Observer for Observed {
+impl<D: Disk> Observer<D> for Observed {
     fn record(&mut self, Replayed { at, lsn, record, .. }: Replayed<'_>) {
         self.seen.push((at.segment, lsn.0, encoded(record)));
     }

@@ -137,3 +137,31 @@ fn a_set_is_the_same_on_real_files() {
         assert_eq!(run(set.lookup(n * n), &mut disk).unwrap(), [Row { k1: n * n, k2: n, v: n }]);
     }
 }
+
+#[test]
+fn what_is_set_aside_for_a_checkpoint_is_covered_once_it_is_written() {
+    let mut disk = postrider_storage::MemDisk::new();
+    let (kind, now) = (IndexKind::Due, Duration::ZERO);
+    let open = |disk: &mut _, known| RunSet::open(disk, kind, config(), known, now).unwrap().0;
+    let mut set = open(&mut disk, RunState::default());
+    set.set_aside(Lsn(3));
+    assert!(set.is_settled() && set.poll_chore(now, Lsn(3), Lsn(2)).is_none());
+    assert_eq!(set.covered(), Lsn(0), "its records are not on the disk");
+    assert!(set.poll_chore(now, Lsn(3), Lsn(3)).is_none());
+    assert_eq!(set.covered(), Lsn(3));
+    set.put(Row { k1: 1, k2: 1, v: 5 });
+    set.set_aside(Lsn(5));
+    set.put(Row { k1: 2, k2: 2, v: 6 });
+    assert!(!set.is_settled() && set.covered() == Lsn(3));
+    let chore = set.poll_chore(now, Lsn(6), Lsn(6)).unwrap();
+    set.handle_chore(now, chore.run(&mut disk));
+    assert!(set.is_settled() && set.covered() == Lsn(5), "the row that came later is in memory");
+    let set = open(&mut disk, set.state());
+    assert_eq!(set.covered(), Lsn(5));
+    assert_eq!(run(set.lookup(1), &mut disk).unwrap(), [Row { k1: 1, k2: 1, v: 5 }]);
+    assert_eq!(run(set.lookup(2), &mut disk).unwrap(), []);
+    // Without its file the set does not reach so far, whatever the checkpoint says.
+    let (state, file) = (set.state(), disk.list_side().unwrap()[0].0);
+    disk.remove_side(file).unwrap();
+    assert_eq!(open(&mut disk, state).covered(), Lsn(0));
+}

@@ -23,7 +23,7 @@ pub const REGISTER_CHANGES: usize = 131_072;
 /// A shard writes a checkpoint after so many octets of records.
 pub const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
 /// And after so long, when anything was recorded.
-pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 /// How long after one that could not be written the next is taken.
 pub const CHECKPOINT_RETRY: Duration = Duration::from_secs(10);
 /// Octets of the log that are read in the time in which one message is read by itself.

@@ -94,7 +94,11 @@ impl Shard {
             return Some(ShardChore::Checkpoint(chore));
         }
         let (applied, durable) = (self.journal.last(), self.journal.log.durable());
-        self.cold.poll_chore(self.turned, applied, durable).map(ShardChore::Cold)
+        if let Some(chore) = self.cold.poll_chore(self.turned, applied, durable) {
+            return Some(ShardChore::Cold(chore));
+        }
+        self.settle_checkpoint();
+        self.pace.poll_chore().map(ShardChore::Checkpoint)
     }
 
     /// A piece of slow work is done, or failed.

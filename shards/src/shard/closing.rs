@@ -274,9 +274,14 @@ impl Shard {
 
     /// The drain has lasted long enough: what is still unanswered stays unanswered.
     pub(super) fn drain_limit(&mut self, now: Now) {
-        if self.drain == Drain::Waiting {
-            self.close_customers(now);
-            self.unbind_all(now, true);
+        match self.drain {
+            Drain::Waiting => {
+                self.close_customers(now);
+                self.unbind_all(now, true);
+            }
+            // The next start reads more of the log, no more than that.
+            Drain::Checkpoint => self.drained(),
+            Drain::No | Drain::Marked | Drain::Done => {}
         }
     }
 
@@ -301,17 +306,22 @@ impl Shard {
             Drain::Marked => {
                 if self.journal.is_settled() && self.contents.is_settled() {
                     self.drain = Drain::Checkpoint;
+                    self.wheel.insert(now.mono + limits::DRAIN_LIMIT, Timer::DrainLimit);
                     self.checkpoint_soon();
                     self.pump_checkpoint(now);
                 }
             }
             Drain::Checkpoint => {
                 if self.is_checkpointed(now) {
-                    self.drain = Drain::Done;
-                    self.ops.push_back(Op::Drained);
+                    self.drained();
                 }
             }
         }
+    }
+
+    fn drained(&mut self) {
+        self.drain = Drain::Done;
+        self.ops.push_back(Op::Drained);
     }
 
     fn unbind_all(&mut self, now: Now, at_once: bool) {

@@ -101,7 +101,6 @@ impl Shard {
     /// Gives segments back. The log does so once all that was carried is on disk.
     fn release_before(&mut self, segment: SegmentId) {
         self.journal.log.release_before(segment);
-        self.registers.release_unlisted();
         self.registers.release_before(segment);
         crash::point("released");
     }

@@ -202,7 +202,7 @@ impl Log {
         now: Duration,
         wall_ms: u64,
         from: Option<SegmentId>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<D>,
     ) -> Result<(Self, Recovery), OpenError> {
         config.check()?;
         let found = recover::recover(disk, &config, recover::Mode::Open, from, observer)?;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::disk::SegmentId;
+use crate::disk::{Disk, LogIoError, SegmentId};
 
 use super::Replayed;
 use super::batch::{BatchHeader, FLAG_RECYCLED, FLAG_REWRITTEN, HEADER};
@@ -79,8 +79,8 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// Whoever is told what a log holds, in its order.
-pub trait Observer {
+/// Whoever is told what a log on a disk of kind `D` holds, in its order.
+pub trait Observer<D: Disk> {
     /// A complete batch; its records come next.
     fn batch(&mut self, _batch: SeenBatch) {}
 
@@ -89,9 +89,17 @@ pub trait Observer {
 
     /// Reading begins, or a segment is done.
     fn progress(&mut self, _progress: Progress) {}
+
+    /// A batch is over: the observer may write to its own files before the next one comes.
+    ///
+    /// # Errors
+    /// What the disk says; reading ends with it.
+    fn between(&mut self, _disk: &mut D) -> Result<(), LogIoError> {
+        Ok(())
+    }
 }
 
-impl<F: FnMut(Replayed<'_>)> Observer for F {
+impl<D: Disk, F: FnMut(Replayed<'_>)> Observer<D> for F {
     fn record(&mut self, record: Replayed<'_>) {
         self(record);
     }

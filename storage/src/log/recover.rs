@@ -85,7 +85,7 @@ pub(super) fn recover<D: Disk>(
     config: &LogConfig,
     mode: Mode,
     from: Option<SegmentId>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<D>,
 ) -> Result<Recovered, OpenError> {
     if mode != Mode::Inspect {
         disk.sync()?;
@@ -125,7 +125,7 @@ struct Run<'r, D: Disk> {
     window: Window,
     shard: u16,
     mode: Mode,
-    observer: &'r mut dyn Observer,
+    observer: &'r mut dyn Observer<D>,
     oldest: SegmentId,
     recovery: Recovery,
     /// Number of the batch that must come next; `None` before the first.
@@ -229,6 +229,7 @@ impl<D: Disk> Run<'_, D> {
                         self.check_seam(before, end, &header)?;
                     }
                     self.deliver(file, at, &header)?;
+                    self.observer.between(self.disk)?;
                     at += header.padded_len();
                     continue;
                 }

@@ -30,7 +30,7 @@ pub struct Repair {
 pub fn inspect<D: Disk>(
     disk: &mut D,
     config: &LogConfig,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<D>,
 ) -> Result<Recovery, OpenError> {
     config.check()?;
     Ok(recover(disk, config, Mode::Inspect, None, observer)?.recovery)

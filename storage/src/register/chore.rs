@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::crash;
 use crate::disk::{Disk, LogIoError, SideFile};
 
 use super::build;
@@ -78,6 +79,7 @@ impl RegisterChore {
                 // The index goes first: slots alone are no register.
                 for file in files(number) {
                     disk.remove_side(file)?;
+                    crash::point("register-removed");
                 }
                 RegisterDone { outcome: Outcome::Removed, replaced: files(number) }
             }
@@ -95,7 +97,9 @@ fn write<D: Disk>(
     let (slots, survey) = slots::build(register, &summary);
     // The index makes it a register, so it comes last.
     slots::write_whole(disk, summary.slots_file(), &slots)?;
+    crash::point("register-slots");
     slots::write_whole(disk, summary.index_file(), &index)?;
+    crash::point("register-written");
     Ok(Outcome::Written { summary, survey })
 }
 

@@ -405,14 +405,6 @@ impl Registers {
         }
     }
 
-    /// For an owner without checkpoints, whose every start replays the whole log: files of registers of
-    /// which nothing is left may go.
-    pub fn release_unlisted(&mut self) {
-        for doomed in &mut self.doomed {
-            (doomed.unlisted, doomed.released) = (true, true);
-        }
-    }
-
     fn unwritten(&self) -> impl Iterator<Item = &OpenRegister> {
         self.open.iter().chain(self.sealed.iter().map(|sealed| &*sealed.register))
     }

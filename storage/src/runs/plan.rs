@@ -100,6 +100,28 @@ impl RunSet {
         self.frozen.is_some() || !self.memory.is_empty()
     }
 
+    /// Whether [`RunSet::set_aside`] may be called: nothing is on its way to the disk.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.frozen.is_none()
+    }
+
+    /// Sets all rows in memory aside to be written, as they are at this moment: for a checkpoint,
+    /// whose rows are on the disk once [`RunSet::covered`] has reached `applied`, which is as for
+    /// [`RunSet::poll_chore`].
+    ///
+    /// # Panics
+    /// When rows are still on their way to the disk.
+    pub fn set_aside(&mut self, applied: Lsn) {
+        assert!(self.is_settled(), "rows are on their way to the disk");
+        self.wanted = true;
+        self.freeze(applied);
+        if self.frozen.is_none() {
+            // What was gone by then is covered once its records are on the disk.
+            self.clean = Some(applied);
+        }
+    }
+
     fn freeze(&mut self, applied: Lsn) {
         let due = self.wanted || self.memory.len() >= self.config.memory_rows;
         if !due || self.frozen.is_some() {

@@ -10,12 +10,13 @@ use postrider_core::clock::UnixMs;
 use postrider_core::place::{Placement, ShardId};
 use postrider_http::time::push_rfc3339;
 use postrider_storage::{
-    NameKind, Observer, RecordKind, Recovery, Replayed, SeenBatch, SegmentId, SideFile,
+    Disk, NameKind, Observer, RecordKind, Recovery, Replayed, SeenBatch, SegmentId, SideFile,
 };
 use serde_json::{Value, json};
 
 use super::finish;
 use super::read::{Source, segments, shard_name};
+use super::side::{SideFacts, SideFault, check_side_file};
 use crate::shard::offline::Offline;
 
 /// Show what a data directory holds
@@ -78,7 +79,7 @@ struct ShardFacts {
     messages: BTreeMap<&'static str, u64>,
     closed: u64,
     recovery: Recovery,
-    side_files: Vec<(SideFile, u64)>,
+    side_files: Vec<(SideFile, u64, Result<SideFacts, SideFault>)>,
     set_aside: Vec<(String, u64)>,
     others: Vec<(String, u64)>,
 }
@@ -91,7 +92,7 @@ struct Counting {
     closed: u64,
 }
 
-impl Observer for Counting {
+impl<D: Disk> Observer<D> for Counting {
     fn batch(&mut self, batch: SeenBatch) {
         let facts = self.segments.entry(batch.segment).or_default();
         facts.batches += 1;
@@ -132,7 +133,8 @@ impl ShardFacts {
         let (mut side_files, mut set_aside, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (name, len) in source.view.files(shard)? {
             if let Some(side) = SideFile::from_file_name(&name) {
-                side_files.push((side, len));
+                let facts = check_side_file(side, len, &mut source.view.disk(shard));
+                side_files.push((side, len, facts));
             } else if let Some(aside) = name.strip_prefix("quarantine/") {
                 set_aside.push((aside.to_owned(), len));
             } else if SegmentId::from_file_name(&name).is_none() {
@@ -170,6 +172,9 @@ impl ShardFacts {
         if *cut_bytes > 0 {
             remarks.push(format!("{cut_bytes} bytes of an unfinished write: a start cuts them"));
         }
+        for (file, _, facts) in &self.side_files {
+            remarks.extend(facts.as_ref().err().map(|(_, why)| format!("{file}: {why}")));
+        }
         let others = self.others.iter();
         remarks.extend(others.map(|(name, len)| format!("{name}: not of the store, {len} bytes")));
         remarks
@@ -204,7 +209,13 @@ impl ShardFacts {
             "messages": self.messages,
             "messages_closed": self.closed,
             "side_files": side_files
-                .map(|(file, len)| json!({ "file": file.file_name(), "bytes": len }))
+                .map(|(file, len, facts)| {
+                    json!({
+                        "file": file.file_name(),
+                        "bytes": len,
+                        "holds": facts.as_ref().ok().map(SideFacts::to_json),
+                    })
+                })
                 .collect::<Vec<_>>(),
             "quarantine": aside
                 .map(|(file, len)| json!({ "file": file, "bytes": len }))
@@ -245,9 +256,13 @@ impl fmt::Display for ShardFacts {
         let open = told - self.closed;
         let heading = format!("{told} messages, {open} open, the next is {next_sequence}");
         list(f, &heading, self.messages.iter().map(|(name, count)| (*name, *count)))?;
-        let files = self.side_files.iter().map(|(file, len)| (file.file_name(), *len));
-        list_files(f, "indexes", files)?;
-        list_files(f, "set aside", self.set_aside.iter().cloned())?;
+        let files = self.side_files.iter().map(|(file, len, facts)| {
+            let holds = facts.as_ref().map_or(String::new(), SideFacts::text);
+            (file.file_name(), *len, holds)
+        });
+        list_files(f, "indexes and checkpoints", files)?;
+        let aside = self.set_aside.iter().map(|(name, len)| (name.clone(), *len, String::new()));
+        list_files(f, "set aside", aside)?;
         for remark in self.remarks() {
             writeln!(f, "  ! {remark}")?;
         }
@@ -279,13 +294,13 @@ fn list<'n>(
 fn list_files(
     f: &mut fmt::Formatter<'_>,
     heading: &str,
-    files: impl ExactSizeIterator<Item = (String, u64)>,
+    files: impl ExactSizeIterator<Item = (String, u64, String)>,
 ) -> fmt::Result {
     if files.len() > 0 {
         writeln!(f, "  {heading}")?;
     }
-    for (name, len) in files {
-        writeln!(f, "    {name:<44} {len:>12} bytes")?;
+    for (name, len, holds) in files {
+        writeln!(f, "    {name:<33} {:>7} MiB  {holds}", mib(len))?;
     }
     Ok(())
 }
@@ -356,13 +371,13 @@ fn mib(bytes: u64) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     let mut out = Vec::with_capacity(24);
     push_rfc3339(&mut out, UnixMs(ms));
     String::from_utf8(out).unwrap_or_default()
 }
 
 /// To the second, for people.
-fn short_time(ms: u64) -> String {
+pub(super) fn short_time(ms: u64) -> String {
     time(ms).get(..19).unwrap_or_default().replace('T', " ")
 }

@@ -116,7 +116,7 @@ impl Source {
     pub(super) fn read(
         &self,
         shard: u16,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<FileDisk>,
     ) -> Result<Recovery, OpenError> {
         let mut disk = self.view.disk(shard);
         let config = log_config(shard, &segments(&mut disk)?);

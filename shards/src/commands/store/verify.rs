@@ -8,7 +8,7 @@ use postrider_core::id::{IdCipher, MessageId};
 use postrider_core::number::Msisdn;
 use postrider_core::place::Placement;
 use postrider_storage::io::{DirView, OpenDirError};
-use postrider_storage::{Observer, OpenError, Record, Replayed, SegmentId, SideFile};
+use postrider_storage::{Disk, Observer, OpenError, Record, Replayed, SegmentId, SideFile};
 use serde_json::{Value, json};
 
 use super::super::lines::{complain, print};
@@ -250,7 +250,7 @@ struct RecordChecks {
     found: Vec<(SegmentId, u32, String)>,
 }
 
-impl Observer for RecordChecks {
+impl<D: Disk> Observer<D> for RecordChecks {
     fn record(&mut self, Replayed { at, record, .. }: Replayed<'_>) {
         let mut problems = Vec::new();
         let before = self.offline.unfit();

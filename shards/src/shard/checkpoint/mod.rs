@@ -7,6 +7,7 @@
 //! **What is added to the state that a replay builds is added here too**: to [`Past`] when it is small
 //! and follows from records, else as a section of its own.
 
+mod filed;
 mod pace;
 mod past;
 
@@ -15,6 +16,7 @@ use postrider_core::limits;
 use postrider_storage::checkpoint::Checkpoint;
 use postrider_storage::{LogIoError, Position, SegmentId};
 
+pub(super) use self::filed::Filed;
 pub(super) use self::pace::Pace;
 pub(super) use self::past::{Listed, Past};
 use super::Shard;
@@ -23,6 +25,10 @@ use crate::stats::Counter;
 
 /// The registers' section.
 pub(super) const REGISTERS: &str = "registers";
+/// What the indexes of messages on disk have in their files.
+const INDEXES: &str = "indexes";
+/// How many messages on disk wait to be sent.
+const BACKLOG: &str = "backlog";
 
 impl Shard {
     /// Asks for a checkpoint before its time: what an older one tells is no longer to be kept.
@@ -32,11 +38,20 @@ impl Shard {
 
     /// Takes a checkpoint when one is due, and lets it be written when it may.
     pub(super) fn pump_checkpoint(&mut self, now: Now) {
-        if self.pace.is_due(now.mono, self.journal.octets()) {
+        let octets = self.journal.octets();
+        if self.pace.is_due(now.mono, octets) && self.cold.set_aside(self.journal.last()) {
             let taken = self.take_checkpoint(now);
-            self.pace.taken(now.mono, self.journal.octets(), taken);
+            self.pace.taken(now.mono, octets, taken);
         }
-        self.pace.handle_durable(self.journal.log.durable(), true);
+        self.settle_checkpoint();
+    }
+
+    /// Lets the checkpoint be written once all that it tells is on disk.
+    pub(super) fn settle_checkpoint(&mut self) {
+        let written = self.journal.log.durable().min(self.cold.covered());
+        if let Some(taken) = self.pace.handle_written(written) {
+            taken.add(INDEXES, filed::indexes(&self.cold));
+        }
     }
 
     /// A checkpoint was written, or could not be.
@@ -66,6 +81,7 @@ impl Shard {
         let mut registers = Vec::new();
         self.registers.snapshot(&mut registers);
         taken.add(REGISTERS, registers);
+        taken.add(BACKLOG, filed::backlog(&self.cold));
         taken
     }
 

@@ -79,14 +79,19 @@ impl Pace {
         self.stage = Stage::Early(Box::new(taken));
     }
 
-    /// What the log has on disk now, and whether all else is that the checkpoint tells.
-    pub(in crate::shard) fn handle_durable(&mut self, durable: Lsn, others: bool) {
-        if let Stage::Early(taken) = &self.stage
-            && taken.lsn <= durable
-            && others
-            && let Stage::Early(taken) = std::mem::replace(&mut self.stage, Stage::Idle)
-        {
-            self.stage = Stage::Ready(taken);
+    /// What records up to this one tell is on disk, with what was filed for them. Gives the checkpoint
+    /// when it can be written now: what is to be known of the files is added to it.
+    pub(in crate::shard) fn handle_written(&mut self, written: Lsn) -> Option<&mut Checkpoint> {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Early(taken) if taken.lsn <= written => self.stage = Stage::Ready(taken),
+            stage => {
+                self.stage = stage;
+                return None;
+            }
+        }
+        match &mut self.stage {
+            Stage::Ready(taken) => Some(&mut **taken),
+            Stage::Idle | Stage::Early(_) | Stage::Writing => None,
         }
     }
 
@@ -142,11 +147,9 @@ mod tests {
         assert!(pace.is_due(S, 0));
         pace.taken(S, 100, taken(9));
         assert!(!pace.is_due(S + limits::CHECKPOINT_EVERY, 200), "one is under way");
-        pace.handle_durable(Lsn(8), true);
-        assert!(pace.poll_chore().is_none());
-        pace.handle_durable(Lsn(9), false);
-        assert!(pace.poll_chore().is_none());
-        pace.handle_durable(Lsn(9), true);
+        assert!(pace.handle_written(Lsn(8)).is_none() && pace.poll_chore().is_none());
+        assert!(pace.handle_written(Lsn(9)).is_some(), "it can be written");
+        assert!(pace.handle_written(Lsn(9)).is_none(), "it can already");
         assert_eq!(pace.poll_chore().unwrap().number, 7);
         assert!(pace.poll_chore().is_none() && !pace.is_idle());
         pace.handle_chore(2 * S, true);
@@ -158,8 +161,7 @@ mod tests {
     fn one_that_could_not_be_written_is_tried_again_after_a_while() {
         let mut pace = Pace::new(7, S);
         pace.taken(S, 100, taken(9));
-        pace.handle_durable(Lsn(9), true);
-        assert!(pace.poll_chore().is_some());
+        assert!(pace.handle_written(Lsn(9)).is_some() && pace.poll_chore().is_some());
         pace.handle_chore(2 * S, false);
         let again = 2 * S + limits::CHECKPOINT_RETRY;
         assert!(!pace.is_due(3 * S, 100) && pace.is_held(3 * S));

@@ -118,7 +118,7 @@ impl Past {
     }
 }
 
-fn numbers(checkpoint: &Checkpoint, name: &str) -> Option<Vec<u64>> {
+pub(super) fn numbers(checkpoint: &Checkpoint, name: &str) -> Option<Vec<u64>> {
     let (numbers, rest) = checkpoint.section(name)?.as_chunks::<8>();
     rest.is_empty().then(|| numbers.iter().map(|number| u64::from_le_bytes(*number)).collect())
 }

@@ -432,6 +432,19 @@ impl ColdStore {
         self.sets().map(RunSet::state)
     }
 
+    /// Sets all that is filed aside to be written, as it is at this moment: for a checkpoint, which has
+    /// it once [`ColdStore::covered`] has reached `applied`. False while earlier rows are on their way:
+    /// nothing was done.
+    pub fn set_aside(&mut self, applied: Lsn) -> bool {
+        let settled = self.sets().iter().all(|set| set.is_settled());
+        if settled {
+            for set in [&mut self.to_send, &mut self.times, &mut self.names] {
+                set.set_aside(applied);
+            }
+        }
+        settled
+    }
+
     /// Asks for all that is in memory to be written.
     pub fn flush(&mut self) {
         self.to_send.flush();

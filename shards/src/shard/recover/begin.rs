@@ -7,14 +7,16 @@ use postrider_storage::checkpoint::Checkpoint;
 use postrider_storage::register::{REGISTER_ROWS_MAX, RegisterConfig, Registers};
 use postrider_storage::{
     Ask, Disk, Log, LogConfig, LogIoError, Lsn, OpenError, Position, ReadBack, Record, Recovery,
-    SegmentId, read_record, search,
+    SegmentId, crash, read_record, search,
 };
 
 use super::replay::{Replay, Unread};
 use super::resume::known;
 use crate::shard::ShardParts;
-use crate::shard::checkpoint::{Listed, Past, REGISTERS};
+use crate::shard::checkpoint::{Filed, Listed, Past, REGISTERS};
+use crate::shard::cold::ColdStore;
 use crate::shard::fetch::Fetch;
+use crate::shard::parking::cold_config;
 use crate::shard::reclaim::Ages;
 use crate::shard::submit::References;
 
@@ -27,6 +29,7 @@ pub(super) struct Begun<'a> {
     pub(super) replay: Replay<'a>,
     pub(super) log: Log,
     pub(super) recovery: Recovery,
+    pub(super) cold: ColdStore,
 }
 
 /// Reads the log from where the checkpoint says; `None` when it turns out to be of no use.
@@ -38,8 +41,10 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     checkpoint: &Checkpoint,
 ) -> Result<Option<Begun<'a>>, OpenError> {
     let snapshot = checkpoint.section(REGISTERS).filter(|bytes| Registers::is_snapshot(bytes));
-    let (Some(past), Some(snapshot)) = (Past::of(checkpoint), snapshot) else { return Ok(None) };
-    if checkpoint.shard != parts.id.0 {
+    let told = (Past::of(checkpoint), Filed::of(checkpoint), snapshot);
+    let (Some(past), Some(filed), Some(snapshot)) = told else { return Ok(None) };
+    let cold = open_cold(parts, disk, filed, now)?;
+    if checkpoint.shard != parts.id.0 || cold.covered() < checkpoint.lsn {
         return Ok(None);
     }
     let (registers, found) = Registers::open(disk, CONFIG, Some(snapshot))?;
@@ -49,6 +54,7 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let from = homes.chain([past.from]).min().unwrap_or(oldest).max(oldest);
     let mut replay = Replay::new((&parts.shared, &parts.stats), registers, oldest);
     replay.restore(disk, past, from)?;
+    crash::point("checkpoint-read");
     let opened =
         Log::open_from(disk, config.clone(), now.mono, now.wall.0, Some(from), &mut replay);
     let (log, recovery) = match opened {
@@ -57,7 +63,7 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     };
     let last = Lsn(recovery.next_lsn.0 - 1);
     let whole = checkpoint.fits(parts.id.0, last) && replay.unread.is_empty();
-    Ok(whole.then_some(Begun { replay, log, recovery }))
+    Ok(whole.then_some(Begun { replay, log, recovery, cold }))
 }
 
 /// Reads the whole log. What is in other files is made anew.
@@ -69,13 +75,31 @@ pub(super) fn from_scratch<'a, D: Disk>(
 ) -> Result<Begun<'a>, OpenError> {
     for (file, _) in disk.list_side()? {
         disk.remove_side(file)?;
+        crash::point("side-discarded");
     }
     let oldest = oldest(disk)?;
     let registers = Registers::new(CONFIG);
     let mut replay = Replay::new((&parts.shared, &parts.stats), registers, oldest);
     let (log, recovery) =
         Log::open_from(disk, config.clone(), now.mono, now.wall.0, None, &mut replay)?;
-    Ok(Begun { replay, log, recovery })
+    let cold = open_cold(parts, disk, Filed::default(), now)?;
+    Ok(Begun { replay, log, recovery, cold })
+}
+
+/// What there is of rows that lead to messages on disk. A damaged file is not used: what it held is
+/// missing then, which shows in how far the rows reach.
+fn open_cold<D: Disk>(
+    parts: &ShardParts,
+    disk: &mut D,
+    filed: Filed,
+    now: Now,
+) -> Result<ColdStore, LogIoError> {
+    let config = cold_config(&parts.shared, parts.shared.placement.shards());
+    let (mut cold, _) = ColdStore::open(disk, &config, filed.state, now.mono)?;
+    for (group, count) in filed.backlog {
+        cold.count(group, count);
+    }
+    Ok(cold)
 }
 
 fn oldest<D: Disk>(disk: &mut D) -> Result<SegmentId, LogIoError> {

@@ -13,12 +13,11 @@ use postrider_core::sequence;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_storage::checkpoint::Checkpoints;
 use postrider_storage::runs::receipts::ReceiptTable;
-use postrider_storage::{Disk, LogConfig, LogIoError, OpenError, Recovery, crash};
+use postrider_storage::{Disk, LogConfig, OpenError, Recovery, crash};
 
 use self::begin::{Begun, from_checkpoint, from_scratch};
 use self::replay::Replay;
 use super::checkpoint::Pace;
-use super::cold::{ColdState, ColdStore};
 use super::customers::Customers;
 use super::deliveries::Deliveries;
 use super::fetch::Lookups;
@@ -26,7 +25,6 @@ use super::inbound::Owners;
 use super::journal::Journal;
 use super::mesh::Mesh;
 use super::outbound::Outbound;
-use super::parking;
 use super::{Drain, Shard, ShardParts};
 use crate::wheel::Wheel;
 
@@ -53,12 +51,10 @@ impl Shard {
             Some(begun) => begun,
             None => from_scratch(&parts, disk, &config, now)?,
         };
-        let Begun { replay, log, recovery } = begun;
+        let Begun { replay, log, recovery, cold } = begun;
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let (registers, ages, late) = (replay.registers, replay.ages, replay.late);
         let next = recovery.next_sequence.max(past.next_sequence);
-        let mut cold = open_cold(&parts, disk, now)?;
-        cold.discard();
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
         let in_flight = limits::WEBHOOKS_IN_FLIGHT;
@@ -102,6 +98,10 @@ impl Shard {
         for (sequence, places) in late {
             shard.resume_late(disk, now, sequence, places)?;
         }
+        if recovery.records > 0 {
+            // What was read now need not be read again.
+            shard.checkpoint_soon();
+        }
         crash::point("recovered");
         Ok((shard, recovery))
     }
@@ -111,13 +111,4 @@ impl Shard {
     pub fn open_messages(&self) -> usize {
         self.table.open()
     }
-}
-
-/// What there is of rows that lead to messages on disk. A damaged file is not used: what it held is
-/// put again.
-fn open_cold<D: Disk>(parts: &ShardParts, disk: &mut D, now: Now) -> Result<ColdStore, LogIoError> {
-    let shards = parts.shared.placement.shards();
-    let config = parking::cold_config(&parts.shared, shards);
-    let (cold, _) = ColdStore::open(disk, &config, ColdState::default(), now.mono)?;
-    Ok(cold)
 }

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use postrider_core::clock::UnixMs;
 use postrider_core::lifecycle::PartEvent;
 use postrider_storage::register::{Registers, Slot};
-use postrider_storage::{Observer, Position, Progress, Record, Replayed, SegmentId};
+use postrider_storage::{
+    Disk, LogIoError, Observer, Position, Progress, Record, Replayed, SegmentId,
+};
 
 use crate::shard::Shared;
 use crate::shard::checkpoint::Past;
@@ -232,7 +234,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl Observer for Replay<'_> {
+impl<D: Disk> Observer<D> for Replay<'_> {
     fn record(&mut self, replayed: Replayed<'_>) {
         self.apply(&replayed);
     }
@@ -243,5 +245,14 @@ impl Observer for Replay<'_> {
         self.stats.set(Gauge::ReplaySegmentsRead, count(progress.segments));
         self.stats.set(Gauge::ReplayRecords, progress.records);
         self.stats.set(Gauge::ReplayBytes, progress.bytes);
+    }
+
+    fn between(&mut self, disk: &mut D) -> Result<(), LogIoError> {
+        while self.registers.pressed() {
+            let Some(chore) = self.registers.poll_chore() else { break };
+            let done = chore.run(disk)?;
+            self.registers.handle_chore(Ok(done));
+        }
+        Ok(())
     }
 }
