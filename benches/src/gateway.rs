@@ -244,9 +244,10 @@ impl Gateway {
             let done = match chore {
                 // What it writes goes nowhere.
                 ShardChore::Log(chore) => ChoreDone::Log(chore, Ok(())),
-                ShardChore::Register(_) | ShardChore::Checkpoint(_) | ShardChore::Cold(_) => {
-                    chore.run(&mut self.side, 0)
-                }
+                ShardChore::Register(_)
+                | ShardChore::Checkpoint(_)
+                | ShardChore::Cold(_)
+                | ShardChore::Erase(..) => chore.run(&mut self.side, 0),
             };
             self.shard.handle_chore(clock(self.now), done);
         }
@@ -282,6 +283,7 @@ impl Gateway {
             | Op::FlushCustomer(_)
             | Op::CloseCustomer(_)
             | Op::Read { .. }
+            | Op::Controlled { .. }
             | Op::Drained => panic!("not in this play: {op:?}"),
         }
     }

@@ -68,8 +68,12 @@ pub enum Code {
     UriTooLong,
     /// The body of the request is not `application/json`.
     UnsupportedMediaType,
+    /// The message cannot be redacted yet.
+    NotFinal,
     /// No carrier serves the destination.
     NoRoute,
+    /// The recipient does not want messages of this account.
+    RecipientOptedOut,
     /// The header of the request is larger than the limit.
     HeaderTooLarge,
     /// A fault of the gateway.
@@ -87,7 +91,7 @@ struct Row(u16, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::InvalidJson,
         Self::UnknownField,
         Self::DuplicateField,
@@ -116,7 +120,9 @@ impl Code {
         Self::BodyTooLarge,
         Self::UriTooLong,
         Self::UnsupportedMediaType,
+        Self::NotFinal,
         Self::NoRoute,
+        Self::RecipientOptedOut,
         Self::HeaderTooLarge,
         Self::Internal,
         Self::Overloaded,
@@ -168,6 +174,10 @@ impl Code {
             Self::UriTooLong => Row(414, "uri_too_long", "Path and query are too long"),
             Self::UnsupportedMediaType => {
                 Row(415, "unsupported_media_type", "Unsupported media type")
+            }
+            Self::NotFinal => Row(409, "not_final", "The message is not final"),
+            Self::RecipientOptedOut => {
+                Row(422, "recipient_opted_out", "The recipient has opted out")
             }
             Self::NoRoute => Row(422, "no_route", "No carrier serves this destination"),
             Self::HeaderTooLarge => Row(431, "header_too_large", "Request header is too large"),
@@ -277,6 +287,12 @@ impl Problem {
     pub fn no_route() -> Self {
         Self::new(Code::NoRoute, "No carrier of this gateway serves the destination number.")
             .at("/to")
+    }
+
+    /// The recipient has said that messages of this account are not wanted.
+    pub fn opted_out() -> Self {
+        let detail = "The recipient does not want messages of this account.";
+        Self::new(Code::RecipientOptedOut, detail).at("/to")
     }
 
     /// The HTTP status of the answer.

@@ -147,6 +147,7 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
         }
         ApiResponse::Message(view) => ok(200, message_json(&view), None, request_id),
         ApiResponse::Page { items, next } => ok(200, list_json(&items, next), None, request_id),
+        ApiResponse::Redacted => ok(204, Vec::new(), None, request_id),
         ApiResponse::Problem(problem) => HttpResponse {
             status: problem.status(),
             content_type: PROBLEM,

@@ -3,6 +3,7 @@
 
 mod contents;
 mod customers;
+mod desk;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -57,6 +58,8 @@ pub struct Node {
     sleeping_until: Cell<Option<Duration>>,
     /// A chore of the log may be due.
     chore: Notify,
+    /// Operators' requests without an answer.
+    asked: desk::Asked,
     drained: Cell<bool>,
     /// Shards of the process that are still at work.
     at_work: Arc<AtomicUsize>,
@@ -104,6 +107,7 @@ impl Node {
             earlier: Notify::new(),
             sleeping_until: Cell::new(None),
             chore: Notify::new(),
+            asked: desk::Asked::default(),
             drained: Cell::new(false),
             at_work: parts.at_work,
             finished: Stop::new(),
@@ -174,6 +178,7 @@ impl Node {
             Op::CloseCustomer(conn) => self.close_customer(conn),
             Op::Webhook(post) => rt::spawn(Rc::clone(self).post(*post)),
             Op::Read { token, ask } => rt::spawn(Rc::clone(self).read(token, ask)),
+            Op::Controlled { ticket, answer } => self.controlled(ticket, answer),
             Op::Drained => self.drained(),
         }
     }
@@ -329,6 +334,8 @@ impl Node {
         let result = self.reader.read(ask).await;
         self.stats.observe(Histogram::Read, self.now().mono.saturating_sub(started));
         self.with(|shard, now| shard.handle_read(now, token, result));
+        // One may have waited for the end of this read.
+        self.chore.notify_one();
     }
 
     /// An I/O error on the log is final: restart is the repair.

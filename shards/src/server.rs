@@ -19,7 +19,9 @@ use postrider_http::url_guard::UrlPolicy;
 use postrider_storage::io::{DataDir, FileDisk, FileReader, probe};
 use postrider_storage::{LogConfig, NameKind, Recovery};
 
-use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState, Shutdown};
+use crate::control::{
+    Control, ControlFacts, ControlHandle, Counter, Desk, Readiness, ShardState, Shutdown,
+};
 use crate::edge::Edge;
 use crate::mesh_rings::Rings;
 use crate::node::{LogPlace, Node, NodeParts, OwnContents};
@@ -94,6 +96,7 @@ struct ShardSetup {
     binds: Vec<u16>,
     rings: Rings,
     bell: Arc<Doorbell>,
+    desk: (Arc<Desk>, Arc<Doorbell>),
     shutdown: Arc<Shutdown>,
     readiness: Arc<Readiness>,
     at_work: Arc<AtomicUsize>,
@@ -109,12 +112,17 @@ struct ShardSetup {
 type ShardThread = std::thread::JoinHandle<Result<()>>;
 
 impl Process {
-    fn start_shards(&self, stats: &[Arc<Stats>], dir: &DataDir) -> Result<Vec<ShardThread>> {
+    fn start_shards(
+        &self,
+        stats: &[Arc<Stats>],
+        desks: Vec<(Arc<Desk>, Arc<Doorbell>)>,
+        dir: &DataDir,
+    ) -> Result<Vec<ShardThread>> {
         let server = &self.shared.config.server;
         let policy = if server.spin { DrainPolicy::default() } else { DrainPolicy::sleeping() };
         let rings = Rings::all(self.plan.shard_count(), policy);
         let mut threads = Vec::new();
-        for ((rings, stats), id) in rings.into_iter().zip(stats).zip(0u16..) {
+        for (((rings, stats), desk), id) in rings.into_iter().zip(stats).zip(desks).zip(0u16..) {
             let bell = Doorbell::new(DrainPolicy::sleeping());
             let ringer = Arc::clone(&bell);
             self.shutdown.ring_also(Arc::new(move || ringer.ring()));
@@ -125,6 +133,7 @@ impl Process {
                 binds: self.plan.binds_on(ShardId(id)),
                 rings,
                 bell,
+                desk,
                 shutdown: Arc::clone(&self.shutdown),
                 readiness: Arc::clone(&self.readiness),
                 at_work: Arc::clone(&self.at_work),
@@ -165,7 +174,9 @@ impl Server {
             .map(|id| Arc::new(Stats::with_binds(labels(&shared, &plan, ShardId(id)))))
             .collect();
         let readiness = Arc::new(Readiness::new(usize::from(shards)));
-        let control = start_control(&shared, &stats, &readiness, &facts, clock)?;
+        let desks = desks(shards);
+        let counter = counter(&shared, &dir, &desks, clock)?;
+        let control = start_control(&shared, (&stats, counter), &readiness, &facts, clock)?;
         let (ports, held) = Ports::reserve(&shared.config)?;
         let draining = Arc::clone(&readiness);
         shutdown.ring_also(Arc::new(move || draining.set_draining()));
@@ -183,7 +194,7 @@ impl Server {
             carrier_tls,
             ready,
         };
-        let threads = process.start_shards(&stats, &dir)?;
+        let threads = process.start_shards(&stats, desks, &dir)?;
         drop(process);
         let reports = await_shards(&started, &stats)?;
         dir.upgrade()?;
@@ -273,7 +284,7 @@ fn progress(stats: &[Arc<Stats>]) -> String {
 
 fn start_control(
     shared: &Shared,
-    stats: &[Arc<Stats>],
+    (stats, counter): (&[Arc<Stats>], Counter),
     readiness: &Arc<Readiness>,
     facts: &rt::Facts,
     clock: Clock,
@@ -291,7 +302,32 @@ fn start_control(
     };
     let listen = shared.config.server.admin_listen;
     let learned = Arc::clone(&shared.learned);
-    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), learned)
+    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), learned, Some(counter))
+}
+
+/// A desk for each shard, and the bell beside it.
+fn desks(shards: u16) -> Vec<(Arc<Desk>, Arc<Doorbell>)> {
+    let desk = |_| {
+        let bell = Doorbell::new(DrainPolicy::sleeping());
+        let ringer = Arc::clone(&bell);
+        (Arc::new(Desk::new(Arc::new(move || ringer.ring()))), bell)
+    };
+    (0..shards).map(desk).collect()
+}
+
+/// What operators ask shards by.
+fn counter(
+    shared: &Arc<Shared>,
+    dir: &DataDir,
+    desks: &[(Arc<Desk>, Arc<Doorbell>)],
+    clock: Clock,
+) -> Result<Counter> {
+    let names = dir.read_names()?;
+    let customers = names.names(NameKind::Customer);
+    let customers = customers.map(|(number, name)| (name.to_owned(), number)).collect();
+    let desks = desks.iter().map(|(desk, _)| Arc::clone(desk)).collect();
+    let wall = Arc::new(move || clock.wall_raw());
+    Ok(Counter::new(desks, Arc::clone(shared), customers, wall))
 }
 
 /// Opens the data directory and makes what every shard reads.
@@ -429,6 +465,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
         node.start_contents(own);
         let edge = Rc::new(Edge::new(Rc::clone(&node), shared, Arc::clone(&stats), prefix));
         let quit = Stop::new();
+        rt::spawn(Rc::clone(&node).serve_desk(setup.desk.0, setup.desk.1));
         rt::spawn(await_stop(bell, shutdown, Rc::clone(&node), quit.clone()));
         readiness.set_ready(index);
         drop(setup.ready.send(Ok(Started { shard: id, report })));

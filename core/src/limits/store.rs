@@ -15,6 +15,22 @@ pub const RETENTION_DEFAULT: Duration = Duration::from_secs(72 * 3_600);
 pub const RETENTION_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3_600);
 /// Reads from the disk that a shard has under way; more wait their turn.
 pub const READS_IN_FLIGHT: usize = 256;
+/// Erasures of a shard that are not done; the last ones that are done and still shown.
+pub const ERASURES_MAX: usize = 256;
+/// Messages of a shard that their customers have redacted and that are still in the files.
+pub const REDACTIONS_MAX: usize = 100_000;
+/// How long those are gathered before the files are gone through for them.
+pub const REDACTIONS_GATHERED: Duration = Duration::from_secs(3_600);
+/// Redacted messages in memory that are taken back or written anew in one turn.
+pub const REDACTED_PER_TURN: usize = 64;
+/// Messages of a customer that an erasure looks at in one step.
+pub const ERASURE_PAGE: usize = 1_024;
+/// Rest after each segment that an erasure has read or rewritten, so that traffic comes first.
+pub const ERASURE_REST: Duration = Duration::from_millis(250);
+/// Everything that was to be forgotten is out of the files within this time.
+pub const ERASURE_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// Recipients of a shard that do not want messages of some customer.
+pub const OPT_OUTS_MAX: usize = 65_536;
 /// Messages of a register; a stretch of the log with more has several.
 pub const REGISTER_ROWS: u32 = 262_144;
 /// Changes of messages on disk, closed or carried, that are gathered in memory; from half of it on

@@ -52,6 +52,8 @@ pub enum ApiRequest {
     Submit(Submission),
     /// `GET /api/v1/messages/{id}`.
     Get(MessageId),
+    /// `DELETE /api/v1/messages/{id}`.
+    Redact(MessageId),
     /// `GET /api/v1/messages`.
     List(ListQuery),
 }
@@ -136,6 +138,11 @@ pub fn parse(
             refuse_body(body)?;
             Ok(ApiRequest::Get(id))
         }
+        Endpoint::Redact(id) => {
+            query::refuse_query(head)?;
+            refuse_body(body)?;
+            Ok(ApiRequest::Redact(id))
+        }
         Endpoint::List => {
             refuse_body(body)?;
             query::parse_list(head.query).map(ApiRequest::List)
@@ -143,12 +150,12 @@ pub fn parse(
     }
 }
 
-/// A GET with a body is read in different ways by different servers (RFC 9110 section 9.3.1).
+/// A GET or DELETE with a body is read in different ways by different servers (RFC 9110 section 9.3.1).
 fn refuse_body(body: &[u8]) -> Result<(), Problem> {
     if body.is_empty() {
         return Ok(());
     }
-    Err(Problem::new(Code::BadRequest, "A GET request must not have a body."))
+    Err(Problem::new(Code::BadRequest, "This request must not have a body."))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub enum Endpoint {
     Submit,
     /// `GET /api/v1/messages/{id}`: read one message.
     Get(MessageId),
+    /// `DELETE /api/v1/messages/{id}`: redact one message.
+    Redact(MessageId),
     /// `GET /api/v1/messages`: list messages.
     List,
 }
@@ -41,7 +43,8 @@ pub fn route(head: &RequestHead<'_>) -> Result<Endpoint, Problem> {
     }
     match head.method {
         "GET" => parse_id(segment).map(Endpoint::Get),
-        _ => Err(method_not_allowed("GET")),
+        "DELETE" => parse_id(segment).map(Endpoint::Redact),
+        _ => Err(method_not_allowed("DELETE, GET")),
     }
 }
 

@@ -42,6 +42,7 @@ fn control() -> Control {
         },
         readiness: Arc::new(Readiness::new(2)),
         learned: Arc::new(Learned::of_names(&["alpha"])),
+        counter: None,
     }
 }
 

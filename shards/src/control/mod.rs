@@ -1,8 +1,10 @@
 //! The control thread: metrics, liveness and readiness for operators, on its own small runtime, so
 //! that a slow scrape never touches a shard. One per process, unpinned; it reads what the shards
-//! count, and writes nothing but the forms of message ids that an operator applies.
+//! count, and hands them what an operator asks for.
 
 mod carriers;
+mod desk;
+mod erasures;
 mod listener;
 mod metrics;
 mod server;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 
+pub use self::desk::{Desk, Order};
+pub use self::erasures::Counter;
 pub use self::signals::{Doorbell, Shutdown, signals};
 use crate::shard::Learned;
 use crate::stats::Stats;
@@ -135,11 +139,13 @@ pub struct Control {
     facts: ControlFacts,
     readiness: Arc<Readiness>,
     learned: Arc<Learned>,
+    /// `None`: shards cannot be asked for anything.
+    counter: Option<Counter>,
 }
 
 impl Control {
-    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz` and `/carriers` from a thread of
-    /// its own.
+    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/carriers`, `/erasures` and
+    /// `/opt-outs` from a thread of its own.
     ///
     /// # Errors
     /// When the address cannot be had, or the thread cannot be started.
@@ -149,8 +155,9 @@ impl Control {
         facts: ControlFacts,
         readiness: Arc<Readiness>,
         learned: Arc<Learned>,
+        counter: Option<Counter>,
     ) -> anyhow::Result<ControlHandle> {
-        let control = Arc::new(Self { shards, facts, readiness, learned });
+        let control = Arc::new(Self { shards, facts, readiness, learned, counter });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -1,4 +1,4 @@
-//! The admin port: `/metrics`, `/livez`, `/readyz`, `/carriers`. On the control thread.
+//! The admin port: `/metrics`, `/livez`, `/readyz`, `/carriers`, `/erasures`, `/opt-outs`. On the control thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::carriers::{self, Herald};
+use super::erasures::{self, Peer};
 use super::listener::Limited;
 use super::metrics::{self, Format};
 use super::{Control, STOP_LIMIT};
@@ -26,11 +27,11 @@ pub(super) async fn run(
 ) {
     let watch = tokio::spawn(watchdog(Arc::clone(&control)));
     let (end, ended) = oneshot::channel::<()>();
-    let server =
-        axum::serve(Limited::new(listener), router(control)).with_graceful_shutdown(async move {
-            drop(stopped.await);
-            drop(end);
-        });
+    let service = router(control).into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(Limited::new(listener), service).with_graceful_shutdown(async move {
+        drop(stopped.await);
+        drop(end);
+    });
     let overdue = async move {
         drop(ended.await);
         tokio::time::sleep(STOP_LIMIT).await;
@@ -51,6 +52,9 @@ fn router(control: Arc<Control>) -> Router {
         .route("/readyz", get(readyz))
         .route("/carriers", get(carriers::list))
         .route("/carriers/{name}/receipt-ids/apply", post(carriers::apply))
+        .route("/erasures", get(erasures::list).post(erasures::begin))
+        .route("/erasures/{id}", get(erasures::show))
+        .route("/opt-outs", post(erasures::opt_out))
         .with_state(control)
 }
 

@@ -36,7 +36,8 @@ fn stage() -> Stage {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let learned = Arc::new(Learned::of_names(&["alpha", "beta"]));
     let own = Arc::clone(&learned);
-    let handle = Control::start(any, shards.clone(), facts, Arc::clone(&readiness), own).unwrap();
+    let handle =
+        Control::start(any, shards.clone(), facts, Arc::clone(&readiness), own, None).unwrap();
     Stage { handle, shards, readiness, learned, now_ms }
 }
 
@@ -155,7 +156,8 @@ fn an_address_in_use_is_named() {
     };
     let taken = stage.handle.local_addr();
     let learned = Arc::new(Learned::of_names(&[]));
-    let again = Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)), learned);
+    let again =
+        Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)), learned, None);
     let error = again.err().unwrap();
     assert!(format!("{error:#}").contains(&format!("cannot listen on {taken}")), "{error:#}");
 }

@@ -14,6 +14,7 @@ use postrider_http::request::ApiRequest;
 
 use super::customers::status_of;
 use super::envelope_record::{Apart, accepted_record};
+use super::erasing::redaction;
 use super::fetch::register_row;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
@@ -29,6 +30,7 @@ impl Shard {
                 self.submit_request(now, ReplyTo::Ticket(ticket), customer, Box::new(submission));
             }
             ApiRequest::Get(id) => self.get_request(now, ticket, customer, id),
+            ApiRequest::Redact(id) => self.redact_request(now, ticket, customer, id),
             ApiRequest::List(query) => self.list_request(now, ticket, customer, Box::new(query)),
         }
         self.pump(now);
@@ -70,7 +72,7 @@ impl Shard {
         let own = self.shared.config.customers.get(usize::from(customer.0));
         let own = own.map_or(Retention::Keep, |customer| customer.content_retention);
         let discard = submission.retention.or(own) == Retention::Discard;
-        let promise = match self.may_accept(&submission, discard) {
+        let promise = match self.may_accept(customer, &submission, discard) {
             Ok(promise) => promise,
             Err((why, problem)) => {
                 self.stats.inc(why);
@@ -111,6 +113,7 @@ impl Shard {
     /// alphabet and the number of parts that its customer is promised.
     fn may_accept(
         &self,
+        customer: CustomerIx,
         submission: &Submission,
         discard: bool,
     ) -> Result<(Encoding, u8), (Counter, Problem)> {
@@ -130,6 +133,9 @@ impl Shard {
         let no_room = || discard && self.contents.is_full(&submission.content);
         if self.storage_is_short() || no_room() {
             return Err((Counter::RefusedStorageFull, Problem::storage_full(5)));
+        }
+        if self.has_opted_out(customer, submission.to) {
+            return Err((Counter::RefusedOptedOut, Problem::opted_out()));
         }
         self.promise(submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
     }
@@ -260,6 +266,9 @@ impl Shard {
             }
             (Call::Answer { ticket }, Reply::Found(found)) => {
                 self.answer(ticket, super::query::found(found));
+            }
+            (Call::Answer { ticket }, Reply::Redacted(result)) => {
+                self.answer(ticket, redaction(result));
             }
             (call @ Call::List { .. }, Reply::Page(page)) => self.take_page(id, call, *page),
             (Call::Deliver { customer, place }, Reply::Delivered { spent: _, answer }) => {

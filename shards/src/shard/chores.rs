@@ -9,6 +9,7 @@ use postrider_storage::register::{RegisterChore, RegisterDone};
 use postrider_storage::{Chore, Disk, FileRef, LogIoError};
 
 use super::cold::store::{ColdChore, ColdDone};
+use super::erasing::{EraseChore, EraseDone};
 use super::{Shard, Timer};
 
 /// A piece of slow work.
@@ -22,6 +23,8 @@ pub enum ShardChore {
     Checkpoint(CheckpointChore),
     /// Writes, merges or removes runs of rows that lead to messages on disk.
     Cold(ColdChore),
+    /// A piece of an erasure, on the log of this shard.
+    Erase(EraseChore, u16),
 }
 
 /// What came of one, for [`Shard::handle_chore`].
@@ -35,6 +38,8 @@ pub enum ChoreDone {
     Checkpoint(Result<(), LogIoError>),
     /// Of runs.
     Cold(ColdDone),
+    /// Of an erasure's.
+    Erase(EraseDone),
 }
 
 impl ShardChore {
@@ -45,6 +50,7 @@ impl ShardChore {
             ShardChore::Register(chore) => ChoreDone::Register(chore.run(disk)),
             ShardChore::Checkpoint(chore) => ChoreDone::Checkpoint(chore.run(disk)),
             ShardChore::Cold(chore) => ChoreDone::Cold(chore.run(disk)),
+            ShardChore::Erase(chore, shard) => ChoreDone::Erase(chore.run(disk, shard)),
         }
     }
 }
@@ -57,6 +63,7 @@ impl ChoreDone {
             ChoreDone::Log(_, result) | ChoreDone::Checkpoint(result) => result.as_ref().err(),
             ChoreDone::Register(result) => result.as_ref().err(),
             ChoreDone::Cold(done) => done.error(),
+            ChoreDone::Erase(done) => done.error(),
         }
     }
 
@@ -73,6 +80,7 @@ impl ChoreDone {
                 done.replaced().iter().copied().map(FileRef::Side).collect()
             }
             ChoreDone::Cold(done) => done.replaced().iter().copied().map(FileRef::Side).collect(),
+            ChoreDone::Erase(done) => done.replaced(),
             // Nobody reads a spare, or a checkpoint.
             ChoreDone::Log(Chore::Wipe { .. }, _)
             | ChoreDone::Register(Err(_))
@@ -84,6 +92,9 @@ impl ChoreDone {
 impl Shard {
     /// The next piece of slow work, for a helper thread; one at a time.
     pub fn poll_chore(&mut self) -> Option<ShardChore> {
+        if self.is_exchanging() {
+            return self.poll_erase_chore();
+        }
         if let Some(chore) = self.journal.log.poll_chore() {
             return Some(ShardChore::Log(chore));
         }
@@ -98,7 +109,8 @@ impl Shard {
             return Some(ShardChore::Cold(chore));
         }
         self.settle_checkpoint();
-        self.pace.poll_chore().map(ShardChore::Checkpoint)
+        let checkpoint = self.pace.poll_chore().map(ShardChore::Checkpoint);
+        checkpoint.or_else(|| self.poll_erase_chore())
     }
 
     /// A piece of slow work is done, or failed.
@@ -111,6 +123,7 @@ impl Shard {
             ChoreDone::Register(result) => self.registers.handle_chore(result),
             ChoreDone::Checkpoint(result) => self.checkpoint_done(now, &result),
             ChoreDone::Cold(done) => self.cold.handle_chore(now.mono, done),
+            ChoreDone::Erase(done) => self.erase_chore_done(now, done),
         }
         self.pump(now);
     }

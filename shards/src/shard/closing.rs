@@ -350,7 +350,7 @@ impl Shard {
 }
 
 /// The parts that no bind has taken.
-fn unsent_parts(parts: impl Iterator<Item = (PartStatus, bool)>) -> Vec<u8> {
+pub(super) fn unsent_parts(parts: impl Iterator<Item = (PartStatus, bool)>) -> Vec<u8> {
     parts
         .zip(0u8..)
         .filter(|((status, in_flight), _)| {

@@ -65,7 +65,7 @@ pub(crate) fn apply(message: &mut Message, record: &Record<'_>) {
                 message.envelope.redact();
             }
         }
-        Record::Redacted { at_ms, .. } => message.redact(UnixMs(*at_ms)),
+        Record::Redacted { at_ms, .. } => message.redact(Some(UnixMs(*at_ms))),
         Record::Accepted { .. }
         | Record::Carried { .. }
         | Record::Closed { .. }

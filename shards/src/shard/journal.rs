@@ -1,10 +1,10 @@
 //! The shard's log as the rest of the shard sees it: append a record, and say what must wait until
 //! it is on disk. One per shard.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use postrider_storage::{Appended, Log, Lsn, Record, Urgency};
+use postrider_storage::{Appended, Log, Lsn, Record, SegmentId, Urgency};
 
 use super::After;
 
@@ -15,12 +15,14 @@ pub(crate) struct Journal {
     last: Lsn,
     /// Octets appended since the start.
     octets: u64,
+    /// Where records lie that no register leads to.
+    pub(crate) strangers: Strangers,
 }
 
 impl Journal {
-    pub(crate) fn new(log: Log) -> Self {
+    pub(crate) fn new(log: Log, strangers: Strangers) -> Self {
         let last = log.durable();
-        Journal { log, waiting: VecDeque::new(), last, octets: 0 }
+        Journal { log, waiting: VecDeque::new(), last, octets: 0, strangers }
     }
 
     /// Appends a record that nobody waits for: it rides with the next batch.
@@ -37,6 +39,7 @@ impl Journal {
     pub(crate) fn add(&mut self, now: Duration, record: &Record<'_>, urgency: Urgency) -> Appended {
         let appended = self.log.append(record, urgency, now);
         self.last = appended.lsn;
+        self.strangers.note(appended.at.segment, record);
         self.octets += u64::try_from(appended.len).unwrap_or(0);
         appended
     }
@@ -73,6 +76,49 @@ impl Journal {
     /// Things that wait for the disk.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+}
+
+/// The segments that hold messages from handsets and parked receipts: nothing but the log itself
+/// leads to these.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Strangers {
+    held: BTreeSet<SegmentId>,
+    /// Of those before it nobody can tell.
+    known_from: SegmentId,
+}
+
+impl Strangers {
+    /// Of a log that is known from this segment on.
+    pub(crate) fn new(known_from: SegmentId, held: impl Iterator<Item = SegmentId>) -> Self {
+        Strangers { held: held.collect(), known_from }
+    }
+
+    /// Looks at a record in a segment.
+    pub(crate) fn note(&mut self, segment: SegmentId, record: &Record<'_>) {
+        if let Record::Inbound(_) | Record::Orphan { .. } = record {
+            self.held.insert(segment);
+        }
+    }
+
+    /// Segments before this one are no more.
+    pub(crate) fn release_before(&mut self, segment: SegmentId) {
+        self.held = self.held.split_off(&segment);
+    }
+
+    /// The first segment that is known, and those that hold some.
+    pub(crate) fn known(&self) -> (SegmentId, impl Iterator<Item = SegmentId> + '_) {
+        (self.known_from, self.held.iter().copied())
+    }
+
+    /// The segments from one to another that hold some, or may.
+    pub(crate) fn in_doubt(
+        &self,
+        first: SegmentId,
+        last: SegmentId,
+    ) -> impl Iterator<Item = SegmentId> + '_ {
+        let unknown = (first.0..self.known_from.0.min(last.0 + 1)).map(SegmentId);
+        unknown.chain(self.held.iter().copied().filter(move |id| *id <= last))
     }
 }
 

@@ -63,6 +63,13 @@ pub enum Request {
         /// Which one.
         id: MessageId,
     },
+    /// Redact a message of the receiver's partitions.
+    Redact {
+        /// Who asks.
+        customer: CustomerIx,
+        /// Which one.
+        id: MessageId,
+    },
     /// Show a page of the customer's messages.
     List {
         /// Who asks.
@@ -117,6 +124,8 @@ pub enum Reply {
     },
     /// To `Get`.
     Found(Option<Box<MessageView>>),
+    /// To `Redact`, once durable.
+    Redacted(Result<(), Problem>),
     /// To `List`.
     Page(Box<Page>),
     /// To `Deliver`.

@@ -212,7 +212,7 @@ pub(crate) struct Message {
     pub(crate) contents_under_way: u8,
     /// The accepted record is on disk: only then does the message exist for anybody.
     pub(crate) durable: bool,
-    /// When it was redacted, as far as that is on record.
+    /// When its customer had it redacted.
     pub(crate) redacted: Option<UnixMs>,
     /// It was open when the process started: copies of its parts may have been written of which
     /// nothing is on record.
@@ -489,9 +489,9 @@ impl Message {
     }
 
     /// Forgets what is personal in it; what a bill is made of stays, and so does the address of a
-    /// webhook that is still owed.
-    pub(crate) fn redact(&mut self, at: UnixMs) {
-        self.redacted.get_or_insert(at);
+    /// webhook that is still owed. `at`: when its customer asked for that.
+    pub(crate) fn redact(&mut self, at: Option<UnixMs>) {
+        self.redacted = self.redacted.or(at);
         if !matches!(self.webhook, Webhook::Pending { .. }) {
             self.envelope.webhook_url = None;
         }

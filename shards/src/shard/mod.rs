@@ -14,6 +14,7 @@ mod contents;
 mod customers;
 mod deliveries;
 mod envelope_record;
+mod erasing;
 mod fetch;
 mod fold;
 mod inbound;
@@ -25,6 +26,7 @@ mod mesh;
 mod message;
 mod named;
 pub(crate) mod offline;
+mod opt_outs;
 mod orphans;
 mod outbind;
 mod outbound;
@@ -69,6 +71,9 @@ use self::cold::ColdStore;
 pub use self::contents::{Contents, ContentsConfig};
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::customers::{CustomerRequest, Customers, OperatedTo};
+pub use self::erasing::{
+    ControlAnswer, ControlRequest, EraseChore, EraseDone, ErasureState, Subject,
+};
 pub use self::fetch::ListKey;
 use self::fetch::{ListTo, Listing, ShowTo};
 pub use self::inbound::InboundNotice;
@@ -195,6 +200,10 @@ pub(crate) enum After {
     Closed { sequence: u64, at: Position },
     /// The record lies there in which a message was carried forward.
     Carried { sequence: u64, at: Position },
+    /// What an operator asked for is on disk.
+    Controlled { ticket: u64, answer: ControlAnswer },
+    /// That a message is redacted is on disk: tell its customer.
+    Redacted { to: ShowTo },
     /// The attempt is on record: the part may be written to a bind.
     Attempted { carrier: CarrierIx, part: PartRef },
 }
@@ -219,6 +228,8 @@ pub enum ApiResponse {
     Accepted(Accepted),
     /// 200 with one message.
     Message(Box<MessageView>),
+    /// 204: the message is redacted.
+    Redacted,
     /// 200 with a page.
     Page {
         /// Newest first.
@@ -266,6 +277,13 @@ pub enum Op {
         /// What.
         ask: Ask,
     },
+    /// Answer an operator's request.
+    Controlled {
+        /// As given to `handle_control`.
+        ticket: u64,
+        /// What to answer.
+        answer: ControlAnswer,
+    },
     /// Everything is on disk and unbound: this shard may stop.
     Drained,
 }
@@ -302,6 +320,8 @@ pub(crate) enum Timer {
     Down(CarrierIx),
     /// The validity of a message ends.
     Validity(u64),
+    /// The next piece of an erasure may be done.
+    Erasure,
     /// No receipt by validity plus grace.
     Grace(u64),
     /// A temporary refusal is over.
@@ -335,6 +355,8 @@ pub struct Shard {
     ages: reclaim::Ages,
     lookups: fetch::Lookups,
     cold: ColdStore,
+    erasures: erasing::Erasures,
+    opt_outs: opt_outs::OptOuts,
     inbox: inbound::Inbox,
     owners: inbound::Owners,
     wheel: Wheel<Timer>,
@@ -433,7 +455,9 @@ impl Shard {
                 self.registers.retry();
                 self.cold.retry_chores();
                 self.retry_content_chores();
+                self.erasure_rested();
             }
+            Timer::Erasure => self.erasure_rested(),
             Timer::DrainLimit => self.drain_limit(now),
         }
     }
@@ -454,6 +478,9 @@ impl Shard {
             }
             Request::Get { customer, id } => {
                 self.find(now, ShowTo::Shard(from, call), customer, id);
+            }
+            Request::Redact { customer, id } => {
+                self.redact_one(now, ShowTo::Shard(from, call), customer, id);
             }
             Request::List { customer, query } => {
                 let to = ListTo::Shard(from, call);
@@ -499,6 +526,7 @@ impl Shard {
         self.pump_deliveries(now);
         self.pump_cold(now);
         self.pump_reclaim(now);
+        self.pump_erasures(now);
         self.pump_customers(now);
         self.pump_reads();
         self.pump_checkpoint(now);
@@ -527,6 +555,10 @@ impl Shard {
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
             After::Closed { sequence, at } => self.closed(sequence, at),
             After::Carried { sequence, at } => self.carried(sequence, at),
+            After::Controlled { ticket, answer } => {
+                self.ops.push_back(Op::Controlled { ticket, answer });
+            }
+            After::Redacted { to } => self.redacted(to, Ok(())),
             After::Attempted { carrier, part } => self.attempt_recorded(now, carrier, part),
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use postrider_core::carrier_id::{IdForms, folded};
 use postrider_core::clock::Now;
 use postrider_core::limits;
+use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
 use postrider_storage::{Position, Record};
 
@@ -242,6 +243,22 @@ impl Shard {
             if self.apply_receipt(now, &notice).is_some() {
                 self.close_orphan(now, orphan, OrphanOutcome::Matched);
             }
+        }
+    }
+
+    /// Gives up the parked receipts of those who are to be forgotten.
+    pub(super) fn forget_orphans(&mut self, now: Now) {
+        let scopes = self.erasures.scopes();
+        let meant = |notice: &ReceiptNotice| {
+            [&notice.source, &notice.destination].into_iter().any(|address| {
+                let number = Msisdn::from_carrier(address);
+                number.is_some() && scopes.include(number, 0, notice.at)
+            })
+        };
+        let parked = self.orphans.parked.iter().filter(|(_, orphan)| meant(&orphan.notice));
+        let meant: Vec<u64> = parked.map(|(number, _)| *number).collect();
+        for orphan in meant {
+            self.close_orphan(now, orphan, OrphanOutcome::GivenUp);
         }
     }
 

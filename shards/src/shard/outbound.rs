@@ -172,6 +172,9 @@ impl Shard {
         if message.outcome.is_some() || message.queued_on.is_some() {
             return;
         }
+        if message.envelope.redacted {
+            return self.erasures.unsent(sequence);
+        }
         match self.choose(message) {
             Some(carrier) => self.enqueue(carrier, sequence, FairQueue::push_back),
             None => self.no_carrier_left(now, sequence),
@@ -227,6 +230,9 @@ impl Shard {
         let Some(message) = self.table.get(sequence) else { return };
         if message.outcome.is_some() || message.queued_on.is_some() {
             return;
+        }
+        if message.envelope.redacted {
+            return self.erasures.unsent(sequence);
         }
         let Some(carrier) = self.choose(message) else { return };
         self.enqueue(carrier, sequence, FairQueue::push_front);

@@ -39,7 +39,7 @@ impl Shard {
         }
     }
 
-    fn busy(&mut self, ticket: u64) {
+    pub(super) fn busy(&mut self, ticket: u64) {
         self.stats.inc(Counter::MeshRefused);
         self.answer(ticket, ApiResponse::Problem(Problem::overloaded(1)));
     }

@@ -71,6 +71,7 @@ impl Shard {
                 }
             }
             None if !self.carry_inbound(now, oldest) => {}
+            None if !self.carry_opt_outs(now, oldest) => {}
             None => {
                 self.carry_orphans(now);
                 self.release_before(SegmentId(oldest.0 + 1));
@@ -102,6 +103,7 @@ impl Shard {
     fn release_before(&mut self, segment: SegmentId) {
         self.journal.log.release_before(segment);
         self.registers.release_before(segment);
+        self.journal.strangers.release_before(segment);
         crash::point("released");
     }
 
@@ -130,9 +132,11 @@ impl Shard {
 }
 
 /// A message's whole state: the records that would rebuild it, one after the other.
-fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
+pub(super) fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
     let envelope = &message.envelope;
-    let partition = shared.placement.partition(envelope.to);
+    // Of a redacted message only the id knows it.
+    let partition = shared.cipher.open(envelope.id).map(|fields| fields.partition);
+    let partition = partition.unwrap_or_else(|| shared.placement.partition(envelope.to));
     accepted_record(envelope, &envelope.sender.as_text(), partition).encode(out);
     for event in &message.events {
         part_record(envelope.sequence, event).encode(out);
@@ -142,6 +146,9 @@ fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
     }
     for end in &message.receipts {
         receipt_record(envelope.sequence, end).encode(out);
+    }
+    if let Some(at) = message.redacted {
+        Record::Redacted { sequence: envelope.sequence, at_ms: at.0 }.encode(out);
     }
 }
 

@@ -153,6 +153,15 @@ impl Table {
         Some(message)
     }
 
+    /// Forgets what is personal in a message; `at`: when its customer asked for that.
+    pub(crate) fn redact(&mut self, sequence: u64, at: Option<UnixMs>) {
+        let Some(to) = self.get(sequence).map(|message| message.envelope.to) else { return };
+        self.leave_handset(to, sequence);
+        if let Some(message) = self.messages.get_mut(&sequence) {
+            message.redact(at);
+        }
+    }
+
     /// The open messages of a customer to a recipient, oldest first.
     pub(crate) fn open_to(&self, customer: u32, to: Msisdn) -> impl Iterator<Item = &Message> {
         let messages = self.by_handset.get(&to).into_iter().flatten();

@@ -158,6 +158,9 @@ series! {
         MessagesCanceled = "messages_finished" ["status" = "canceled"];
         /// Messages finally unknown.
         MessagesUnknown = "messages_finished" ["status" = "unknown"];
+        /// Messages of which sender, recipient and text were forgotten.
+        MessagesRedacted = "messages_redacted",
+            "Messages of which sender, recipient and text were forgotten.";
         /// Webhook requests sent.
         WebhookAttempts = "webhook_attempts",
             "Webhook requests sent.";
@@ -195,6 +198,8 @@ series! {
         RefusedInvalid = "requests_refused" ["code" = "invalid"];
         /// Requests refused as `no_route`.
         RefusedNoRoute = "requests_refused" ["code" = "no_route"];
+        /// Requests refused as `recipient_opted_out`.
+        RefusedOptedOut = "requests_refused" ["code" = "recipient_opted_out"];
         /// Requests refused as `not_found`.
         RefusedNotFound = "requests_refused" ["code" = "not_found"];
         /// Binds opened.

@@ -29,10 +29,11 @@ use postrider_http::request::{
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, Contents, Learned, Numbers, Op, Shard, ShardParts, Shared, kinds,
+    ApiResponse, BindIx, Contents, ControlAnswer, ControlRequest, Learned, Numbers, Op, Shard,
+    ShardParts, Shared, kinds,
 };
 use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
-use postrider_storage::{Ask, LogConfig, MemDisk, Write};
+use postrider_storage::{Ask, Disk as _, LogConfig, MemDisk, Write};
 
 /// The wall clock when the monotonic one stood at zero.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
@@ -101,6 +102,8 @@ pub(crate) struct Rig {
     writing: Option<Write>,
     ticket: u64,
     answers: BTreeMap<u64, ApiResponse>,
+    /// What operators were answered and nobody has looked at.
+    controlled: Vec<ControlAnswer>,
     wires: Vec<Wire>,
 }
 
@@ -191,6 +194,7 @@ impl Rig {
             writing: None,
             ticket: 0,
             answers: BTreeMap::new(),
+            controlled: Vec::new(),
             wires: Vec::new(),
         };
         rig.shard.start(at(now));
@@ -286,6 +290,7 @@ impl Rig {
                 self.shard.handle_webhook_result(at(self.now), post.sequence, Ok(200), None);
             }
             Op::Read { token, ask } => self.reads.push_back((token, ask)),
+            Op::Controlled { answer, .. } => self.controlled.push(answer),
             Op::Drained => {}
             other => panic!("{other:?} is not played here"),
         }
@@ -317,6 +322,22 @@ impl Rig {
     /// The disk, to be looked at or damaged.
     pub(crate) fn disk(&mut self) -> &mut MemDisk {
         &mut self.disk
+    }
+
+    /// Every file, with its bytes.
+    pub(crate) fn files(&mut self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        for file in self.disk.list().unwrap() {
+            let bytes = self.disk.bytes(file.id).unwrap_or_default().to_vec();
+            files.push((file.id.file_name(), bytes));
+            let old = self.disk.old_bytes(file.id).map(<[u8]>::to_vec);
+            files.extend(old.map(|bytes| (format!("{}.old", file.id.file_name()), bytes)));
+        }
+        for (file, _) in self.disk.list_side().unwrap() {
+            let bytes = self.disk.side_bytes(file).unwrap_or_default().to_vec();
+            files.push((file.file_name(), bytes));
+        }
+        files
     }
 
     // --- the customer ---
@@ -373,6 +394,13 @@ impl Rig {
     /// Submits a text from Acme to `+number`.
     pub(crate) fn submit(&mut self, number: u64, text: &str) -> MessageId {
         self.post(&format!(r#"{{"from":"Acme","to":"+{number}","body":"{text}"}}"#)).unwrap()
+    }
+
+    /// Asks what an operator asks, and waits for the answer.
+    pub(crate) fn control(&mut self, request: ControlRequest) -> ControlAnswer {
+        self.shard.handle_control(at(self.now), 1, request);
+        self.settle();
+        self.controlled.pop().expect("an answer")
     }
 
     /// What GET shows.

@@ -26,7 +26,8 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::request::ApiRequest;
 use postrider_http::response::MessageView;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, ConnIx, MeshMessage, Numbers, Op, Shard, ShardParts, Shared,
+    ApiResponse, BindIx, ConnIx, ControlAnswer, ControlRequest, MeshMessage, Numbers, Op, Shard,
+    ShardParts, Shared,
 };
 use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
@@ -101,6 +102,7 @@ struct Room {
     answered: Vec<(u32, u32)>,
     /// Destination and id of every submit_sm that was taken and has no receipt.
     given: Vec<(String, String)>,
+    controlled: Vec<ControlAnswer>,
     drained: bool,
 }
 
@@ -191,6 +193,7 @@ impl House {
                 taken: 0,
                 answered: Vec::new(),
                 given: Vec::new(),
+                controlled: Vec::new(),
                 drained: false,
             });
         }
@@ -223,6 +226,15 @@ impl House {
             (disk, room.contents)
         });
         Self::open(self.config, shared, disks.collect(), self.now + pause)
+    }
+
+    /// Asks of every shard what an operator asks, and waits for the answers.
+    pub(crate) fn control(&mut self, request: ControlRequest) -> Vec<ControlAnswer> {
+        for room in &mut self.rooms {
+            room.shard.handle_control(at(self.now), 1, request);
+        }
+        self.settle();
+        self.rooms.iter_mut().map(|room| room.controlled.pop().expect("an answer")).collect()
     }
 
     // --- disks, rings, time ---
@@ -332,6 +344,7 @@ impl House {
                 let result = ask.read_from(&mut room.disk);
                 room.shard.handle_read(now, token, result);
             }
+            Op::Controlled { answer, .. } => room.controlled.push(answer),
             Op::Drained => room.drained = true,
         }
     }

@@ -498,7 +498,7 @@ impl World {
             Op::FlushCustomer(conn) => self.flush_customer(shard, conn),
             Op::CloseCustomer(conn) => self.close_customer(shard, conn),
             Op::Read { token, ask } => self.soon(2_000, Happening::Read { shard, token, ask }),
-            Op::Drained => {}
+            Op::Controlled { .. } | Op::Drained => {}
         }
     }
 

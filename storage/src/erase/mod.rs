@@ -5,10 +5,10 @@
 //! files follow within a day:
 //! 1. [`Log::wipe_up_to`] the head segment, and let the chores of [`Log::wiping`] be done;
 //! 2. [`Log::roll`], until the head of before is sealed;
-//! 3. tell [`Erasing`] what is gone with recycled segments ([`Erasing::gone_below`]), and show it the
-//!    accepted and carried records of messages that may be meant, or tell it their numbers: parts
-//!    and replaced texts lie in other segments than their messages;
-//! 4. for every sealed segment, the newest first (so that numbers of recipients stay known to the
+//! 3. tell [`Erasing`] what is gone with recycled segments ([`Erasing::gone_below`]), and [`survey`]
+//!    every segment in which something of what is meant may lie, or tell it the messages' numbers:
+//!    parts and replaced texts lie in other segments than their messages;
+//! 4. for every such segment, the newest first (so that numbers of recipients stay known to the
 //!    end, should the process stop): [`prepare`], [`Disk::exchange`] when there is something to
 //!    exchange, [`Disk::wipe_old`]; [`rewrite`] does all three;
 //! 5. [`Disk::wipe_quarantine`].
@@ -26,4 +26,4 @@ mod meant;
 mod rewrite;
 
 pub use meant::{Erasing, recipient_hash};
-pub use rewrite::{Prepared, prepare, rewrite};
+pub use rewrite::{Prepared, prepare, rewrite, survey};

@@ -22,6 +22,24 @@ pub struct Prepared {
     pub bytes_dropped: u64,
 }
 
+/// Reads a sealed segment for messages that are meant: `erasing` remembers them, so that their other
+/// records are known in whatever segment they lie. Gives the octets read.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn survey<D: Disk>(
+    disk: &mut D,
+    shard: u16,
+    file: SegmentFile,
+    erasing: &mut Erasing,
+) -> Result<u64, OpenError> {
+    let mut walk = Walk::new(shard, file);
+    while let Some(batch) = walk.next(disk)? {
+        batch.records(file, &mut |record| erasing.note(record))?;
+    }
+    Ok(walk.end)
+}
+
 /// Makes the content of a sealed segment without what is to be forgotten ready, beside the segment.
 /// When no record of it is meant, only what it holds of older segments is overwritten, in place.
 /// What is damaged becomes zeros: nobody can tell whose it is.
@@ -38,21 +56,18 @@ pub fn prepare<D: Disk>(
     file: SegmentFile,
     erasing: &mut Erasing,
 ) -> Result<Prepared, OpenError> {
-    let mut seen = Walk::new(shard, file);
-    while let Some(batch) = seen.next(disk)? {
-        batch.records(file, &mut |record| erasing.note(record))?;
-    }
-    let mut prepared = Prepared { records: 0, bytes_dropped: seen.skipped };
+    survey(disk, shard, file, erasing)?;
+    let mut prepared = Prepared::default();
     let mut walk = Walk::new(shard, file);
     while let Some(mut batch) = walk.next(disk)? {
         prepared.records += batch.redact(file, erasing)?;
     }
-    let content = seen.last_content(disk)?;
-    prepared.bytes_dropped += content - seen.end;
+    let content = walk.last_content(disk)?;
+    prepared.bytes_dropped = walk.skipped + content - walk.end;
     if prepared.records > 0 {
         write_new(disk, shard, file, erasing)?;
-    } else if content > seen.end {
-        disk.wipe(file.id, seen.end)?;
+    } else if content > walk.end {
+        disk.wipe(file.id, walk.end)?;
     }
     Ok(prepared)
 }

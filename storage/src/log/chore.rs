@@ -341,6 +341,13 @@ impl Log {
         oldest.unwrap_or_else(|| self.head_segment())
     }
 
+    /// The files of segments that are never written again and have not been released, oldest first.
+    pub fn sealed_files(&self) -> impl DoubleEndedIterator<Item = SegmentFile> + '_ {
+        let Segments { released, durable_segment, .. } = self.segments;
+        let sealed = move |file: &SegmentFile| file.id >= released && file.id < durable_segment;
+        self.segments.written.iter().copied().filter(sealed)
+    }
+
     /// Segments that hold records and have not been released.
     #[must_use]
     pub fn live_segments(&self) -> usize {

@@ -290,6 +290,14 @@ impl Registers {
         self.unwritten().flat_map(OpenRegister::rows).filter(own)
     }
 
+    /// The segment that a message was accepted into; `None` when no register owns its number.
+    #[must_use]
+    pub fn home_of(&self, sequence: u64) -> Option<SegmentId> {
+        let own = |register: &&OpenRegister| register.slot(sequence).is_some();
+        let unwritten = self.unwritten().find(own).map(OpenRegister::home);
+        unwritten.or_else(|| self.listed.owner(sequence).map(|entry| entry.summary.home))
+    }
+
     /// The messages with one of these statuses whose anchor lies in a segment, about `limit` of
     /// them from `from` on (at first the default).
     #[must_use]

@@ -20,6 +20,7 @@ pub(super) use self::filed::Filed;
 pub(super) use self::pace::Pace;
 pub(super) use self::past::{Listed, Past};
 use super::Shard;
+use super::erasing::known::{self, ERASURES};
 use super::message::Message;
 use crate::stats::Counter;
 
@@ -82,6 +83,8 @@ impl Shard {
         self.registers.snapshot(&mut registers);
         taken.add(REGISTERS, registers);
         taken.add(BACKLOG, filed::backlog(&self.cold));
+        let strangers = &self.journal.strangers;
+        taken.add(ERASURES, known::encode(&self.erasures, &self.opt_outs, strangers));
         taken
     }
 

@@ -140,7 +140,7 @@ impl Shard {
 
 /// The status for an owner's refusal.
 pub(in crate::shard) fn status_of(code: Code) -> CommandStatus {
-    if code == Code::NoRoute {
+    if matches!(code, Code::NoRoute | Code::RecipientOptedOut) {
         CommandStatus::ESME_RINVDSTADR
     } else if code == Code::StorageFull {
         CommandStatus::ESME_RMSGQFUL

@@ -16,7 +16,7 @@ use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::response::MessageView;
 use postrider_storage::register::{PageSearch, RegisterRow, Slot};
-use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, Step};
+use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, SegmentId, Step};
 
 use self::find::Find;
 pub use self::list::ListKey;
@@ -25,6 +25,7 @@ pub(crate) use self::message::Fetch;
 use self::wanted::Waiting;
 pub(crate) use self::wanted::{ReceiptAt, Wanted};
 use super::cold::store::RowSearch;
+use super::erasing::Touch;
 use super::mesh::{CallId, Reply};
 use super::message::Message;
 use super::query::{found, view};
@@ -43,6 +44,8 @@ pub(crate) struct Lookups {
     /// Reads that wait for others to end.
     queued: VecDeque<(u64, Ask)>,
     in_flight: usize,
+    /// The segment that is about to be another file: nobody reads it.
+    closed: Option<SegmentId>,
     lists: list::Lists,
     waiting: Waiting,
 }
@@ -54,6 +57,8 @@ enum Lookup {
     /// The messages that somebody wants are not known yet.
     Wanted(Box<dyn Search<Found = Vec<u64>>>, Wanted),
     Rows(Box<RowSearch>),
+    /// What is to be forgotten of a customer (0: of others).
+    Touch(Box<Touch>, u32),
 }
 
 /// What a message is looked up for.
@@ -81,6 +86,7 @@ impl Lookups {
             under_way: HashMap::default(),
             queued: VecDeque::new(),
             in_flight: 0,
+            closed: None,
             lists: list::Lists::default(),
             waiting: Waiting::default(),
         }
@@ -106,12 +112,27 @@ impl Lookups {
         self.in_flight
     }
 
+    /// From now on nobody begins to read this segment.
+    pub(crate) fn close(&mut self, segment: Option<SegmentId>) {
+        self.closed = segment;
+    }
+
+    /// Whether a read of this segment is under way.
+    pub(crate) fn reads(&self, segment: SegmentId) -> bool {
+        let of = |ask: &Ask| ask.file == FileRef::Segment(segment);
+        let asked = self.under_way.values().filter(|(_, ask)| of(ask)).count();
+        asked > self.queued.iter().filter(|(_, ask)| of(ask)).count()
+    }
+
     /// The next read that there is room for.
     fn poll_read(&mut self) -> Option<(u64, Ask)> {
         if self.in_flight >= limits::READS_IN_FLIGHT {
             return None;
         }
-        let next = self.queued.pop_front()?;
+        let closed = self.closed.map(FileRef::Segment);
+        let open = |(_, ask): &(u64, Ask)| Some(ask.file) != closed;
+        let at = self.queued.iter().position(open)?;
+        let next = self.queued.remove(at)?;
         self.in_flight += 1;
         Some(next)
     }
@@ -170,6 +191,11 @@ impl Shard {
                 Step::Done(Ok(rows)) => return self.rows_found(search.rows(), Some(rows)),
                 Step::Done(Err(error)) => return self.give_up(now, lookup, error),
             },
+            Lookup::Touch(search, customer) => match search.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(found)) => return self.touched(now, *customer, Some(found)),
+                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+            },
         };
         self.lookups.under_way.insert(id, (lookup, ask));
         self.lookups.queued.push_back((id, ask));
@@ -194,10 +220,14 @@ impl Shard {
             Lookup::Page(_, list) => self.page_found(now, list, None),
             Lookup::Wanted(..) => self.wanted_found(now, lookup, Vec::new()),
             Lookup::Rows(search) => self.rows_found(search.rows(), None),
+            Lookup::Touch(_, customer) => self.touched(now, customer, None),
         }
     }
 
-    fn message_found(&mut self, now: Now, then: Then, message: Option<Box<Message>>) {
+    fn message_found(&mut self, now: Now, then: Then, mut message: Option<Box<Message>>) {
+        if let Some(message) = &mut message {
+            self.forget_in(message);
+        }
         match then {
             Then::Show(to, customer, id) => {
                 let number = self.shared.customer_number(customer);
@@ -232,6 +262,11 @@ impl Shard {
             ShowTo::Ticket(ticket) => self.answer(ticket, found(view)),
             ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Found(view)),
         }
+    }
+
+    /// Looks for what is to be forgotten.
+    pub(super) fn find_touched(&mut self, now: Now, customer: u32, search: Touch) {
+        self.look_up(now, Lookup::Touch(Box::new(search), customer));
     }
 
     /// Asks for the reads that there is room for.

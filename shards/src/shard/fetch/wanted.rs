@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use postrider_core::clock::Now;
+use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_core::place::ShardId;
@@ -14,7 +15,7 @@ use postrider_storage::Search;
 use postrider_storage::register::Statuses;
 
 use super::find::Find;
-use super::{Lookup, Then, group_hash};
+use super::{Lookup, ShowTo, Then, group_hash};
 use crate::shard::customers::{Members, OperatedTo, Operation};
 use crate::shard::mesh::{CallId, ReceiptNotice};
 use crate::shard::message::Message;
@@ -38,6 +39,10 @@ pub(crate) enum Wanted {
     Owed(CustomerIx),
     /// The messages that this one may take the place of.
     Replaced(CustomerIx, Box<Submission>, ReplyTo),
+    /// The message is to be forgotten.
+    Forget(u64),
+    /// Its customer wants it redacted.
+    Redact { to: ShowTo, customer: CustomerIx, id: MessageId, sequence: u64 },
 }
 
 /// Where a receipt has got to on its way to its message.
@@ -142,6 +147,10 @@ impl Shard {
             Wanted::Owed(customer) => self.owed_came(customer),
             Wanted::Replaced(customer, submission, to) => {
                 self.accept_here(now, customer, submission, to);
+            }
+            Wanted::Forget(sequence) => self.forgotten_woken(now, sequence),
+            Wanted::Redact { to, customer, id, sequence } => {
+                self.redact_woken(now, to, (customer, id, sequence));
             }
         }
         for sequence in waiter.sequences {

@@ -253,6 +253,19 @@ impl Shard {
         }
     }
 
+    /// Gives up messages of handsets and customers that are to be forgotten.
+    pub(super) fn forget_inbound(&mut self, now: Now) {
+        let scopes = self.erasures.scopes();
+        let meant = |number: &Number| {
+            self.inbox.get(*number).is_some_and(|held| {
+                let handset = Msisdn::from_carrier(&held.fragment.source.digits);
+                scopes.include(handset, held.from.customer, held.from.at)
+            })
+        };
+        let meant: Vec<Number> = self.inbox.numbers().into_iter().filter(meant).collect();
+        self.close_inbound(now, &meant, InboundEnd::GivenUp);
+    }
+
     /// After a restart: what was not yet handed over, oldest first.
     pub(super) fn resume_inbound(&mut self, now: Now) {
         for number in self.inbox.numbers() {

@@ -15,6 +15,7 @@ use super::resume::known;
 use crate::shard::ShardParts;
 use crate::shard::checkpoint::{Filed, Listed, Past, REGISTERS};
 use crate::shard::cold::ColdStore;
+use crate::shard::erasing::known::{ERASURES, decode};
 use crate::shard::fetch::Fetch;
 use crate::shard::parking::cold_config;
 use crate::shard::reclaim::Ages;
@@ -44,6 +45,9 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let told = (Past::of(checkpoint), Filed::of(checkpoint), snapshot);
     let (Some(past), Some(filed), Some(snapshot)) = told else { return Ok(None) };
     let cold = open_cold(parts, disk, filed, now)?;
+    let key = parts.shared.placement.key();
+    let forgotten = checkpoint.section(ERASURES).and_then(|bytes| decode(key, bytes));
+    let Some(forgotten) = forgotten else { return Ok(None) };
     if checkpoint.shard != parts.id.0 || cold.covered() < checkpoint.lsn {
         return Ok(None);
     }
@@ -53,6 +57,7 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let homes = found.missing.iter().map(|missing| missing.home);
     let from = homes.chain([past.from]).min().unwrap_or(oldest).max(oldest);
     let mut replay = Replay::new((&parts.shared, &parts.stats), registers, oldest);
+    (replay.erasures, replay.opt_outs, replay.strangers) = forgotten;
     replay.restore(disk, past, from)?;
     crash::point("checkpoint-read");
     let opened =

@@ -54,13 +54,14 @@ impl Shard {
         let Begun { replay, log, recovery, cold } = begun;
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let (registers, ages, late) = (replay.registers, replay.ages, replay.late);
+        let (erasures, opt_outs) = (replay.erasures, replay.opt_outs);
         let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
         let in_flight = limits::WEBHOOKS_IN_FLIGHT;
         let mut shard = Shard {
             id: parts.id,
-            journal: Journal::new(log),
+            journal: Journal::new(log, replay.strangers),
             table,
             outbound: Outbound::new(&parts, now.mono),
             contents: parts.contents,
@@ -80,6 +81,8 @@ impl Shard {
             registers,
             pace: Pace::new(found.next, now.mono),
             ages,
+            erasures,
+            opt_outs,
             lookups: Lookups::new(),
             cold,
             next_sequence: sequence::next_free(next, parts.id.0),
@@ -94,7 +97,9 @@ impl Shard {
         shard.registers.replayed();
         shard.registers.release_before(shard.journal.log.oldest_segment());
         shard.resume_contents(now);
+        shard.forget(now);
         shard.resume_all(now);
+        shard.resume_erasures(now);
         for (sequence, places) in late {
             shard.resume_late(disk, now, sequence, places)?;
         }

@@ -15,10 +15,13 @@ use postrider_storage::{
 
 use crate::shard::Shared;
 use crate::shard::checkpoint::Past;
+use crate::shard::erasing::Erasures;
 use crate::shard::fetch::register_row;
 use crate::shard::fold;
 use crate::shard::inbound::Inbox;
+use crate::shard::journal::Strangers;
 use crate::shard::message::Message;
+use crate::shard::opt_outs::OptOuts;
 use crate::shard::orphans::Orphans;
 use crate::shard::receipt_pdu::orphan_notice;
 use crate::shard::reclaim::Ages;
@@ -40,6 +43,9 @@ pub(super) struct Replay<'a> {
     pub(super) references: References,
     pub(super) registers: Registers,
     pub(super) ages: Ages,
+    pub(super) erasures: Erasures,
+    pub(super) opt_outs: OptOuts,
+    pub(super) strangers: Strangers,
     /// Records that came after the one that closed their message.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// The oldest segment there is.
@@ -83,6 +89,9 @@ impl<'a> Replay<'a> {
             references: References::new(),
             registers,
             ages: Ages::default(),
+            erasures: Erasures::new(shared.placement.key()),
+            opt_outs: OptOuts::default(),
+            strangers: Strangers::new(oldest, std::iter::empty()),
             late: BTreeMap::new(),
             oldest,
         }
@@ -102,6 +111,11 @@ impl<'a> Replay<'a> {
         let Replayed { at, record, wall_ms, .. } = *replayed;
         let told = self.told(replayed);
         self.ages.note(at.segment, UnixMs(wall_ms));
+        self.strangers.note(at.segment, record);
+        if told == Told::Nothing {
+            self.erasures.replay((replayed.lsn, at.segment), record);
+            self.opt_outs.note(at, record);
+        }
         match record {
             Record::Accepted { .. } | Record::Carried { .. } => self.begin(at, record, told),
             Record::Part { .. }

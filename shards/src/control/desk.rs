@@ -1,0 +1,59 @@
+//! What operators ask of shards: a desk per shard, where the control thread puts requests and the
+//! shard's own thread takes them. The lock is held for a push or a pop, by these two alone.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::Doorbell;
+use crate::shard::{ControlAnswer, ControlRequest};
+
+/// Requests that wait at one desk; more are refused.
+const WAITING_MAX: usize = 64;
+
+/// One request, and where its answer goes.
+pub struct Order {
+    /// What is asked.
+    pub request: ControlRequest,
+    /// Whoever waits.
+    pub answer: oneshot::Sender<ControlAnswer>,
+}
+
+/// The desk of one shard.
+pub struct Desk {
+    waiting: Mutex<VecDeque<Order>>,
+    bell: Doorbell,
+}
+
+impl Desk {
+    /// An empty one; `bell` wakes the shard.
+    #[must_use]
+    pub fn new(bell: Doorbell) -> Self {
+        Self { waiting: Mutex::new(VecDeque::new()), bell }
+    }
+
+    /// Puts a request there; `None` when too many wait.
+    pub(super) fn ask(&self, request: ControlRequest) -> Option<oneshot::Receiver<ControlAnswer>> {
+        let (answer, answered) = oneshot::channel();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= WAITING_MAX {
+            return None;
+        }
+        waiting.push_back(Order { request, answer });
+        drop(waiting);
+        (self.bell)();
+        Some(answered)
+    }
+
+    /// Whether something waits.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The next request.
+    pub fn take(&self) -> Option<Order> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of who is meant and of a pass. Pure.

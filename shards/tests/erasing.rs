@@ -1,0 +1,408 @@
+//! Who is erased is gone from every answer at once, and from every file within a day; whoever is not
+//! keeps everything. On one shard in memory, under a virtual clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::pdu::{self, Pdu, receipt, taken};
+use harness::{Rig, Undecided, one_carrier, request};
+use postrider_core::id::MessageId;
+use postrider_core::lifecycle::PartStatus;
+use postrider_core::limits;
+use postrider_core::number::Msisdn;
+use postrider_http::request::ListQuery;
+use postrider_http::response::MessageView;
+use postrider_shards::shard::{ApiResponse, ControlAnswer, ControlRequest, ErasureState, Subject};
+use postrider_shards::stats::{Counter, Gauge};
+
+const ERASED: u64 = 447_700_900_123;
+const OTHER: u64 = 447_700_900_456;
+const SECRET: &str = "the quick brown fox knows";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn list_query() -> ListQuery {
+    ListQuery {
+        from: None,
+        to: None,
+        status: None,
+        limit: 100,
+        cursor: None,
+        from_number: None,
+        to_number: None,
+    }
+}
+
+/// Every form in which a number may lie in a file.
+fn forms(number: u64) -> Vec<Vec<u8>> {
+    let digits = number.to_string();
+    let national = &digits[2..];
+    let utf16 = national.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let bcd = |swap: bool| {
+        let nibbles: Vec<u8> = national.bytes().map(|digit| digit - b'0').collect();
+        let pair = |pair: &[u8]| if swap { pair[1] << 4 | pair[0] } else { pair[0] << 4 | pair[1] };
+        nibbles.chunks_exact(2).map(pair).collect()
+    };
+    vec![
+        national.as_bytes().to_vec(),
+        number.to_le_bytes().to_vec(),
+        number.to_be_bytes().to_vec(),
+        utf16,
+        bcd(false),
+        bcd(true),
+        septets(national.as_bytes()),
+    ]
+}
+
+/// Packed septets, as handsets take them.
+fn septets(text: &[u8]) -> Vec<u8> {
+    let mut out = vec![0u8; (text.len() * 7).div_ceil(8)];
+    for (nth, septet) in text.iter().enumerate() {
+        for bit in 0..7 {
+            let at = nth * 7 + bit;
+            out[at / 8] |= (septet >> bit & 1) << (at % 8);
+        }
+    }
+    // The last octet may hold the beginning of what follows.
+    out.pop();
+    out
+}
+
+fn holds(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
+
+/// The files in which one of these strings is found.
+fn finds(rig: &mut Rig, needles: &[Vec<u8>]) -> Vec<String> {
+    let files = rig.files();
+    let found = files.iter().filter(|(_, bytes)| needles.iter().any(|n| holds(bytes, n)));
+    found.map(|(name, _)| name.clone()).collect()
+}
+
+fn needles() -> Vec<Vec<u8>> {
+    let mut needles = forms(ERASED);
+    needles.push(SECRET.as_bytes().to_vec());
+    needles.push(septets(SECRET.as_bytes()));
+    needles.push(b"order-of-the-erased".to_vec());
+    needles
+}
+
+/// A shard with a bind whose carrier answers nothing by itself.
+fn rig() -> Rig {
+    let mut rig = Rig::new(&one_carrier(""));
+    rig.bind(0);
+    rig
+}
+
+fn submit(rig: &mut Rig, number: u64, nth: usize) -> MessageId {
+    let (text, reference) = match number {
+        ERASED => (format!("{SECRET} {nth}"), "order-of-the-erased"),
+        _ => (format!("harmless words {nth}"), "order-of-another"),
+    };
+    rig.post(&format!(
+        r#"{{"from":"Acme","to":"+{number}","body":"{text}","client_reference":"{reference}"}}"#
+    ))
+    .unwrap()
+}
+
+/// Answers what the carrier was sent, each with an id of its own.
+fn take(rig: &mut Rig) -> Vec<(String, String)> {
+    let submits = rig.submits(0);
+    let named = |pdu: &Pdu| (pdu.destination(), format!("id{:06}", pdu.sequence));
+    let names: Vec<_> = submits.iter().map(named).collect();
+    let answers: Vec<Pdu> =
+        submits.iter().zip(&names).map(|(pdu, (_, id))| taken(pdu.sequence, id)).collect();
+    rig.send(0, &answers);
+    names
+}
+
+/// The handsets have got these; the receipts' texts name them.
+fn deliver(rig: &mut Rig, taken: &[(String, String)]) {
+    let receipts: Vec<Pdu> = taken
+        .iter()
+        .zip(500u32..)
+        .map(|((handset, id), sequence)| receipt(sequence, handset, id, "DELIVRD"))
+        .collect();
+    rig.send(0, &receipts);
+    drop(rig.received(0));
+}
+
+/// Messages to both numbers in every state.
+struct Population {
+    closed: Vec<MessageId>,
+    submitted: Vec<MessageId>,
+    in_flight: Vec<MessageId>,
+    queued: Vec<MessageId>,
+}
+
+impl Population {
+    fn all(&self) -> Vec<MessageId> {
+        [&self.closed, &self.submitted, &self.in_flight, &self.queued]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+}
+
+/// Gives the messages to the one who is to be erased, and to the other.
+fn populate(rig: &mut Rig) -> [Population; 2] {
+    let mut both = [ERASED, OTHER].map(|_| Population {
+        closed: Vec::new(),
+        submitted: Vec::new(),
+        in_flight: Vec::new(),
+        queued: Vec::new(),
+    });
+    for nth in 0..40 {
+        for (number, own) in [ERASED, OTHER].into_iter().zip(&mut both) {
+            own.closed.push(submit(rig, number, nth));
+            let taken = take(rig);
+            deliver(rig, &taken);
+        }
+        rig.pass(Duration::from_millis(50));
+    }
+    for nth in 40..42 {
+        for (number, own) in [ERASED, OTHER].into_iter().zip(&mut both) {
+            own.submitted.push(submit(rig, number, nth));
+            take(rig);
+        }
+    }
+    for nth in 42..44 {
+        for (number, own) in [ERASED, OTHER].into_iter().zip(&mut both) {
+            own.in_flight.push(submit(rig, number, nth));
+        }
+    }
+    // The window is full.
+    for nth in 44..48 {
+        for (number, own) in [ERASED, OTHER].into_iter().zip(&mut both) {
+            own.queued.push(submit(rig, number, nth));
+        }
+    }
+    // A receipt that nobody knows is parked.
+    rig.send(0, &[receipt(900, &ERASED.to_string(), "nobodys-id", "DELIVRD")]);
+    assert_eq!(rig.gauge(Gauge::OrphansParked), 1);
+    rig.pass(Duration::from_millis(50));
+    both
+}
+
+fn erase(rig: &mut Rig, id: u64, subject: Subject) {
+    assert_eq!(rig.control(ControlRequest::Erase { id, subject }), ControlAnswer::Done);
+}
+
+fn states(rig: &mut Rig) -> Vec<ErasureState> {
+    match rig.control(ControlRequest::Erasures) {
+        ControlAnswer::Erasures(states) => states,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn recipient() -> Subject {
+    Subject::Recipient(Msisdn::from_u64(ERASED).unwrap())
+}
+
+/// Nothing of the person is in the view, and the bill is.
+fn check_gone(view: &MessageView) {
+    assert!(view.redacted, "{view:?}");
+    assert_eq!((view.from.as_str(), view.body.expose().as_str()), ("", ""));
+    assert!(!view.to.bytes().any(|octet| octet.is_ascii_digit()));
+    assert_eq!(view.client_reference, None);
+    assert_eq!(view.segment_count, 1);
+    let told = view.timeline.iter().filter_map(|entry| entry.detail.as_deref());
+    assert!(!told.into_iter().any(|detail| detail.contains("0900123")), "{:?}", view.timeline);
+}
+
+fn check_answers(rig: &mut Rig, gone: &Population, kept: &Population) {
+    for (nth, id) in gone.all().into_iter().enumerate() {
+        assert!(
+            rig.find(id).is_some(),
+            "the {nth}th is lost: {:?} {:?}",
+            rig.count(Counter::ReadsDamaged),
+            states(rig)
+        );
+        check_gone(&rig.view(id));
+    }
+    for id in kept.all() {
+        let view = rig.view(id);
+        assert!(!view.redacted && view.to == format!("+{OTHER}"), "{view:?}");
+        assert_eq!(view.client_reference.as_deref(), Some("order-of-another"));
+        assert!(view.body.expose().starts_with("harmless words"));
+    }
+    let (page, _) = rig.list(list_query());
+    assert_eq!(page.len(), gone.all().len() + kept.all().len());
+    assert_eq!(page.iter().filter(|view| view.redacted).count(), gone.all().len());
+    let to_number = Msisdn::from_u64(ERASED);
+    assert!(rig.list(ListQuery { to_number, ..list_query() }).0.is_empty());
+    let to_number = Msisdn::from_u64(OTHER);
+    assert_eq!(rig.list(ListQuery { to_number, ..list_query() }).0.len(), kept.all().len());
+}
+
+fn statuses(rig: &mut Rig, ids: &[MessageId]) -> Vec<PartStatus> {
+    ids.iter().map(|id| rig.view(*id).status).collect()
+}
+
+#[test]
+fn an_erased_recipient_is_gone_from_answers_at_once_and_from_files_within_a_day() {
+    let mut rig = rig();
+    let [gone, kept] = populate(&mut rig);
+    let mut window = rig.received(0);
+    window.retain(|pdu| pdu.command == pdu::SUBMIT);
+    assert_eq!(window.len(), 4);
+    assert!(!finds(&mut rig, &needles()).is_empty(), "the search finds what is there");
+    rig.reads_held = true;
+    erase(&mut rig, 77, recipient());
+    rig.reads_held = false;
+    check_answers(&mut rig, &gone, &kept);
+    assert_eq!(rig.gauge(Gauge::OrphansParked), 0);
+    // What no carrier has is taken back, what one has goes on.
+    assert_eq!(statuses(&mut rig, &gone.closed), vec![PartStatus::Delivered; 40]);
+    assert_eq!(statuses(&mut rig, &gone.submitted), vec![PartStatus::Submitted; 2]);
+    assert_eq!(statuses(&mut rig, &gone.in_flight), vec![PartStatus::Queued; 2]);
+    assert_eq!(statuses(&mut rig, &gone.queued), vec![PartStatus::Canceled; 4]);
+    let answers: Vec<Pdu> =
+        window.iter().map(|pdu| taken(pdu.sequence, &format!("id{:06}", pdu.sequence))).collect();
+    rig.send(0, &answers);
+    assert_eq!(statuses(&mut rig, &gone.in_flight), vec![PartStatus::Submitted; 2]);
+    // The others' messages go out, and none of the erased one's.
+    rig.pass(Duration::from_millis(10));
+    let later = take(&mut rig);
+    assert_eq!(later.len(), 4);
+    assert!(later.iter().all(|(to, _)| *to == OTHER.to_string()), "{later:?}");
+    for _ in 0..24 * 60 {
+        rig.pass(Duration::from_secs(60));
+        if states(&mut rig).iter().all(|state| state.finished.is_some()) {
+            break;
+        }
+    }
+    let [state] = states(&mut rig).try_into().unwrap();
+    assert!(state.finished.is_some() && state.id == 77, "{state:?}");
+    assert!(state.rewritten > 0 && state.segments == Some(state.done), "{state:?}");
+    assert_eq!(finds(&mut rig, &needles()), Vec::<String>::new());
+    check_answers(&mut rig, &gone, &kept);
+    // Nothing comes back with a restart, with indexes or without.
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    check_answers(&mut rig, &gone, &kept);
+    assert_eq!(states(&mut rig), []);
+    for (file, _) in postrider_storage::Disk::list_side(rig.disk()).unwrap() {
+        postrider_storage::Disk::remove_side(rig.disk(), file).unwrap();
+    }
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    check_answers(&mut rig, &gone, &kept);
+    assert_eq!(finds(&mut rig, &needles()), Vec::<String>::new());
+}
+
+#[test]
+fn an_erased_customer_is_gone_with_every_recipient() {
+    let mut rig = rig();
+    let [one, other] = populate(&mut rig);
+    let mut needles = needles();
+    needles.extend(forms(OTHER));
+    needles.extend([b"harmless words".to_vec(), b"order-of-another".to_vec()]);
+    // Whose parked receipt it is nobody can tell: it stays.
+    rig.pass(limits::ORPHAN_GIVE_UP + HOUR);
+    erase(&mut rig, 5, Subject::Customer(1));
+    for id in one.all().into_iter().chain(other.all()) {
+        check_gone(&rig.view(id));
+    }
+    rig.pass(HOUR);
+    let [state] = states(&mut rig).try_into().unwrap();
+    assert!(state.finished.is_some() && state.customer == 1, "{state:?}");
+    let found = finds(&mut rig, &needles);
+    // The receipt that nobody knew names the number alone.
+    let mut rig = if found.is_empty() {
+        rig
+    } else {
+        erase(&mut rig, 6, recipient());
+        rig.pass(HOUR);
+        rig
+    };
+    assert_eq!(finds(&mut rig, &needles), Vec::<String>::new());
+}
+
+#[test]
+fn a_crash_at_any_moment_of_an_erasure_only_delays_it() {
+    let mut rig = rig();
+    let [gone, kept] = populate(&mut rig);
+    erase(&mut rig, 9, recipient());
+    let mut finished = false;
+    for nth in 0..60 {
+        rig.pass(Duration::from_millis(70 * (nth % 7)));
+        finished |= states(&mut rig).iter().any(|state| state.finished.is_some());
+        rig = rig.crash(Duration::from_millis(1), Undecided::Lost);
+        check_answers(&mut rig, &gone, &kept);
+    }
+    rig.pass(HOUR);
+    finished |= states(&mut rig).iter().all(|state| state.finished.is_some());
+    assert!(finished);
+    assert_eq!(finds(&mut rig, &needles()), Vec::<String>::new());
+    check_answers(&mut rig, &gone, &kept);
+}
+
+#[test]
+fn a_customer_redacts_a_message_once_it_is_final() {
+    let mut rig = rig();
+    let [own, kept] = populate(&mut rig);
+    let redact = |rig: &mut Rig, id: MessageId| {
+        let answer = rig.ask(request("DELETE", &format!("/api/v1/messages/{id}"), b""));
+        match answer {
+            ApiResponse::Redacted => 204,
+            ApiResponse::Problem(problem) => problem.status(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(redact(&mut rig, own.queued[0]), 409);
+    assert_eq!(redact(&mut rig, own.submitted[0]), 409);
+    assert_eq!(redact(&mut rig, MessageId::from_u128(7)), 404);
+    let (one, other) = (own.closed[39], kept.closed[39]);
+    assert_eq!(redact(&mut rig, one), 204);
+    assert_eq!(redact(&mut rig, one), 204, "again");
+    check_gone(&rig.view(one));
+    assert_eq!(rig.events(one).last().unwrap(), "redacted");
+    assert!(!rig.view(other).redacted && !rig.view(own.closed[38]).redacted);
+    assert_eq!(rig.count(Counter::MessagesRedacted), 1);
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    check_gone(&rig.view(one));
+    let text = format!("{SECRET} 39").into_bytes();
+    assert!(!finds(&mut rig, std::slice::from_ref(&text)).is_empty());
+    rig.pass(limits::REDACTIONS_GATHERED + HOUR);
+    assert_eq!(finds(&mut rig, &[text]), Vec::<String>::new());
+    check_gone(&rig.view(one));
+    assert_eq!(rig.view(own.closed[38]).body.expose(), &format!("{SECRET} 38"));
+    assert_eq!(rig.status(one), "delivered");
+}
+
+#[test]
+fn an_opt_out_is_refused_and_outlives_the_erasure_and_the_segments() {
+    let mut rig = rig();
+    let opt_out = |rig: &mut Rig, on| {
+        let recipient = Msisdn::from_u64(ERASED).unwrap();
+        rig.control(ControlRequest::OptOut { customer: 1, recipient, on })
+    };
+    let refused = |rig: &mut Rig| {
+        let body = format!(r#"{{"from":"Acme","to":"+{ERASED}","body":"hello"}}"#);
+        rig.post(&body).err().map(|problem| (problem.status(), problem.code.name()))
+    };
+    assert_eq!(opt_out(&mut rig, true), ControlAnswer::Done);
+    assert_eq!(refused(&mut rig), Some((422, "recipient_opted_out")));
+    erase(&mut rig, 1, recipient());
+    rig.pass(HOUR);
+    assert_eq!(refused(&mut rig), Some((422, "recipient_opted_out")));
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    assert_eq!(refused(&mut rig), Some((422, "recipient_opted_out")));
+    for (file, _) in postrider_storage::Disk::list_side(rig.disk()).unwrap() {
+        postrider_storage::Disk::remove_side(rig.disk(), file).unwrap();
+    }
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    assert_eq!(refused(&mut rig), Some((422, "recipient_opted_out")));
+    assert_eq!(finds(&mut rig, &forms(ERASED)), Vec::<String>::new(), "the hash alone is kept");
+    assert_eq!(opt_out(&mut rig, false), ControlAnswer::Done);
+    assert_eq!(refused(&mut rig), None);
+    assert_eq!(rig.count(Counter::RefusedOptedOut), 1);
+}
