@@ -4,6 +4,7 @@
 mod content;
 mod decode;
 mod encode;
+mod kind;
 mod layout;
 mod read;
 mod redact;
@@ -13,6 +14,7 @@ use zerocopy::IntoBytes as _;
 pub use content::ContentRecord;
 use decode::Body;
 pub use decode::{Frame, Frames};
+pub use kind::RecordKind;
 use layout::FrameLayout;
 pub use read::{ReadBack, ReadRecordError, read_record};
 pub use redact::mask_number;
@@ -42,130 +44,6 @@ fn folded(crc: u32) -> u16 {
     match u16::from_le_bytes([a ^ c, b ^ d]) {
         0 => u16::MAX,
         check => check,
-    }
-}
-
-/// Kinds of records, by their number on the disk. Numbers are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum RecordKind {
-    /// [`Record::Accepted`]
-    Accepted = 1,
-    /// [`Record::Part`]
-    Part = 2,
-    /// [`Record::Webhook`]
-    Webhook = 3,
-    /// [`Record::Orphan`]
-    Orphan = 4,
-    /// [`Record::OrphanClosed`]
-    OrphanClosed = 5,
-    /// [`Record::Carried`]
-    Carried = 6,
-    /// [`Record::Mark`]
-    Mark = 7,
-    /// [`Record::Replaced`]
-    Replaced = 8,
-    /// [`Record::CustomerReceipt`]
-    CustomerReceipt = 9,
-    /// [`Record::Inbound`]
-    Inbound = 10,
-    /// [`Record::InboundClosed`]
-    InboundClosed = 11,
-    /// [`Record::Closed`]
-    Closed = 12,
-    /// [`Record::Erased`]
-    Erased = 13,
-    /// [`Record::Epoch`]
-    Epoch = 14,
-    /// [`Record::Redacted`]
-    Redacted = 16,
-    /// [`Record::OptOut`]
-    OptOut = 17,
-    /// [`Record::Moving`]
-    Moving = 18,
-    /// [`Record::Content`]
-    Content = 15,
-    /// [`Record::ContentOwner`]
-    ContentOwner = 19,
-}
-
-impl RecordKind {
-    /// Its name, for people and for programs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Part => "part",
-            Self::Webhook => "webhook",
-            Self::Orphan => "orphan",
-            Self::OrphanClosed => "orphan_closed",
-            Self::Carried => "carried",
-            Self::Mark => "mark",
-            Self::Replaced => "replaced",
-            Self::CustomerReceipt => "customer_receipt",
-            Self::Inbound => "inbound",
-            Self::InboundClosed => "inbound_closed",
-            Self::Closed => "closed",
-            Self::Erased => "erased",
-            Self::Epoch => "epoch",
-            Self::Redacted => "redacted",
-            Self::OptOut => "opt_out",
-            Self::Moving => "moving",
-            Self::Content => "content",
-            Self::ContentOwner => "content_owner",
-        }
-    }
-
-    /// The kind of this number.
-    #[must_use]
-    pub fn from_number(kind: u8) -> Option<Self> {
-        Some(match kind {
-            1 => Self::Accepted,
-            2 => Self::Part,
-            3 => Self::Webhook,
-            4 => Self::Orphan,
-            5 => Self::OrphanClosed,
-            6 => Self::Carried,
-            7 => Self::Mark,
-            8 => Self::Replaced,
-            9 => Self::CustomerReceipt,
-            10 => Self::Inbound,
-            11 => Self::InboundClosed,
-            12 => Self::Closed,
-            13 => Self::Erased,
-            14 => Self::Epoch,
-            16 => Self::Redacted,
-            17 => Self::OptOut,
-            18 => Self::Moving,
-            15 => Self::Content,
-            19 => Self::ContentOwner,
-            _ => return None,
-        })
-    }
-
-    /// The version that this release writes. Every older one is read.
-    #[must_use]
-    pub fn version(self) -> u8 {
-        match self {
-            Self::Accepted | Self::Carried => 2,
-            Self::Part
-            | Self::Webhook
-            | Self::Orphan
-            | Self::OrphanClosed
-            | Self::Mark
-            | Self::Replaced
-            | Self::CustomerReceipt
-            | Self::Inbound
-            | Self::InboundClosed
-            | Self::Closed
-            | Self::Erased
-            | Self::Epoch
-            | Self::Redacted
-            | Self::OptOut
-            | Self::Moving
-            | Self::Content
-            | Self::ContentOwner => 1,
-        }
     }
 }
 

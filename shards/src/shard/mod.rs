@@ -39,6 +39,7 @@ mod receipts;
 mod reclaim;
 mod recover;
 mod sessions;
+mod shared;
 mod submit;
 mod submitting;
 mod table;
@@ -50,13 +51,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::Now;
-use postrider_core::config::{CarrierProfile, Config};
-use postrider_core::id::IdCipher;
 use postrider_core::limits;
-use postrider_core::place::{Placement, ShardId};
-use postrider_core::route::{CarrierIx, RouteTable};
+use postrider_core::place::ShardId;
+use postrider_core::route::CarrierIx;
 use postrider_core::submission::Submission;
-use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::request::Cursor;
 use postrider_http::response::MessageView;
@@ -82,85 +80,10 @@ pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
 };
 pub use self::outbound::kinds;
+pub use self::shared::{Numbers, Shared};
 use self::table::PartRef;
 use crate::stats::{Counter, Gauge, Histogram, Stats};
 use crate::wheel::Wheel;
-
-/// What every shard reads and none writes: one per process, behind an `Arc`.
-pub struct Shared {
-    /// The checked configuration.
-    pub config: Config,
-    /// Number -> ranked carriers.
-    pub routes: RouteTable,
-    /// Number -> partition -> shard.
-    pub placement: Placement,
-    /// Seals and opens message ids.
-    pub cipher: IdCipher,
-    /// Durable numbers of carriers and customers.
-    pub numbers: Numbers,
-    /// Accounts on the SMPP server.
-    pub accounts: Accounts,
-    /// What traffic shows of carriers' message ids.
-    pub learned: Arc<Learned>,
-}
-
-/// Durable numbers, by the order of the configuration. 0 is never given.
-pub struct Numbers {
-    /// By `CarrierIx`.
-    pub carriers: Vec<u32>,
-    /// By `CustomerIx`.
-    pub customers: Vec<u32>,
-}
-
-impl Shared {
-    /// What follows from a configuration and its data directory.
-    #[must_use]
-    pub fn new(config: Config, placement: Placement, cipher: IdCipher, numbers: Numbers) -> Self {
-        Shared {
-            routes: RouteTable::new(&config.routes),
-            placement,
-            cipher,
-            numbers,
-            accounts: Accounts::new(&config),
-            learned: Arc::new(Learned::new(&config.carriers)),
-            config,
-        }
-    }
-
-    /// The durable number of a carrier.
-    pub(crate) fn carrier_number(&self, carrier: CarrierIx) -> u32 {
-        self.numbers.carriers.get(usize::from(carrier.0)).copied().unwrap_or(message::NO_CARRIER)
-    }
-
-    /// The carrier of a durable number, when it is still configured.
-    pub(crate) fn carrier_of(&self, number: u32) -> Option<CarrierIx> {
-        let at = self.numbers.carriers.iter().position(|own| *own == number)?;
-        u16::try_from(at).ok().map(CarrierIx)
-    }
-
-    /// The name of a carrier by durable number.
-    pub(crate) fn carrier_name(&self, number: u32) -> Option<&str> {
-        let carrier = self.carrier_of(number)?;
-        self.config.carriers.get(usize::from(carrier.0)).map(|carrier| carrier.name.as_str())
-    }
-
-    /// The customer of a durable number, when it is still configured.
-    pub(crate) fn customer_of(&self, number: u32) -> Option<CustomerIx> {
-        let at = self.numbers.customers.iter().position(|own| *own == number)?;
-        u16::try_from(at).ok().map(CustomerIx)
-    }
-
-    /// How a carrier speaks SMPP.
-    pub(crate) fn profile(&self, carrier: Option<CarrierIx>) -> Option<&CarrierProfile> {
-        let config = self.config.carriers.get(usize::from(carrier?.0))?;
-        Some(&config.profile)
-    }
-
-    /// The durable number of a customer; 0, which no message has, when there is none.
-    pub(crate) fn customer_number(&self, customer: CustomerIx) -> u32 {
-        self.numbers.customers.get(usize::from(customer.0)).copied().unwrap_or(0)
-    }
-}
 
 /// One bind's place among the shard's binds.
 pub type BindIx = usize;

@@ -26,8 +26,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::request::ApiRequest;
 use postrider_http::response::MessageView;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, ConnIx, ControlAnswer, ControlRequest, MeshMessage, Numbers, Op, Shard,
-    ShardParts, Shared,
+    ApiResponse, BindIx, ConnIx, MeshMessage, Numbers, Op, Shard, ShardParts, Shared,
 };
 use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
@@ -102,7 +101,6 @@ struct Room {
     answered: Vec<(u32, u32)>,
     /// Destination and id of every submit_sm that was taken and has no receipt.
     given: Vec<(String, String)>,
-    controlled: Vec<ControlAnswer>,
     drained: bool,
 }
 
@@ -193,7 +191,6 @@ impl House {
                 taken: 0,
                 answered: Vec::new(),
                 given: Vec::new(),
-                controlled: Vec::new(),
                 drained: false,
             });
         }
@@ -208,9 +205,7 @@ impl House {
             tickets: 0,
             config,
         };
-        for room in &mut house.rooms {
-            room.shard.start(at(now));
-        }
+        house.rooms.iter_mut().for_each(|room| room.shard.start(at(now)));
         house.settle();
         // Binds of one carrier come up one after the other.
         house.pass(Duration::from_millis(500));
@@ -226,15 +221,6 @@ impl House {
             (disk, room.contents)
         });
         Self::open(self.config, shared, disks.collect(), self.now + pause)
-    }
-
-    /// Asks of every shard what an operator asks, and waits for the answers.
-    pub(crate) fn control(&mut self, request: ControlRequest) -> Vec<ControlAnswer> {
-        for room in &mut self.rooms {
-            room.shard.handle_control(at(self.now), 1, request);
-        }
-        self.settle();
-        self.rooms.iter_mut().map(|room| room.controlled.pop().expect("an answer")).collect()
     }
 
     // --- disks, rings, time ---
@@ -262,9 +248,7 @@ impl House {
 
     /// Lets the carriers be reached again.
     pub(crate) fn mend_carriers(&mut self) {
-        for room in &mut self.rooms {
-            room.unreached = false;
-        }
+        self.rooms.iter_mut().for_each(|room| room.unreached = false);
         self.pass(Duration::from_secs(90));
     }
 
@@ -344,7 +328,7 @@ impl House {
                 let result = ask.read_from(&mut room.disk);
                 room.shard.handle_read(now, token, result);
             }
-            Op::Controlled { answer, .. } => room.controlled.push(answer),
+            Op::Controlled { .. } => {}
             Op::Drained => room.drained = true,
         }
     }

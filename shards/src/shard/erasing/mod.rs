@@ -205,15 +205,12 @@ impl Erasures {
 
     /// What the log says, in its order.
     pub(crate) fn replay(&mut self, by: (Lsn, SegmentId), record: &Record<'_>) {
-        match *record {
-            Record::Erased { scope: ERASED_DONE, until_ms, .. } => self.done(Lsn(until_ms)),
-            Record::Erased { .. } => {
-                if let Some(asked) = Asked::of(by, record) {
-                    self.add(asked);
-                }
-            }
-            Record::Redacted { sequence, at_ms } => self.tell(sequence, by, UnixMs(at_ms)),
-            _ => {}
+        if let Record::Erased { scope: ERASED_DONE, until_ms, .. } = *record {
+            self.done(Lsn(until_ms));
+        } else if let Some(asked) = Asked::of(by, record) {
+            self.add(asked);
+        } else if let Record::Redacted { sequence, at_ms } = *record {
+            self.tell(sequence, by, UnixMs(at_ms));
         }
     }
 
@@ -258,7 +255,3 @@ impl Erasures {
         self.finished.iter().cloned().chain(open).collect()
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -128,7 +128,15 @@ impl Shard {
                 pass.sealed(self.journal.log.sealed_files().map(|file| file.id));
             }
             Stage::Over => self.finish_pass(now),
-            _ => {}
+            Stage::Finding(_)
+            | Stage::Waking
+            | Stage::Wiping
+            | Stage::Rolling
+            | Stage::Surveying(_)
+            | Stage::Rewriting(_)
+            | Stage::Exchanging(_)
+            | Stage::Overwriting(_)
+            | Stage::Quarantine => {}
         }
     }
 
@@ -136,7 +144,7 @@ impl Shard {
     fn begin_pass(&mut self, now: Now) {
         let erasures = &self.erasures;
         let told = erasures.told_due.is_some_and(|due| due <= now.wall);
-        if erasures.pass.is_some() || !(told || !erasures.asked.is_empty()) {
+        if erasures.pass.is_some() || (!told && erasures.asked.is_empty()) {
             return;
         }
         let asked = erasures.asked.iter().map(|asked| (asked.lsn, asked.segment));

@@ -275,7 +275,11 @@ impl Pass {
                 (Stage::Rewriting(left), true)
             }
             Stage::Quarantine => (Stage::Over, false),
-            other => (other, false),
+            other @ (Stage::Finding(_)
+            | Stage::Waking
+            | Stage::Wiping
+            | Stage::Rolling
+            | Stage::Over) => (other, false),
         };
         self.stage = stage;
         over

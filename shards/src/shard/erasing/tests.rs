@@ -1,1 +1,0 @@
-//! Tests of who is meant and of a pass. Pure.
