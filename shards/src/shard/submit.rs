@@ -94,7 +94,7 @@ impl Shard {
 }
 
 /// The ranked carriers of a number, without those on which the message would have another number
-/// of parts than was promised.
+/// of parts than was promised. Of a content that is not there nobody can tell.
 pub(super) fn carriers<'a>(
     shared: &'a Shared,
     to: Msisdn,
@@ -102,7 +102,9 @@ pub(super) fn carriers<'a>(
     promised: u8,
 ) -> impl Iterator<Item = CarrierIx> + 'a {
     ranked(shared, to)
-        .filter(move |(_, profile)| parts_on(profile, content) == Some(promised))
+        .filter(move |(_, profile)| {
+            *content == Content::Discarded || parts_on(profile, content) == Some(promised)
+        })
         .map(|(carrier, _)| carrier)
 }
 

@@ -371,24 +371,22 @@ struct Found {
 
 impl Found {
     fn take(&mut self, replayed: &Replayed<'_>) {
-        match *replayed.record {
-            Record::Content(ContentRecord { content, sequence, until_ms, body, udh }) => {
-                let home = replayed.at.segment;
-                let (body, udh) = (body.into(), udh.into());
+        if let Record::Content(ContentRecord { content, sequence, until_ms, body, udh }) =
+            *replayed.record
+        {
+            let home = replayed.at.segment;
+            let (body, udh) = (body.into(), udh.into());
+            self.leave(content);
+            self.held.insert(content, Held { body, udh, sequence, until_ms, home });
+            let home = self.homes.entry(home).or_default();
+            home.numbers.push(content);
+            home.live += 1;
+        } else if let Record::ContentOwner { content, sequence, until_ms } = *replayed.record {
+            if sequence == 0 {
                 self.leave(content);
-                let held = Held { body, udh, sequence, until_ms, home };
-                self.held.insert(content, held);
-                let home = self.homes.entry(home).or_default();
-                home.numbers.push(content);
-                home.live += 1;
+            } else if let Some(held) = self.held.get_mut(&content) {
+                (held.sequence, held.until_ms) = (sequence, until_ms);
             }
-            Record::ContentOwner { content, sequence: 0, .. } => self.leave(content),
-            Record::ContentOwner { content, sequence, until_ms } => {
-                if let Some(held) = self.held.get_mut(&content) {
-                    (held.sequence, held.until_ms) = (sequence, until_ms);
-                }
-            }
-            _ => {}
         }
     }
 
