@@ -72,6 +72,8 @@ pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
     pub(crate) shape: Shape,
     pub(crate) store: Store,
+    /// What is said; `None`: as the sender has it built in.
+    pub(crate) texts: Option<PathBuf>,
     /// What the gateway's environment has beside ours.
     pub(crate) env: Vec<(String, String)>,
     pub(crate) listen: SocketAddr,
@@ -97,6 +99,7 @@ impl Stage {
             folder: folder.to_owned(),
             shape,
             store,
+            texts: None,
             env: Vec::new(),
             listen: local(free_port()),
             admin: local(free_port()),
@@ -186,6 +189,7 @@ impl Stage {
             timeout_seconds: 60,
             give_up_seconds: 120,
             ledger: Some(self.folder.join("load.ndjson")),
+            corpus: self.texts.clone(),
             ..LoadOptions::default()
         };
         let stop = Stop::new();
