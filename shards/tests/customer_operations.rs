@@ -222,6 +222,41 @@ fn nothing_of_a_replaced_message_is_sent_before_the_replacement_is_on_disk() {
     assert_eq!(short_message(&sent[0].1), b"instead");
 }
 
+/// The house's configuration with the first customer's texts discarded.
+fn discarding() -> House {
+    let config = config(2, "").replacen(
+        "name = \"acme\"",
+        "name = \"acme\"\ncontent_retention = \"discard\"",
+        1,
+    );
+    House::new(&config)
+}
+
+#[test]
+fn what_a_text_that_is_not_kept_is_replaced_by_is_not_kept_either() {
+    for (owner, crash) in [(0, false), (1, true)] {
+        let mut house = discarding();
+        house.cut_carriers();
+        let line = house.bound(0);
+        let number = house.number_of(owner, 0);
+        let first =
+            Submit { dest: (1, 1, &number), text: b"the first word of it", ..Submit::default() };
+        let id = house.submit(line, &first);
+        assert_eq!(house.traces(b"the first word of it"), (false, true));
+        let with = Operation { text: b"the last word of it", ..Operation::on(&id) };
+        assert_eq!(house.ask(line, with.replace()).status, OK);
+        assert_eq!(house.view(0, &id).unwrap().body.unwrap().expose(), "the last word of it");
+        house.pass(secs(40));
+        assert_eq!(house.traces(b"the first word of it"), (false, false), "replaced");
+        let mut house = if crash { house.crash(secs(1)) } else { house };
+        house.mend_carriers();
+        let sent = house.submits();
+        assert_eq!(sent.len(), 1);
+        assert_eq!(short_message(&sent[0].1), b"the last word of it");
+        assert_eq!(house.traces(b"the last word of it"), (false, true), "no receipt yet");
+    }
+}
+
 #[test]
 fn a_replacement_may_move_the_schedule_and_keeps_what_it_does_not_name() {
     let (mut house, line) = waiting("");

@@ -10,7 +10,7 @@ mod checkpoint;
 mod chores;
 mod closing;
 pub mod cold;
-mod contents;
+pub(crate) mod contents;
 mod customers;
 mod deliveries;
 mod envelope_record;

@@ -13,6 +13,7 @@ use postrider_core::lifecycle::PartStatus;
 use postrider_http::response::MessageView;
 use postrider_storage::{Position, Record, RecordError, SegmentId};
 
+use super::contents::Found;
 use super::fold;
 use super::message::{Message, Webhook};
 use super::query::{CarrierNames, view_named};
@@ -101,6 +102,11 @@ impl Told {
     /// What its customer sees of it, with carriers' names from `names`.
     pub(crate) fn view(&self, names: &CarrierNames<'_>) -> MessageView {
         view_named(names, &self.0)
+    }
+
+    /// Gives it back what it says, when that is not kept and still there.
+    pub(crate) fn restore(&mut self, contents: &Found) {
+        contents.restore(&mut self.0);
     }
 
     /// Its public id.

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contents::ContentDisk;
+use contents::{ContentDisk, holds};
 use pdu::{Deliver, Pdu};
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::{Config, Plan};
@@ -235,6 +235,12 @@ impl House {
     pub(crate) fn hold_ring(&mut self, held: bool) {
         self.ring_held = held;
         self.settle();
+    }
+
+    /// Whether octets are on a disk of messages, and on one of contents.
+    pub(crate) fn traces(&mut self, octets: &[u8]) -> (bool, bool) {
+        let log = self.rooms.iter_mut().any(|room| holds(&mut room.disk, octets));
+        (log, self.rooms.iter_mut().any(|room| room.contents.holds(octets)))
     }
 
     /// Cuts every shard off from its carriers, so that messages stay in the queue.

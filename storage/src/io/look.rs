@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 
 use crate::names::NameTable;
 
+use super::dir::contents_dir;
 use super::dir::{
     DirEpoch, Meta, OpenDirError, holder, read_id_key, read_if_there, read_names, shard_path,
 };
@@ -100,6 +101,13 @@ impl DirView {
     #[must_use]
     pub fn disk(&self, shard: u16) -> FileDisk {
         FileDisk::new(shard_path(&self.path, shard), false)
+    }
+
+    /// The same of its log of contents, where there is one.
+    #[must_use]
+    pub fn contents_disk(&self, shard: u16) -> Option<FileDisk> {
+        let dir = contents_dir(&shard_path(&self.path, shard));
+        dir.is_dir().then(|| FileDisk::new(dir, false))
     }
 
     /// The files of a shard's directory with their lengths in bytes, by name; those of a folder in

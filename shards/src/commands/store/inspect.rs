@@ -82,6 +82,8 @@ struct ShardFacts {
     side_files: Vec<(SideFile, u64, Result<SideFacts, SideFault>)>,
     set_aside: Vec<(String, u64)>,
     others: Vec<(String, u64)>,
+    /// Contents that are not kept and still needed, and segments of their log.
+    contents: (usize, usize),
 }
 
 /// Counts while the log is read.
@@ -137,11 +139,23 @@ impl ShardFacts {
                 side_files.push((side, len, facts));
             } else if let Some(aside) = name.strip_prefix("quarantine/") {
                 set_aside.push((aside.to_owned(), len));
-            } else if SegmentId::from_file_name(&name).is_none() {
+            } else if !is_segment(&name) {
                 others.push((name, len));
             }
         }
-        Ok(Self { shard, segments, messages, closed, recovery, side_files, set_aside, others })
+        let contents = source.contents(shard).with_context(|| shard_name(shard))?;
+        let contents = contents.map_or((0, 0), |(held, recovery)| (held.len(), recovery.segments));
+        Ok(Self {
+            shard,
+            segments,
+            messages,
+            closed,
+            recovery,
+            side_files,
+            set_aside,
+            others,
+            contents,
+        })
     }
 
     fn state(&self, id: SegmentId, facts: &SegmentFacts) -> &'static str {
@@ -208,6 +222,7 @@ impl ShardFacts {
             "records": by_kind(&self.records()),
             "messages": self.messages,
             "messages_closed": self.closed,
+            "contents": { "held": self.contents.0, "segments": self.contents.1 },
             "side_files": side_files
                 .map(|(file, len, facts)| {
                     json!({
@@ -223,6 +238,12 @@ impl ShardFacts {
             "remarks": self.remarks(),
         })
     }
+}
+
+/// Whether a file is a segment, of the log or of that of contents.
+fn is_segment(name: &str) -> bool {
+    let name = name.strip_prefix("contents/").unwrap_or(name);
+    SegmentId::from_file_name(name).is_some()
 }
 
 impl fmt::Display for ShardFacts {
@@ -256,6 +277,9 @@ impl fmt::Display for ShardFacts {
         let open = told - self.closed;
         let heading = format!("{told} messages, {open} open, the next is {next_sequence}");
         list(f, &heading, self.messages.iter().map(|(name, count)| (*name, *count)))?;
+        if let (held, segments @ 1..) = self.contents {
+            writeln!(f, "  contents apart: {held} needed, {segments} segments")?;
+        }
         let files = self.side_files.iter().map(|(file, len, facts)| {
             let holds = facts.as_ref().map_or(String::new(), SideFacts::text);
             (file.file_name(), *len, holds)

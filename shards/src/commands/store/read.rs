@@ -12,6 +12,7 @@ use postrider_storage::{
 };
 
 use super::super::lines::complain;
+use crate::shard::contents::Found;
 use crate::shard::offline::{Offline, Told};
 
 /// A data directory and its names.
@@ -80,7 +81,9 @@ impl Source {
             let (first, _) = self.fold(shard, Offline::default(), &mut |_| Ok(()))?;
             let again = first.again();
             let (mut last, damaged) = self.fold(shard, again, &mut |told| take(shard, told))?;
-            for told in last.rest() {
+            let contents = self.contents(shard)?.map(|(contents, _)| contents).unwrap_or_default();
+            for mut told in last.rest() {
+                told.restore(&contents);
                 take(shard, &told)?;
             }
             passed.damaged += damaged;
@@ -107,6 +110,20 @@ impl Source {
             Some(error) => Err(error),
             None => Ok((offline, recovery.with_context(|| shard_name(shard))?.quarantined.len())),
         }
+    }
+
+    /// The contents of a shard that are not kept and still needed, and how their log was found; `None`
+    /// where there is none.
+    ///
+    /// # Errors
+    /// What cannot be passed over.
+    pub(super) fn contents(&self, shard: u16) -> Result<Option<(Found, Recovery)>, OpenError> {
+        let Some(mut disk) = self.view.contents_disk(shard) else { return Ok(None) };
+        let mut found = Found::default();
+        let config = log_config(shard, &segments(&mut disk)?);
+        let mut take = |replayed: Replayed<'_>| found.take(&replayed);
+        let recovery = inspect(&mut disk, &config, &mut take)?;
+        Ok(Some((found, recovery)))
     }
 
     /// Shows a shard's log to `observer`.

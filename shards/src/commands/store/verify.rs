@@ -8,7 +8,9 @@ use postrider_core::id::{IdCipher, MessageId};
 use postrider_core::number::Msisdn;
 use postrider_core::place::Placement;
 use postrider_storage::io::{DirView, OpenDirError};
-use postrider_storage::{Disk, Observer, OpenError, Record, Replayed, SegmentId, SideFile};
+use postrider_storage::{
+    Disk, Observer, OpenError, Record, Recovery, Replayed, SegmentId, SideFile,
+};
 use serde_json::{Value, json};
 
 use super::super::lines::{complain, print};
@@ -140,30 +142,18 @@ impl Report {
             found: Vec::new(),
         };
         match source.read(shard, &mut checks) {
-            Ok(recovery) => {
-                self.segments += recovery.segments;
-                self.batches += recovery.batches;
-                self.records += recovery.records;
-                for (file, offset, why) in recovery.quarantined {
-                    self.fault(format!("{folder}/{file}"), Some(offset), why);
-                }
-                for note in recovery.notes {
-                    // Records of kinds that a newer release has added are no fault.
-                    if let Some((file, offset)) = note.place {
-                        self.fault(format!("{folder}/{file}"), Some(offset), note.what);
-                    }
-                }
-                if recovery.cut_bytes > 0 {
-                    let newest = recovery.newest.unwrap_or(SegmentId(1));
-                    let what = format!("{} bytes of an unfinished write", recovery.cut_bytes);
-                    self.fault(format!("{folder}/{newest}"), None, what);
-                }
-            }
+            Ok(recovery) => self.of_recovery(&folder, recovery),
             Err(error) => self.of_log(&folder, error)?,
         }
         self.messages += checks.messages;
         for (segment, offset, what) in checks.found {
             self.fault(format!("{folder}/{segment}"), Some(u64::from(offset)), what);
+        }
+        let contents = format!("{folder}/contents");
+        match source.contents(shard) {
+            Ok(None) => {}
+            Ok(Some((_, recovery))) => self.of_recovery(&contents, recovery),
+            Err(error) => self.of_log(&contents, error)?,
         }
         let mut disk = view.disk(shard);
         for (name, len) in &files {
@@ -175,6 +165,27 @@ impl Report {
             }
         }
         Ok(())
+    }
+
+    /// A log that was read: its damage, oddities and torn tail.
+    fn of_recovery(&mut self, folder: &str, recovery: Recovery) {
+        self.segments += recovery.segments;
+        self.batches += recovery.batches;
+        self.records += recovery.records;
+        for (file, offset, why) in recovery.quarantined {
+            self.fault(format!("{folder}/{file}"), Some(offset), why);
+        }
+        for note in recovery.notes {
+            // Records of kinds that a newer release has added are no fault.
+            if let Some((file, offset)) = note.place {
+                self.fault(format!("{folder}/{file}"), Some(offset), note.what);
+            }
+        }
+        if recovery.cut_bytes > 0 {
+            let newest = recovery.newest.unwrap_or(SegmentId(1));
+            let what = format!("{} bytes of an unfinished write", recovery.cut_bytes);
+            self.fault(format!("{folder}/{newest}"), None, what);
+        }
     }
 
     /// What ends the reading of a log is a fault, except that it is newer.

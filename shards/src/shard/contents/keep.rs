@@ -1,7 +1,7 @@
 //! Messages whose contents are not kept: from the disk to their acceptance, back to them after a start
 //! or a time on disk, and away once they are final. Part of the shard's machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::content::Content;
@@ -11,7 +11,7 @@ use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
 
-use super::{AfterContent, Contents};
+use super::{AfterContent, Contents, Found, Held};
 use crate::shard::customers::{OperatedTo, Operation};
 use crate::shard::message::{Event, Message};
 use crate::shard::table::PartRef;
@@ -24,15 +24,26 @@ const LOST: &[u8] = b"content_lost";
 impl Contents {
     /// Gives an open message back what it says; one whose content is not there stays without.
     pub(in crate::shard) fn restore(&self, message: &mut Message) {
-        if message.outcome.is_some() || message.envelope.redacted {
-            return;
-        }
-        let envelope = &mut message.envelope;
-        let Some(apart) = envelope.apart else { return };
-        let Some((body, udh)) = self.get(apart.content()) else { return };
-        if let Some(found) = apart.read(body, envelope.data_coding, udh) {
-            envelope.content = found;
-        }
+        restore(&self.held, message);
+    }
+}
+
+impl Found {
+    /// The same, for the offline tools.
+    pub(in crate::shard) fn restore(&self, message: &mut Message) {
+        restore(&self.held, message);
+    }
+}
+
+fn restore(contents: &BTreeMap<u64, Held>, message: &mut Message) {
+    let envelope = &mut message.envelope;
+    if message.outcome.is_some() || envelope.redacted {
+        return;
+    }
+    let Some(apart) = envelope.apart else { return };
+    let Some(held) = contents.get(&apart.content()) else { return };
+    if let Some(found) = apart.read(&held.body, envelope.data_coding, &held.udh) {
+        envelope.content = found;
     }
 }
 

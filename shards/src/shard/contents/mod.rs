@@ -257,11 +257,6 @@ impl Contents {
         true
     }
 
-    /// What a content says, and its user data header.
-    pub(super) fn get(&self, content: u64) -> Option<(&[u8], &[u8])> {
-        self.held.get(&content).map(|held| (&*held.body, &*held.udh))
-    }
-
     /// Whether the log knows of the message whose a content is.
     pub(super) fn is_owned(&self, content: u64) -> bool {
         self.held.get(&content).is_some_and(|held| held.sequence != 0)
@@ -362,15 +357,21 @@ impl Contents {
     }
 }
 
-/// What the records of the log leave.
+/// What the records of the log leave, for a start and for the offline tools.
 #[derive(Default)]
-struct Found {
+pub(crate) struct Found {
     held: BTreeMap<u64, Held>,
     homes: BTreeMap<SegmentId, Home>,
 }
 
 impl Found {
-    fn take(&mut self, replayed: &Replayed<'_>) {
+    /// Contents that somebody needs.
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes the next record.
+    pub(crate) fn take(&mut self, replayed: &Replayed<'_>) {
         if let Record::Content(ContentRecord { content, sequence, until_ms, body, udh }) =
             *replayed.record
         {
