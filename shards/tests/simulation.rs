@@ -26,6 +26,7 @@ mod sim {
     pub mod contents;
     pub mod customer;
     pub mod handsets;
+    pub mod happening;
     pub mod process;
     pub mod rng;
     pub mod setup;

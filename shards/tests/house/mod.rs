@@ -9,6 +9,7 @@ pub(crate) mod contents;
 #[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
 mod requests;
+mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -18,57 +19,25 @@ use std::time::Duration;
 use contents::{ContentDisk, holds};
 use pdu::{Deliver, Pdu};
 use postrider_core::clock::{Now, UnixMs};
-use postrider_core::config::{Config, Plan};
-use postrider_core::id::IdCipher;
+use postrider_core::config::Plan;
 use postrider_core::number::Msisdn;
-use postrider_core::place::{Placement, ShardId};
+use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::ApiRequest;
 use postrider_http::response::MessageView;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, ConnIx, MeshMessage, Numbers, Op, Shard, ShardParts, Shared,
+    ApiResponse, BindIx, ConnIx, MeshMessage, Op, Shard, ShardParts, Shared,
 };
 use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
 #[allow(unused_imports, reason = "each test file uses its part")]
 pub(crate) use requests::{Operation, Submit, bind, cstrings, id_of, short_message};
 
+pub(crate) use setup::config;
+use setup::{log_config, shared_of};
+
 /// The wall clock when the monotonic one stood at zero: 2026-09-21T14:13:20Z.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
-
-/// Two accounts, a carrier that serves numbers that begin with 44, binds on every shard.
-pub(crate) fn config(shards: u16, account: &str) -> String {
-    format!(
-        r#"
-[server]
-shards = {shards}
-[smpp]
-listen = "127.0.0.1:2775"
-system_id = "gateway"
-[[customers]]
-name = "acme"
-[customers.smpp]
-system_id = "acme"
-password = "secret"
-{account}
-[[customers]]
-name = "other"
-[customers.smpp]
-system_id = "other"
-password = "hidden"
-[[carriers]]
-name = "alpha"
-address = "127.0.0.1:1"
-system_id = "a"
-password = "p"
-binds = {shards}
-window = 100
-[[routes]]
-prefix = "44"
-carriers = ["alpha"]
-"#
-    )
-}
 
 /// A customer's connection: where it is, and what came on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,29 +90,6 @@ pub(crate) struct House {
 
 fn at(now: Duration) -> Now {
     Now { mono: now, wall: UnixMs(WALL).after(now) }
-}
-
-fn shared_of(config: &str) -> Arc<Shared> {
-    let config = Config::parse(config).unwrap_or_else(|errors| panic!("{errors}"));
-    let shards = config.server.shards;
-    let numbers = Numbers {
-        carriers: (1..).take(config.carriers.len()).collect(),
-        customers: (1..).take(config.customers.len()).collect(),
-    };
-    let (placement, cipher) = (Placement::new([7; 16], shards), IdCipher::new([9; 16], None));
-    Arc::new(Shared::new(config, placement, cipher, numbers))
-}
-
-fn log_config(shard: u16, max_segments: u32) -> LogConfig {
-    LogConfig {
-        shard,
-        segment_bytes: 256 << 10,
-        max_segments,
-        spare_segments: 2,
-        preferred_batch: 64 << 10,
-        max_batch: 256 << 10,
-        lazy: Duration::from_millis(2),
-    }
 }
 
 impl House {

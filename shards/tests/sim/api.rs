@@ -13,8 +13,9 @@ use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{ApiResponse, WebhookPost};
 
 use super::contents::{asks_to_discard, retention};
+use super::happening::Happening;
 use super::process::Step;
-use super::world::{Happening, SHARDS, Submission, World};
+use super::world::{SHARDS, Submission, World};
 
 impl World {
     /// What the customer and fate will do.

@@ -5,8 +5,9 @@ use postrider_core::content::Retention;
 use postrider_shards::shard::Contents;
 use postrider_storage::{Chore, Write};
 
+use super::happening::Happening;
 use super::process::Step;
-use super::world::{Happening, World};
+use super::world::World;
 use crate::content_disk::{content_config, holds};
 
 /// Whether the texts of this seed's customer are discarded.

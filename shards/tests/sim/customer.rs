@@ -13,9 +13,10 @@ use postrider_smpp::receipt::parse_receipt;
 use postrider_smpp::session::{BindKind, Event, Role, Session, SessionConfig};
 use postrider_smpp::tlv::tag;
 
+use super::happening::Happening;
 use super::process::Step;
 use super::rng::Rng;
-use super::world::{Happening, SHARDS, World};
+use super::world::{SHARDS, World};
 
 /// How ill the customer behaves, in percent.
 #[derive(Clone, Copy, Debug)]

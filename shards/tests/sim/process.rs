@@ -9,8 +9,9 @@ use postrider_shards::shard::{Contents, Op, Shard, ShardParts, Shared};
 use postrider_shards::stats::{BindLabel, Stats};
 use postrider_storage::{Fault, LogConfig, LogIoErrorKind};
 
+use super::happening::Happening;
 use super::setup;
-use super::world::{Happening, SHARDS, World};
+use super::world::{SHARDS, World};
 
 /// Where a process may die.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

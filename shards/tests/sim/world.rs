@@ -9,126 +9,20 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::id::MessageId;
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{
-    ApiResponse, BindIx, ChoreDone, MeshMessage, Op, Shard, ShardChore, Shared,
-};
-use postrider_storage::{Ask, Chore, Disk, MemDisk, Write};
+use postrider_shards::shard::{ApiResponse, BindIx, ChoreDone, Op, Shard, ShardChore, Shared};
+use postrider_storage::{Disk, MemDisk};
 
 use super::carrier::Carrier;
 use super::clock::Clock;
 use super::customer::Customer;
 use super::handsets::Written;
+use super::happening::Happening;
 use super::process::{Deaths, Step};
 use super::rng::Rng;
 use super::setup;
 
 pub const SHARDS: u16 = 2;
 pub const WINDOW: u64 = 4;
-
-/// What can happen next.
-pub enum Happening {
-    Submit(usize),
-    Mesh {
-        to: usize,
-        from: ShardId,
-        message: MeshMessage,
-    },
-    WriteDone {
-        shard: usize,
-        write: Write,
-    },
-    ChoreDue {
-        shard: usize,
-        chore: Begun,
-    },
-    ContentWriteDone {
-        shard: usize,
-        write: Write,
-    },
-    ContentChoreDue {
-        shard: usize,
-        chore: Chore,
-    },
-    Read {
-        shard: usize,
-        token: u64,
-        ask: Ask,
-    },
-    Connected {
-        shard: usize,
-        bind: BindIx,
-        carrier: usize,
-    },
-    ToCarrier {
-        carrier: usize,
-        connection: u64,
-        octets: Vec<u8>,
-    },
-    ToShard {
-        connection: u64,
-        octets: Vec<u8>,
-    },
-    Closed {
-        connection: u64,
-    },
-    WebhookAnswer {
-        shard: usize,
-        sequence: u64,
-        status: u16,
-    },
-    /// The one that stands has this deadline; others were replaced by an earlier one.
-    Timer {
-        shard: usize,
-        due: Duration,
-    },
-    CarrierTick {
-        carrier: usize,
-        due: Duration,
-    },
-    CustomerConnect {
-        shard: usize,
-    },
-    CustomerSubmit(usize),
-    ToCustomer {
-        shard: usize,
-        serial: u64,
-        octets: Vec<u8>,
-    },
-    FromCustomer {
-        shard: usize,
-        serial: u64,
-        octets: Vec<u8>,
-    },
-    CustomerClosed {
-        shard: usize,
-        serial: u64,
-    },
-    CustomerTick {
-        due: Duration,
-    },
-    Kill,
-    Restart,
-}
-
-impl Happening {
-    /// Whether it dies with the process.
-    pub(super) fn is_in_process(&self) -> bool {
-        matches!(
-            self,
-            Happening::Mesh { .. }
-                | Happening::WriteDone { .. }
-                | Happening::ChoreDue { .. }
-                | Happening::ContentWriteDone { .. }
-                | Happening::ContentChoreDue { .. }
-                | Happening::Read { .. }
-                | Happening::Connected { .. }
-                | Happening::ToShard { .. }
-                | Happening::WebhookAnswer { .. }
-                | Happening::FromCustomer { .. }
-                | Happening::Timer { .. }
-        )
-    }
-}
 
 /// A chore under way.
 pub enum Begun {
