@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use postrider_loadgen::load::LoadOptions;
 use postrider_loadgen::sink::SinkOptions;
 use postrider_loadgen::smsc::SmscOptions;
-use postrider_shards::commands::{audit, check, demo, pdu, plan, receipt, serve, store, text};
+use postrider_shards::commands::{
+    audit, check, demo, erase, pdu, plan, receipt, serve, store, text,
+};
 use postrider_shards::exit;
 
 /// Memory freed on another core than it was allocated on goes back without a lock.
@@ -32,6 +34,8 @@ enum Command {
     /// Print what a configuration comes to: shards, binds, windows, rates, memory, disk
     Plan(plan::PlanArgs),
     Store(store::StoreCommand),
+    Erase(erase::EraseArgs),
+    OptOut(erase::OptOutArgs),
     Audit(audit::AuditArgs),
     /// Simulate carriers
     Smsc(Box<SmscOptions>),
@@ -59,6 +63,8 @@ fn run(command: Command) -> i32 {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Store(command) => store::run(&command),
+        Command::Erase(args) => erase::run(&args),
+        Command::OptOut(args) => erase::run_opt_out(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Smsc(options) => done(postrider_loadgen::smsc::run_smsc(*options)),
         Command::Load(options) => load(*options),
