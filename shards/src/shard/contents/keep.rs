@@ -13,7 +13,7 @@ use postrider_http::auth::CustomerIx;
 
 use super::{AfterContent, Contents, Found, Held};
 use crate::shard::customers::{OperatedTo, Operation};
-use crate::shard::message::{Event, Message};
+use crate::shard::message::{Envelope, Event, Message};
 use crate::shard::table::PartRef;
 use crate::shard::{ReplyTo, Shard};
 use crate::stats::{Counter, Gauge};
@@ -34,6 +34,9 @@ impl Found {
         restore(&self.held, message);
     }
 }
+
+/// Messages by contents that records name, with the ends of their times.
+pub(in crate::shard) type Claims = BTreeMap<u64, (u64, UnixMs)>;
 
 fn restore(contents: &BTreeMap<u64, Held>, message: &mut Message) {
     let envelope = &mut message.envelope;
@@ -103,7 +106,7 @@ impl Shard {
     pub(in crate::shard) fn own_content(&mut self, now: Now, sequence: u64) {
         let Some(message) = self.table.get_mut(sequence) else { return };
         let Some(apart) = message.envelope.apart else { return };
-        let until = until(message);
+        let until = until(&message.envelope);
         message.contents_under_way += 1;
         self.contents.own(now.mono, apart.content(), sequence, until.0);
         self.contents.then(AfterContent::Settled { sequence });
@@ -111,7 +114,13 @@ impl Shard {
 
     /// The final status of a message is on disk: nothing needs to know what it said.
     pub(in crate::shard) fn discard_content(&mut self, now: Now, sequence: u64) {
-        let Some(message) = self.table.get_mut(sequence) else { return };
+        let Some(message) = self.table.get_mut(sequence) else {
+            // It has left memory since.
+            if let Some(content) = self.contents.of(sequence) {
+                self.free_content(now, content);
+            }
+            return;
+        };
         let Some(apart) = message.envelope.apart else { return };
         message.envelope.content = Content::Discarded;
         if self.contents.discard(now.mono, apart.content()) {
@@ -136,7 +145,8 @@ impl Shard {
 
     /// At a start: discards what is nobody's, gives open messages what they say, and ends the parts that
     /// nothing is left to send of.
-    pub(in crate::shard) fn resume_contents(&mut self, now: Now) {
+    /// `found`: contents that the log of messages names, of those whose owners were not on record.
+    pub(in crate::shard) fn resume_contents(&mut self, now: Now, found: &Claims) {
         let claims: Vec<(u64, u64)> = self
             .table
             .sequences()
@@ -147,6 +157,9 @@ impl Shard {
             })
             .collect();
         let claimed: BTreeSet<u64> = claims.iter().map(|(content, _)| *content).collect();
+        for (content, (sequence, until)) in found {
+            self.contents.own(now.mono, *content, *sequence, until.0);
+        }
         for (content, sequence, until) in self.contents.all().collect::<Vec<_>>() {
             // Of a message that is not in memory: it is open, and on disk only.
             let elsewhere = sequence != 0 && !self.table.has(sequence);
@@ -183,6 +196,14 @@ impl Shard {
         }
     }
 
+    /// A message came back from the disk: what was not yet done for its end is done now.
+    pub(in crate::shard) fn content_woken(&mut self, now: Now, sequence: u64) {
+        let ended = self.table.get(sequence).is_some_and(|message| message.outcome.is_some());
+        if ended && self.contents.of(sequence).is_some() {
+            self.discard_content(now, sequence);
+        }
+    }
+
     pub(in crate::shard) fn publish_contents(&self) {
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.stats.set(Gauge::Contents, count(self.contents.len()));
@@ -191,6 +212,6 @@ impl Shard {
 }
 
 /// When nobody can need what a message says any more.
-fn until(message: &Message) -> UnixMs {
-    message.envelope.valid_until.after(limits::RECEIPT_GRACE)
+pub(in crate::shard) fn until(envelope: &Envelope) -> UnixMs {
+    envelope.valid_until.after(limits::RECEIPT_GRACE)
 }

@@ -9,7 +9,9 @@
 
 mod keep;
 
-use std::collections::{BTreeMap, VecDeque};
+pub(super) use self::keep::{Claims, until};
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use postrider_core::clock::Now;
@@ -123,6 +125,8 @@ pub struct Contents {
     log: Log,
     config: ContentsConfig,
     held: BTreeMap<u64, Held>,
+    /// By their messages, as far as those are known.
+    owned: BTreeMap<u64, u64>,
     /// Of those that are held.
     octets: usize,
     /// By segment; one that was released is not here.
@@ -163,10 +167,13 @@ impl Contents {
         let last = log.durable();
         let Found { held, homes } = found;
         let octets = held.values().map(Held::octets).sum();
+        let known = held.iter().filter(|(_, held)| held.sequence != 0);
+        let owned = known.map(|(content, held)| (held.sequence, *content)).collect();
         let contents = Contents {
             log,
             config,
             held,
+            owned,
             octets,
             homes,
             waiting: VecDeque::new(),
@@ -242,6 +249,7 @@ impl Contents {
     pub(super) fn own(&mut self, now: Duration, content: u64, sequence: u64, until_ms: u64) {
         let Some(held) = self.held.get_mut(&content) else { return };
         (held.sequence, held.until_ms) = (sequence, until_ms);
+        self.owned.insert(sequence, content);
         let record = Record::ContentOwner { content, sequence, until_ms };
         self.append(now, &record, Urgency::Lazy);
     }
@@ -250,11 +258,25 @@ impl Contents {
     pub(super) fn discard(&mut self, now: Duration, content: u64) -> bool {
         let Some(held) = self.held.remove(&content) else { return false };
         self.octets -= held.octets();
+        if self.owned.get(&held.sequence) == Some(&content) {
+            self.owned.remove(&held.sequence);
+        }
         self.leave(held.home);
         self.dead_since.get_or_insert(now);
         let record = Record::ContentOwner { content, sequence: 0, until_ms: 0 };
         self.append(now, &record, Urgency::Lazy);
         true
+    }
+
+    /// The content of a message, if the log knows of it.
+    pub(super) fn of(&self, sequence: u64) -> Option<u64> {
+        self.owned.get(&sequence).copied()
+    }
+
+    /// Contents of which the log does not know whose they are.
+    pub(super) fn unowned(&self) -> BTreeSet<u64> {
+        let unowned = self.held.iter().filter(|(_, held)| held.sequence == 0);
+        unowned.map(|(content, _)| *content).collect()
     }
 
     /// Whether the log knows of the message whose a content is.

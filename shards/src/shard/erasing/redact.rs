@@ -54,6 +54,8 @@ impl Shard {
                 }
             }
         }
+        // Nothing of it will be sent any more.
+        self.discard_content(now, sequence);
         self.carry_redacted(now, sequence);
     }
 

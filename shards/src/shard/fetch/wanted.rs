@@ -114,6 +114,7 @@ impl Shard {
     pub(super) fn woken(&mut self, now: Now, sequence: u64, message: Option<Box<Message>>) {
         if let Some(message) = message.filter(|message| message.listed > 0) {
             self.table.wake(message);
+            self.content_woken(now, sequence);
             self.unshelve(sequence);
         }
         let waiting = &mut self.lookups.waiting;

@@ -56,7 +56,8 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     // What is in a register that has to be made anew comes from the segment of its messages.
     let homes = found.missing.iter().map(|missing| missing.home);
     let from = homes.chain([past.from]).min().unwrap_or(oldest).max(oldest);
-    let mut replay = Replay::new((&parts.shared, &parts.stats), registers, oldest);
+    let begin = (oldest, parts.contents.unowned());
+    let mut replay = Replay::new((&parts.shared, &parts.stats), registers, begin);
     (replay.erasures, replay.opt_outs, replay.strangers) = forgotten;
     replay.restore(disk, past, from)?;
     crash::point("checkpoint-read");
@@ -84,7 +85,8 @@ pub(super) fn from_scratch<'a, D: Disk>(
     }
     let oldest = oldest(disk)?;
     let registers = Registers::new(CONFIG);
-    let mut replay = Replay::new((&parts.shared, &parts.stats), registers, oldest);
+    let begin = (oldest, parts.contents.unowned());
+    let mut replay = Replay::new((&parts.shared, &parts.stats), registers, begin);
     let (log, recovery) =
         Log::open_from(disk, config.clone(), now.mono, now.wall.0, None, &mut replay)?;
     let cold = open_cold(parts, disk, Filed::default(), now)?;

@@ -54,14 +54,15 @@ impl Shard {
         let Begun { replay, log, recovery, cold } = begun;
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let (registers, ages, late) = (replay.registers, replay.ages, replay.late);
-        let (erasures, opt_outs) = (replay.erasures, replay.opt_outs);
+        let (erasures, opt_outs, claims) = (replay.erasures, replay.opt_outs, replay.claims);
+        let strangers = replay.strangers;
         let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
         let in_flight = limits::WEBHOOKS_IN_FLIGHT;
         let mut shard = Shard {
             id: parts.id,
-            journal: Journal::new(log, replay.strangers),
+            journal: Journal::new(log, strangers),
             table,
             outbound: Outbound::new(&parts, now.mono),
             contents: parts.contents,
@@ -96,7 +97,7 @@ impl Shard {
         };
         shard.registers.replayed();
         shard.registers.release_before(shard.journal.log.oldest_segment());
-        shard.resume_contents(now);
+        shard.resume_contents(now, &claims);
         shard.forget(now);
         shard.resume_all(now);
         shard.resume_erasures(now);

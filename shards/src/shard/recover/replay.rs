@@ -15,12 +15,14 @@ use postrider_storage::{
 
 use crate::shard::Shared;
 use crate::shard::checkpoint::Past;
+use crate::shard::contents::{Claims, until};
+use crate::shard::envelope_record::Apart;
 use crate::shard::erasing::Erasures;
 use crate::shard::fetch::register_row;
 use crate::shard::fold;
 use crate::shard::inbound::Inbox;
 use crate::shard::journal::Strangers;
-use crate::shard::message::Message;
+use crate::shard::message::{Envelope, Message};
 use crate::shard::opt_outs::OptOuts;
 use crate::shard::orphans::Orphans;
 use crate::shard::receipt_pdu::orphan_notice;
@@ -46,6 +48,9 @@ pub(super) struct Replay<'a> {
     pub(super) erasures: Erasures,
     pub(super) opt_outs: OptOuts,
     pub(super) strangers: Strangers,
+    /// Contents of which nobody knows whose they are, and those of them that records name.
+    unowned: BTreeSet<u64>,
+    pub(super) claims: Claims,
     /// Records that came after the one that closed their message.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// The oldest segment there is.
@@ -76,7 +81,7 @@ impl<'a> Replay<'a> {
     pub(super) fn new(
         (shared, stats): (&'a Shared, &'a Stats),
         registers: Registers,
-        oldest: SegmentId,
+        (oldest, unowned): (SegmentId, BTreeSet<u64>),
     ) -> Self {
         Replay {
             shared,
@@ -92,6 +97,8 @@ impl<'a> Replay<'a> {
             erasures: Erasures::new(shared.placement.key()),
             opt_outs: OptOuts::default(),
             strangers: Strangers::new(oldest, std::iter::empty()),
+            unowned,
+            claims: Claims::new(),
             late: BTreeMap::new(),
             oldest,
         }
@@ -169,6 +176,7 @@ impl<'a> Replay<'a> {
             Err(error) => panic!("a verified batch holds a broken carried record: {error}"),
         };
         let sequence = message.envelope.sequence;
+        self.claim(&message.envelope);
         let in_memory = told == Told::Nothing || self.past.messages.contains_key(&sequence);
         self.register(&message, record, in_memory);
         if told == Told::Nothing {
@@ -180,6 +188,14 @@ impl<'a> Replay<'a> {
             self.late.remove(&sequence);
             self.unread.remove(&Unread::Message(sequence));
             self.table.insert(Box::new(message));
+        }
+    }
+
+    /// Notes whose a content is that nobody was known to have.
+    fn claim(&mut self, envelope: &Envelope) {
+        let content = envelope.apart.map(Apart::content);
+        if let Some(content) = content.filter(|content| self.unowned.contains(content)) {
+            self.claims.insert(content, (envelope.sequence, until(envelope)));
         }
     }
 

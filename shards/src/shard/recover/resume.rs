@@ -24,8 +24,10 @@ impl Shard {
         let slot = known(search::run(self.registers.slot(sequence), disk))?;
         let Some(slot) = slot.flatten() else { return Ok(()) };
         let fetch = Fetch::new(sequence, slot.at).with_later(places);
-        if let Some(message) = known(search::run(fetch, disk))? {
+        if let Some(mut message) = known(search::run(fetch, disk))? {
+            self.contents.restore(&mut message);
             self.table.wake(message);
+            self.content_woken(now, sequence);
             self.close_if_done(now, sequence);
         }
         Ok(())
