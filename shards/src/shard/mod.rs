@@ -62,7 +62,7 @@ use postrider_http::url_guard::WebhookTarget;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_smpp::command::CommandId;
 use postrider_storage::register::Registers;
-use postrider_storage::{Ask, LogIoError, Position, Write, crash};
+use postrider_storage::{Ask, LogIoError, Position, SegmentId, Write, crash};
 
 pub use self::chores::{ChoreDone, ShardChore};
 use self::cold::ColdStore;
@@ -123,6 +123,8 @@ pub(crate) enum After {
     Closed { sequence: u64, at: Position },
     /// The record lies there in which a message was carried forward.
     Carried { sequence: u64, at: Position },
+    /// All that was open before this segment has been carried forward.
+    Released { before: SegmentId },
     /// What an operator asked for is on disk.
     Controlled { ticket: u64, answer: ControlAnswer },
     /// That a message is redacted is on disk: tell its customer.
@@ -478,6 +480,7 @@ impl Shard {
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
             After::Closed { sequence, at } => self.closed(sequence, at),
             After::Carried { sequence, at } => self.carried(sequence, at),
+            After::Released { before } => self.registers.release_before(before),
             After::Controlled { ticket, answer } => {
                 self.ops.push_back(Op::Controlled { ticket, answer });
             }

@@ -102,7 +102,8 @@ impl Shard {
     /// Gives segments back. The log does so once all that was carried is on disk.
     fn release_before(&mut self, segment: SegmentId) {
         self.journal.log.release_before(segment);
-        self.registers.release_before(segment);
+        // A register is kept until all that left its segment is found elsewhere.
+        self.journal.then(After::Released { before: segment });
         self.journal.strangers.release_before(segment);
         crash::point("released");
     }

@@ -11,6 +11,7 @@ use super::head::Summary;
 use super::listed::{Entry, Listed};
 use super::open::OpenRegister;
 use super::registers::Registers;
+use super::row::anchor_segment;
 use super::slots::Survey;
 
 /// A register that takes no more messages and is not written yet.
@@ -131,10 +132,11 @@ impl Registers {
         if !std::mem::take(&mut self.sweep) {
             return;
         }
-        let changes = self.changes.borrow();
+        let mut changes = self.changes.borrow_mut();
         let empty = |entry: &Entry| {
-            let (first, last) = (entry.summary.first, entry.summary.last);
-            u64::from(entry.survey.newest) < changes.oldest && !changes.touch(first, last)
+            let mut changed = changes.slots.range(entry.summary.first..=entry.summary.last);
+            u64::from(entry.survey.newest) < changes.oldest
+                && changed.all(|(_, packed)| anchor_segment(*packed) < changes.oldest)
         };
         let (gone, kept): (Vec<Entry>, Vec<Entry>) =
             self.listed.entries().iter().cloned().partition(empty);
@@ -142,6 +144,14 @@ impl Registers {
             return;
         }
         self.listed = Arc::new(Listed::of(kept));
+        for Entry { summary, .. } in &gone {
+            // Nobody finds these any more, and nothing has to be written for them.
+            let left = changes.slots.range(summary.first..=summary.last);
+            let left: Vec<u64> = left.map(|(sequence, _)| *sequence).collect();
+            for sequence in left {
+                changes.slots.remove(&sequence);
+            }
+        }
         self.doomed.extend(gone.into_iter().map(|entry| Doomed {
             summary: entry.summary,
             unlisted: false,
