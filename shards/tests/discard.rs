@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::stage::{KEY, Shape, Stage, assert_sound};
-use common::{Client, Random, alone, metric, until};
+use common::{Client, HUNG, Random, alone, metric, program, run_to_end, until};
 use postrider_core::limits;
 
 /// What every text begins with, and nothing else holds.
@@ -71,6 +71,26 @@ fn await_clean(stage: &Stage) -> Duration {
     begun.elapsed()
 }
 
+/// What the offline tools tell of a directory whose gateway was killed.
+fn look_offline(stage: &Stage, some: bool) {
+    let data = stage.data();
+    let tool = |args: &[&str]| {
+        let mut command = program("store");
+        command.args(args).arg(&data);
+        run_to_end(command, "", HUNG)
+    };
+    let shown = tool(&["inspect", "--json"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    let shards = shown["shards"].as_array().unwrap().iter();
+    let held: u64 = shards.map(|shard| shard["contents"]["held"].as_u64().unwrap()).sum();
+    let exported = tool(&["export", "--what", "messages", "--include-content"]);
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    let texts = exported.stdout.matches(MARK).count() as u64;
+    assert!(texts <= held, "{texts} texts of {held} contents");
+    assert!(!some || texts > 0, "open messages have their texts");
+}
+
 #[test]
 fn texts_are_found_while_messages_are_open_and_nowhere_soon_after() {
     let _alone = alone();
@@ -87,6 +107,7 @@ fn texts_are_found_while_messages_are_open_and_nowhere_soon_after() {
         let traces = traces(&stage.data());
         assert!(in_contents(&traces), "{traces:?}");
         found += traces.len();
+        look_offline(&stage, !traces.is_empty());
         gateway = stage.start_gateway();
         stage.await_ready(&mut gateway);
     }

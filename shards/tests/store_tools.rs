@@ -20,6 +20,7 @@ use std::time::Duration;
 use common::stage::{Shape, Stage};
 use common::{Ended, HUNG, alone, program, run_to_end};
 use postrider_storage::checkpoint::{Checkpoint, CheckpointChore};
+use postrider_storage::io::DIR_FORMAT;
 use postrider_storage::io::{DataDir, FileDisk};
 use postrider_storage::register::{RegisterConfig, RegisterRow, Registers, Slot};
 use postrider_storage::runs::{Row, RunConfig, RunSet, RunState};
@@ -157,7 +158,7 @@ fn a_run_is_shown_checked_exported_and_audited() {
 
 fn inspected(ran: &Ran) {
     let shown = json(0, &["store", "inspect", &ran.data(), "--json"]);
-    assert_eq!((&shown["format"], &shown["shard_count"]), (&2.into(), &2.into()));
+    assert_eq!((&shown["format"], &shown["shard_count"]), (&DIR_FORMAT.into(), &2.into()));
     let partitions = shown["partitions"].as_array().unwrap();
     assert_eq!(partitions.iter().map(|own| own.as_u64().unwrap()).sum::<u64>(), 4_096);
     let names: Vec<&str> = shown["carriers"]
@@ -182,7 +183,7 @@ fn inspected(ran: &Ran) {
         assert_eq!(batches, shard["batches"].as_u64().unwrap());
     }
     let human = said(0, &["store", "inspect", &ran.data()]);
-    for words in ["format 2", "carriers: 1 north", "shard 1: stopped in order", "head", "accepted"]
+    for words in ["format 3", "carriers: 1 north", "shard 1: stopped in order", "head", "accepted"]
     {
         assert!(human.contains(words), "{words} in\n{human}");
     }
