@@ -145,6 +145,8 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
 
 /// A little after everything has its end, nothing is left of texts that are not to be kept.
 fn check_discarded(world: &mut World) -> Result<(), String> {
+    // A message whose acceptance was never answered may still be open.
+    while world.has_open_messages() && world.elapsed() < LIMIT && world.step() {}
     let until = world.elapsed() + Duration::from_secs(90);
     while world.elapsed() < until && world.step() {}
     world.check_discarded()

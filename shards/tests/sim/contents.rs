@@ -72,6 +72,11 @@ impl World {
         }
     }
 
+    /// Whether something is still to become of a message.
+    pub fn has_open_messages(&self) -> bool {
+        self.shards.iter().any(|shard| shard.open_messages() > 0)
+    }
+
     /// What must hold of the texts that are not to be kept: the logs never had them, and no trace is
     /// left where they were.
     pub fn check_discarded(&mut self) -> Result<(), String> {
