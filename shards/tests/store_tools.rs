@@ -425,8 +425,7 @@ fn a_flipped_bit_in_any_index_is_found_and_named() {
     let report = json(0, &["store", "verify", path, "--json"]);
     assert_eq!(report["side_files"], files.len(), "{report}");
     let shown = said(0, &["store", "inspect", path]);
-    for holds in ["record 1, replay from seg-0000000000000001", "rows, up to record", "messages, "]
-    {
+    for holds in ["record 1, from segment 1", "rows, up to record", "messages, "] {
         assert!(shown.contains(holds), "{holds} in\n{shown}");
     }
     for file in files {

@@ -402,6 +402,6 @@ pub(super) fn time(ms: u64) -> String {
 }
 
 /// To the second, for people.
-pub(super) fn short_time(ms: u64) -> String {
+fn short_time(ms: u64) -> String {
     time(ms).get(..19).unwrap_or_default().replace('T', " ")
 }

@@ -8,7 +8,7 @@ use postrider_storage::runs::{self, RunCheck, RunFile};
 use postrider_storage::{Disk as _, LogIoError, SideFile};
 use serde_json::{Value, json};
 
-use super::inspect::{short_time, time};
+use super::inspect::time;
 
 /// What is in a side file that is whole.
 pub(super) enum SideFacts {
@@ -28,10 +28,8 @@ impl SideFacts {
                 format!("{rows} messages, {first} to {last}")
             }
             Self::Checkpoint(checkpoint) => format!(
-                "{}, record {}, replay from {}",
-                short_time(checkpoint.at_ms),
-                checkpoint.lsn.0,
-                checkpoint.low_water.segment,
+                "record {}, from segment {}",
+                checkpoint.lsn.0, checkpoint.low_water.segment.0,
             ),
         }
     }

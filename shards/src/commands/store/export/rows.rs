@@ -94,8 +94,8 @@ const MESSAGE_COLUMNS: [Column; 18] = [
     may("finished_at", Kind::Time),
     must("webhook", Kind::Text),
     must("part_count", Kind::Number),
-    must("parts", Kind::Json),
     must("redacted", Kind::Flag),
+    must("parts", Kind::Json),
 ];
 
 const CONTENT_COLUMNS: [Column; 4] = [
@@ -162,8 +162,8 @@ impl Rows<'_> {
             Cell::time(view.finished),
             Cell::Text(told.webhook()),
             Cell::Number(view.segment_count.into()),
-            Cell::Json(&parts),
             Cell::Flag(view.redacted),
+            Cell::Json(&parts),
             Cell::text(view.unless_redacted(&view.from)),
             Cell::text(view.unless_redacted(&view.to)),
             Cell::text(view.body.as_ref().and_then(|body| view.unless_redacted(body.expose()))),
