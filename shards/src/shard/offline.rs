@@ -14,6 +14,7 @@ use postrider_http::response::MessageView;
 use postrider_storage::{Position, Record, RecordError, SegmentId};
 
 use super::contents::Found;
+use super::erasing::Scopes;
 use super::fold;
 use super::message::{Message, Webhook};
 use super::query::{CarrierNames, view_named};
@@ -30,6 +31,8 @@ pub(crate) struct Offline {
     carried: BTreeSet<u64>,
     /// This is the second reading: what is reopened is known.
     again: bool,
+    /// Who was erased: known after the first reading.
+    erased: Scopes,
     unfit: u64,
 }
 
@@ -37,12 +40,17 @@ pub(crate) struct Offline {
 pub(crate) struct Told(Box<Message>);
 
 impl Offline {
+    /// For a first reading, of a data directory with this key.
+    pub(crate) fn with_key(key: [u8; 16]) -> Self {
+        Self { erased: Scopes::new(key), ..Self::default() }
+    }
+
     /// For a second reading, after a first one of the same log.
     pub(crate) fn again(self) -> Self {
-        let Self { mut reopened, first, carried, .. } = self;
+        let Self { mut reopened, first, carried, erased, .. } = self;
         let first = first.unwrap_or(u64::MAX);
         reopened.retain(|sequence| *sequence >= first || carried.contains(sequence));
-        Self { reopened, again: true, ..Self::default() }
+        Self { reopened, again: true, erased, ..Self::default() }
     }
 
     /// Takes the next record; gives the message for which nothing is owed any more.
@@ -54,6 +62,7 @@ impl Offline {
         segment: SegmentId,
         record: &Record<'_>,
     ) -> Result<Option<Told>, RecordError> {
+        self.erased.note(record);
         let Some(sequence) = fold::sequence_of(record) else { return Ok(None) };
         // Where in the segment does not matter here.
         let at = Position { segment, offset: 0 };
@@ -73,7 +82,8 @@ impl Offline {
         if !ended || self.reopened.contains(&sequence) {
             return Ok(None);
         }
-        Ok(self.messages.remove(&sequence).map(Told))
+        let ended = self.messages.remove(&sequence);
+        Ok(ended.map(|message| self.told(message)))
     }
 
     fn begin(&mut self, sequence: u64, message: Message, carried: bool) {
@@ -89,7 +99,16 @@ impl Offline {
 
     /// At the end of the log: what is open, and what was kept, in the order of acceptance.
     pub(crate) fn rest(&mut self) -> impl Iterator<Item = Told> {
-        std::mem::take(&mut self.messages).into_values().map(Told)
+        let rest = std::mem::take(&mut self.messages).into_values();
+        rest.map(|message| self.told(message))
+    }
+
+    /// A message as it is told: without what was erased, wherever it still lies.
+    fn told(&self, mut message: Box<Message>) -> Told {
+        if self.erased.mean(&message.envelope) {
+            message.redact(None);
+        }
+        Told(message)
     }
 
     /// Records that do not follow from what the log tells before: damage has taken some.

@@ -78,7 +78,8 @@ impl Source {
     ) -> Result<Passed> {
         let mut passed = Passed::default();
         for shard in 0..self.view.shards() {
-            let (first, _) = self.fold(shard, Offline::default(), &mut |_| Ok(()))?;
+            let (first, _) =
+                self.fold(shard, Offline::with_key(self.view.placement_key()), &mut |_| Ok(()))?;
             let again = first.again();
             let (mut last, damaged) = self.fold(shard, again, &mut |told| take(shard, told))?;
             let contents = self.contents(shard)?.map(|(contents, _)| contents).unwrap_or_default();

@@ -103,6 +103,13 @@ impl Scopes {
         *until = (*until).max(asked.until);
     }
 
+    /// Adds what a record asks for.
+    pub(crate) fn note(&mut self, record: &Record<'_>) {
+        if let Some(asked) = Asked::of((Lsn(0), SegmentId(0)), record) {
+            self.add(&asked);
+        }
+    }
+
     /// Whether the message is one of theirs, and not redacted yet.
     pub(crate) fn mean(&self, envelope: &Envelope) -> bool {
         !self.is_empty()
