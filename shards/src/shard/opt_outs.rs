@@ -117,7 +117,7 @@ mod tests {
         assert!(outs.has(7, 1) && !outs.has(8, 2));
         let old = outs.homed(SegmentId(1), 10);
         assert_eq!(old, [record((7, 1), UnixMs(10), true)]);
-        outs.note(at(3), &old[0]);
+        outs.note(at(3), old.first().unwrap());
         assert_eq!(outs.homed(SegmentId(1), 10), []);
         outs.note(at(3), &record((7, 2), UnixMs(30), false));
         assert!(!outs.has(7, 2) && outs.has(7, 1) && outs.len() == 2);

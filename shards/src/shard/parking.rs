@@ -38,6 +38,7 @@ pub(super) fn cold_config(shared: &Shared, shards: u16) -> ColdConfig {
     }
 }
 
+#[allow(dead_code, reason = "a message that is open stays in memory as yet")]
 impl Shard {
     /// What can wake a message when it is on disk alone. It follows from the message's records and the
     /// configuration.
@@ -111,6 +112,7 @@ impl Shard {
 }
 
 /// The first time at which something is to be done for a message.
+#[allow(dead_code, reason = "a message that is open stays in memory as yet")]
 fn due_of(message: &Message) -> Option<UnixMs> {
     let valid_until = message.envelope.valid_until;
     if message.outcome.is_some() {

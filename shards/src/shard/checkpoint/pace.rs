@@ -84,7 +84,7 @@ impl Pace {
     pub(in crate::shard) fn handle_written(&mut self, written: Lsn) -> Option<&mut Checkpoint> {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Early(taken) if taken.lsn <= written => self.stage = Stage::Ready(taken),
-            stage => {
+            stage @ (Stage::Idle | Stage::Early(_) | Stage::Ready(_) | Stage::Writing) => {
                 self.stage = stage;
                 return None;
             }
