@@ -37,7 +37,7 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.carriers[1].in_flight_max, 60);
     assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (3, 120));
     assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (4, 140));
-    assert_eq!(plan.shards[0].memory.hot_messages, 100_000 * 2_048);
+    assert_eq!(plan.shards[0].memory.hot_messages, 200_000 * 2_048);
     // A carrier without a rate, one with 300 parts a second, and one that only receives.
     let parts = 3_600 * (250 + 300) / 2;
     assert_eq!(plan.shards[0].receipts, parts);

@@ -45,7 +45,8 @@ pub(super) struct Counts {
 impl MemoryPlan {
     pub(super) fn new(config: &Config, counts: &Counts) -> Self {
         let peers = u64::from(counts.shards.saturating_sub(1));
-        let hot = u64::from(config.limits.hot_messages.min(config.limits.open_messages));
+        // A shard keeps all open messages in memory as yet.
+        let hot = u64::from(config.limits.open_messages);
         MemoryPlan {
             hot_messages: product(hot, limits::MEMORY_PER_HOT_MESSAGE),
             receipts: receipts(config, counts.shards),
