@@ -27,16 +27,31 @@ impl Shard {
         customer: CustomerIx,
         id: MessageId,
     ) {
+        if !self.is_another_owners(ticket, id, Request::Get { customer, id }) {
+            self.find(now, ShowTo::Ticket(ticket), customer, id);
+        }
+    }
+
+    /// Whether a message belongs to another shard: then that one has the request, or the customer is
+    /// told that there is no room for it.
+    pub(super) fn is_another_owners(
+        &mut self,
+        ticket: u64,
+        id: MessageId,
+        request: Request,
+    ) -> bool {
         let owner = self.shared.cipher.open(id).map(|fields| fields.partition);
         let owner = owner.map_or(self.id, |partition| self.shared.placement.shard_of(partition));
         if owner == self.id {
-            self.find(now, ShowTo::Ticket(ticket), customer, id);
-        } else if self.mesh.has_room(owner) {
+            return false;
+        }
+        if self.mesh.has_room(owner) {
             let call = self.mesh.open(&[owner], Call::Answer { ticket });
-            self.request(owner, call, Request::Get { customer, id });
+            self.request(owner, call, request);
         } else {
             self.busy(ticket);
         }
+        true
     }
 
     pub(super) fn busy(&mut self, ticket: u64) {

@@ -12,7 +12,7 @@ use postrider_storage::{CARRIED_RECYCLED, Record, Urgency, mask_number};
 
 use crate::shard::closing::unsent_parts;
 use crate::shard::fetch::{ShowTo, Wanted};
-use crate::shard::mesh::{Call, Reply, Request};
+use crate::shard::mesh::{Reply, Request};
 use crate::shard::message::{Event, Message};
 use crate::shard::reclaim::encode_state;
 use crate::shard::table::PartRef;
@@ -97,15 +97,8 @@ impl Shard {
         customer: CustomerIx,
         id: MessageId,
     ) {
-        let owner = self.shared.cipher.open(id).map(|fields| fields.partition);
-        let owner = owner.map_or(self.id, |partition| self.shared.placement.shard_of(partition));
-        if owner == self.id {
+        if !self.is_another_owners(ticket, id, Request::Redact { customer, id }) {
             self.redact_one(now, ShowTo::Ticket(ticket), customer, id);
-        } else if self.mesh.has_room(owner) {
-            let call = self.mesh.open(&[owner], Call::Answer { ticket });
-            self.request(owner, call, Request::Redact { customer, id });
-        } else {
-            self.busy(ticket);
         }
     }
 
@@ -117,7 +110,7 @@ impl Shard {
         customer: CustomerIx,
         id: MessageId,
     ) {
-        let Some(sequence) = self.shared.cipher.open(id).map(|fields| fields.sequence) else {
+        let Some(sequence) = self.number_of(id) else {
             return self.redacted(to, Err(Problem::not_found()));
         };
         self.want(now, vec![sequence], Wanted::Redact { to, customer, id, sequence });
