@@ -23,7 +23,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{HUNG, Process, Random, alone, append, free_port, local, program, status_of, until};
+use common::{
+    HUNG, Process, Random, alone, append, free_port, local, program, spawn_carrier, status_of,
+    until,
+};
 use postrider_core::text::{self, DefaultAlphabet, Udh, split_header};
 use postrider_smpp::pdu::ShortMessage;
 use postrider_smpp::receipt::parse_receipt;
@@ -44,26 +47,16 @@ struct Stage {
 
 impl Stage {
     fn set(folder: &Path) -> Self {
-        let ready = folder.join("smsc.ready");
         let mut command = program("smsc");
         command.args(["--listen", "127.0.0.1:0", "--window", "100", "--receipt-bind", "any"]);
         command.args(["--answer-delay-ms", "5", "--receipt-delay-ms", "50"]);
         command.args(["--inbound-to", "72345", "--inbound-rate", "200"]);
         command.args(["--inbound-long-every", "5", "--failure-ppm", "20000"]);
-        command.arg("--ready-file").arg(&ready).arg("--ledger").arg(folder.join("smsc.ndjson"));
-        let log = folder.join("smsc.log");
-        command.stdin(Stdio::piped()).stdout(append(&log)).stderr(append(&log));
-        let mut carrier = Process::spawn("smsc", command, Some(log));
-        until("the carrier listens", HUNG, || {
-            carrier.assert_running();
-            ready.exists()
-        });
-        let text = std::fs::read_to_string(ready).unwrap();
-        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        command.arg("--ledger").arg(folder.join("smsc.ndjson"));
+        let (carrier, address) = spawn_carrier(folder, command);
         let [http, smpp, admin] = [(); 3].map(|()| local(free_port()));
         let stage = Stage { folder: folder.to_owned(), smpp, admin, carrier };
-        let address = line["ready"][0].as_str().unwrap();
-        std::fs::write(folder.join("gateway.toml"), stage.config(http, address)).unwrap();
+        std::fs::write(folder.join("gateway.toml"), stage.config(http, &address)).unwrap();
         stage
     }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use common::{
     Client, Ended, HUNG, Process, Random, alone, append, free_port, local, program, run_to_end,
-    status_of, statuses_of, until,
+    spawn_carrier, status_of, statuses_of, until,
 };
 use postrider_http::auth::hash_api_key;
 use serde_json::Value;
@@ -41,21 +41,11 @@ struct Stage {
 
 impl Stage {
     fn set(folder: &Path) -> Self {
-        let ready = folder.join("smsc.ready");
         let mut command = program("smsc");
         command.args(["--listen", "127.0.0.1:0", "--window", "100"]);
         command.args(["--answer-delay-ms", "1", "--receipt-delay-ms", "10"]);
-        command.args(["--failure-ppm", "0", "--ready-file"]).arg(&ready);
-        let log = folder.join("smsc.log");
-        command.stdin(Stdio::piped()).stdout(append(&log)).stderr(append(&log));
-        let mut carrier = Process::spawn("smsc", command, Some(log));
-        until("the carrier listens", HUNG, || {
-            carrier.assert_running();
-            ready.exists()
-        });
-        let text = std::fs::read_to_string(ready).unwrap();
-        let line: Value = serde_json::from_str(&text).unwrap();
-        let address = line["ready"][0].as_str().unwrap().to_owned();
+        command.args(["--failure-ppm", "0"]);
+        let (carrier, address) = spawn_carrier(folder, command);
         let [http, admin] = [(); 2].map(|()| local(free_port()));
         let stage = Stage { folder: folder.to_owned(), http, admin, _carrier: carrier };
         std::fs::write(stage.config(), stage.text(&address)).unwrap();

@@ -138,6 +138,22 @@ impl Drop for Process {
     }
 }
 
+/// Starts a simulated carrier by this command of `smsc`, and gives where it listens.
+pub(crate) fn spawn_carrier(folder: &Path, mut command: Command) -> (Process, String) {
+    let (ready, log) = (folder.join("smsc.ready"), folder.join("smsc.log"));
+    command.arg("--ready-file").arg(&ready);
+    command.stdin(Stdio::piped()).stdout(append(&log)).stderr(append(&log));
+    let mut carrier = Process::spawn("smsc", command, Some(log));
+    until("the carrier listens", HUNG, || {
+        carrier.assert_running();
+        ready.exists()
+    });
+    let text = std::fs::read_to_string(ready).unwrap();
+    let line: Value = serde_json::from_str(&text).unwrap();
+    let address = line["ready"][0].as_str().unwrap().to_owned();
+    (carrier, address)
+}
+
 /// Opens a file to append to: one log over all starts of a process.
 pub(crate) fn append(path: &Path) -> Stdio {
     OpenOptions::new().create(true).append(true).open(path).unwrap().into()
