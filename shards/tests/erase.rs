@@ -11,6 +11,8 @@
 )]
 
 mod common;
+#[path = "harness/traces.rs"]
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -138,7 +140,7 @@ impl Stage {
                     folders.push(path);
                 } else {
                     let bytes = std::fs::read(&path).unwrap();
-                    if needles.iter().any(|needle| holds(&bytes, needle)) {
+                    if traces::any_in(&bytes, needles) {
                         found.push(path);
                     }
                 }
@@ -156,47 +158,12 @@ impl Stage {
     }
 }
 
-/// A search that is fast enough for many megabytes of zeros.
-fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    let Some((first, rest)) = needle.split_first() else { return false };
-    let mut from = 0;
-    while let Some(at) = bytes[from..].iter().position(|octet| octet == first) {
-        if bytes[from + at + 1..].starts_with(rest) {
-            return true;
-        }
-        from += at + 1;
-    }
-    false
-}
-
-/// Packed septets, as handsets take them; the last octet, which others share, is left out.
-fn septets(text: &str) -> Vec<u8> {
-    let mut out = vec![0u8; (text.len() * 7).div_ceil(8)];
-    for (nth, septet) in text.bytes().enumerate() {
-        for bit in 0..7 {
-            let at = nth * 7 + bit;
-            out[at / 8] |= (septet >> bit & 1) << (at % 8);
-        }
-    }
-    out.pop();
-    out
-}
-
 /// Everything by which a person may be known in a file.
 fn needles(numbers: &[&str]) -> Vec<Vec<u8>> {
-    let mut needles = vec![TEXT.as_bytes().to_vec(), septets(TEXT), REFERENCE.as_bytes().to_vec()];
-    needles.push(TEXT.encode_utf16().flat_map(u16::to_be_bytes).collect());
+    let mut needles = traces::of_text(TEXT);
+    needles.extend(traces::of_text(REFERENCE));
     for number in numbers {
-        let value: u64 = number.parse().unwrap();
-        let national = &number[2..];
-        let digits: Vec<u8> = national.bytes().map(|digit| digit - b'0').collect();
-        needles.push(national.as_bytes().to_vec());
-        needles.push(value.to_le_bytes().to_vec());
-        needles.push(value.to_be_bytes().to_vec());
-        needles.push(national.encode_utf16().flat_map(u16::to_be_bytes).collect());
-        needles.push(septets(national));
-        needles.push(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect());
-        needles.push(digits.chunks_exact(2).map(|pair| pair[1] << 4 | pair[0]).collect());
+        needles.extend(traces::of_number(number.parse().unwrap()));
     }
     needles
 }

@@ -14,7 +14,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::pdu::{self, Pdu, receipt, taken};
-use harness::{Rig, Undecided, one_carrier, request};
+use harness::{Rig, Undecided, one_carrier, request, traces};
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
@@ -41,56 +41,16 @@ fn list_query() -> ListQuery {
     }
 }
 
-/// Every form in which a number may lie in a file.
-fn forms(number: u64) -> Vec<Vec<u8>> {
-    let digits = number.to_string();
-    let national = &digits[2..];
-    let utf16 = national.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let bcd = |swap: bool| {
-        let nibbles: Vec<u8> = national.bytes().map(|digit| digit - b'0').collect();
-        let pair = |pair: &[u8]| if swap { pair[1] << 4 | pair[0] } else { pair[0] << 4 | pair[1] };
-        nibbles.chunks_exact(2).map(pair).collect()
-    };
-    vec![
-        national.as_bytes().to_vec(),
-        number.to_le_bytes().to_vec(),
-        number.to_be_bytes().to_vec(),
-        utf16,
-        bcd(false),
-        bcd(true),
-        septets(national.as_bytes()),
-    ]
-}
-
-/// Packed septets, as handsets take them.
-fn septets(text: &[u8]) -> Vec<u8> {
-    let mut out = vec![0u8; (text.len() * 7).div_ceil(8)];
-    for (nth, septet) in text.iter().enumerate() {
-        for bit in 0..7 {
-            let at = nth * 7 + bit;
-            out[at / 8] |= (septet >> bit & 1) << (at % 8);
-        }
-    }
-    // The last octet may hold the beginning of what follows.
-    out.pop();
-    out
-}
-
-fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
-}
-
 /// The files in which one of these strings is found.
 fn finds(rig: &mut Rig, needles: &[Vec<u8>]) -> Vec<String> {
     let files = rig.files();
-    let found = files.iter().filter(|(_, bytes)| needles.iter().any(|n| holds(bytes, n)));
+    let found = files.iter().filter(|(_, bytes)| traces::any_in(bytes, needles));
     found.map(|(name, _)| name.clone()).collect()
 }
 
 fn needles() -> Vec<Vec<u8>> {
-    let mut needles = forms(ERASED);
-    needles.push(SECRET.as_bytes().to_vec());
-    needles.push(septets(SECRET.as_bytes()));
+    let mut needles = traces::of_number(ERASED);
+    needles.extend(traces::of_text(SECRET));
     needles.push(b"order-of-the-erased".to_vec());
     needles
 }
@@ -224,6 +184,17 @@ fn check_gone(view: &MessageView) {
 }
 
 fn check_answers(rig: &mut Rig, gone: &Population, kept: &Population) {
+    check_views(rig, gone, kept);
+    let (page, _) = rig.list(list_query());
+    assert_eq!(page.len(), gone.all().len() + kept.all().len());
+    assert_eq!(page.iter().filter(|view| view.redacted).count(), gone.all().len());
+    let to_number = Msisdn::from_u64(ERASED);
+    assert!(rig.list(ListQuery { to_number, ..list_query() }).0.is_empty());
+    let to_number = Msisdn::from_u64(OTHER);
+    assert_eq!(rig.list(ListQuery { to_number, ..list_query() }).0.len(), kept.all().len());
+}
+
+fn check_views(rig: &mut Rig, gone: &Population, kept: &Population) {
     for (nth, id) in gone.all().into_iter().enumerate() {
         assert!(
             rig.find(id).is_some(),
@@ -239,13 +210,6 @@ fn check_answers(rig: &mut Rig, gone: &Population, kept: &Population) {
         assert_eq!(view.client_reference.as_deref(), Some("order-of-another"));
         assert!(text(&view).starts_with("harmless words"));
     }
-    let (page, _) = rig.list(list_query());
-    assert_eq!(page.len(), gone.all().len() + kept.all().len());
-    assert_eq!(page.iter().filter(|view| view.redacted).count(), gone.all().len());
-    let to_number = Msisdn::from_u64(ERASED);
-    assert!(rig.list(ListQuery { to_number, ..list_query() }).0.is_empty());
-    let to_number = Msisdn::from_u64(OTHER);
-    assert_eq!(rig.list(ListQuery { to_number, ..list_query() }).0.len(), kept.all().len());
 }
 
 fn statuses(rig: &mut Rig, ids: &[MessageId]) -> Vec<PartStatus> {
@@ -302,12 +266,82 @@ fn an_erased_recipient_is_gone_from_answers_at_once_and_from_files_within_a_day(
     assert_eq!(finds(&mut rig, &needles()), Vec::<String>::new());
 }
 
+/// Lets `each` happen until every erasure is done; gives how long that took.
+fn until_done(rig: &mut Rig, mut each: impl FnMut(&mut Rig)) -> Duration {
+    let began = rig.now;
+    while states(rig).iter().any(|state| state.finished.is_none()) {
+        assert!(rig.now - began < limits::ERASURE_MAX, "{:?}", states(rig));
+        each(rig);
+    }
+    rig.now - began
+}
+
+/// Nothing is found in any file; there are some of each kind.
+fn check_files(rig: &mut Rig) {
+    let files: Vec<String> = rig.files().into_iter().map(|(name, _)| name).collect();
+    for kind in ["seg-", "reg-", "checkpoint-"] {
+        assert!(files.iter().any(|name| name.starts_with(kind)), "no {kind}: {files:?}");
+    }
+    assert_eq!(finds(rig, &needles()), Vec::<String>::new());
+}
+
+/// The carrier takes what it got, and the handsets get it.
+fn serve(rig: &mut Rig) {
+    for pdu in rig.received(0) {
+        let sequence = pdu.sequence;
+        if pdu.command == pdu::ENQUIRE {
+            rig.send(0, &[Pdu::new(pdu::ENQUIRE_RESP, 0, sequence, b"")]);
+        } else if pdu.command == pdu::SUBMIT {
+            let id = format!("served{sequence:06}");
+            rig.send(0, &[taken(sequence, &id)]);
+            rig.send(0, &[receipt(sequence, &pdu.destination(), &id, "DELIVRD")]);
+        }
+    }
+}
+
+#[test]
+fn an_idle_shard_ends_an_erasure_by_itself() {
+    let mut rig = rig();
+    let [gone, kept] = populate(&mut rig);
+    serve(&mut rig);
+    rig.lose(0);
+    rig.pass(2 * HOUR);
+    rig.chore_takes = Duration::from_secs(1);
+    erase(&mut rig, 1, recipient());
+    let took = until_done(&mut rig, |rig| rig.pass(Duration::from_secs(60)));
+    println!("{took:?}: {:?}", states(&mut rig));
+    assert!(took < limits::ERASURE_MAX / 24, "{took:?}");
+    check_files(&mut rig);
+    check_answers(&mut rig, &gone, &kept);
+}
+
+#[test]
+fn a_shard_whose_helper_thread_is_never_idle_ends_an_erasure_in_time() {
+    let mut rig = rig();
+    let [gone, kept] = populate(&mut rig);
+    // Longer than from one checkpoint to the next: there always is something else to do.
+    rig.chore_takes = limits::CHECKPOINT_EVERY + Duration::from_secs(10);
+    erase(&mut rig, 1, recipient());
+    let mut nth = 1_000;
+    let took = until_done(&mut rig, |rig| {
+        submit(rig, OTHER, nth);
+        nth += 1;
+        serve(rig);
+        rig.pass(Duration::from_secs(10));
+        serve(rig);
+    });
+    println!("{took:?}, {} messages: {:?}", nth - 1_000, states(&mut rig));
+    assert!(took < limits::ERASURE_MAX / 4, "{took:?}");
+    check_files(&mut rig);
+    check_views(&mut rig, &gone, &kept);
+}
+
 #[test]
 fn an_erased_customer_is_gone_with_every_recipient() {
     let mut rig = rig();
     let [one, other] = populate(&mut rig);
     let mut needles = needles();
-    needles.extend(forms(OTHER));
+    needles.extend(traces::of_number(OTHER));
     needles.extend([b"harmless words".to_vec(), b"order-of-another".to_vec()]);
     // Whose parked receipt it is nobody can tell: it stays.
     rig.pass(limits::ORPHAN_GIVE_UP + HOUR);
@@ -405,7 +439,11 @@ fn an_opt_out_is_refused_and_outlives_the_erasure_and_the_segments() {
     }
     let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
     assert_eq!(refused(&mut rig), Some((422, "recipient_opted_out")));
-    assert_eq!(finds(&mut rig, &forms(ERASED)), Vec::<String>::new(), "the hash alone is kept");
+    assert_eq!(
+        finds(&mut rig, &traces::of_number(ERASED)),
+        Vec::<String>::new(),
+        "the hash alone is kept"
+    );
     assert_eq!(opt_out(&mut rig, false), ControlAnswer::Done);
     assert_eq!(refused(&mut rig), None);
     assert_eq!(rig.count(Counter::RefusedOptedOut), 1);

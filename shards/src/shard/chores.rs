@@ -90,7 +90,8 @@ impl ChoreDone {
 }
 
 impl Shard {
-    /// The next piece of slow work, for a helper thread; one at a time.
+    /// The next piece of slow work, for a helper thread; one at a time. Segments that records wait for
+    /// come first; an erasure and all others take turns, so that it ends however busy they are.
     pub fn poll_chore(&mut self) -> Option<ShardChore> {
         if self.is_exchanging() {
             return self.poll_erase_chore();
@@ -98,6 +99,17 @@ impl Shard {
         if let Some(chore) = self.journal.log.poll_chore() {
             return Some(ShardChore::Log(chore));
         }
+        let erasures_turn = std::mem::take(&mut self.erasures.passed_over);
+        if erasures_turn && let Some(chore) = self.poll_erase_chore() {
+            return Some(chore);
+        }
+        let other = self.poll_other_chore();
+        self.erasures.passed_over = other.is_some();
+        other.or_else(|| self.poll_erase_chore())
+    }
+
+    /// Of files beside the segments.
+    fn poll_other_chore(&mut self) -> Option<ShardChore> {
         if let Some(chore) = self.registers.poll_chore() {
             return Some(ShardChore::Register(chore));
         }
@@ -109,8 +121,7 @@ impl Shard {
             return Some(ShardChore::Cold(chore));
         }
         self.settle_checkpoint();
-        let checkpoint = self.pace.poll_chore().map(ShardChore::Checkpoint);
-        checkpoint.or_else(|| self.poll_erase_chore())
+        self.pace.poll_chore().map(ShardChore::Checkpoint)
     }
 
     /// A piece of slow work is done, or failed.

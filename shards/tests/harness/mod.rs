@@ -8,6 +8,7 @@ pub(crate) mod contents;
 pub(crate) mod gateway;
 pub(crate) mod pdu;
 pub(crate) mod scene;
+pub(crate) mod traces;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
     ApiResponse, BindIx, Contents, ControlAnswer, ControlRequest, Learned, Numbers, Op, Shard,
-    ShardParts, Shared, kinds,
+    ShardChore, ShardParts, Shared, kinds,
 };
 use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
 use postrider_storage::{Ask, Disk as _, LogConfig, MemDisk, Write};
@@ -100,6 +101,10 @@ pub(crate) struct Rig {
     pub(crate) reads_held: bool,
     reads: VecDeque<(u64, Ask)>,
     writing: Option<Write>,
+    /// How long a piece of slow work takes: none at first.
+    pub(crate) chore_takes: Duration,
+    /// The one that is under way, and when it is done.
+    chore: Option<(Duration, ShardChore)>,
     ticket: u64,
     answers: BTreeMap<u64, ApiResponse>,
     /// What operators were answered and nobody has looked at.
@@ -192,6 +197,8 @@ impl Rig {
             reads_held: false,
             reads: VecDeque::new(),
             writing: None,
+            chore_takes: Duration::ZERO,
+            chore: None,
             ticket: 0,
             answers: BTreeMap::new(),
             controlled: Vec::new(),
@@ -229,10 +236,8 @@ impl Rig {
                 idle = false;
                 self.act(op);
             }
-            while let Some(chore) = self.shard.poll_chore() {
+            while self.work() {
                 idle = false;
-                let done = chore.run(&mut self.disk, self.log.segment_bytes);
-                self.shard.handle_chore(at(self.now), done);
             }
             idle &= !self.contents.turn(&mut self.shard, at(self.now));
             while !self.reads_held
@@ -256,6 +261,21 @@ impl Rig {
                 return;
             }
         }
+    }
+
+    /// Does slow work as a shard's helper thread does it, one piece at a time; returns whether a
+    /// piece is done.
+    fn work(&mut self) -> bool {
+        if self.chore.is_none() {
+            let due = self.now + self.chore_takes;
+            self.chore = self.shard.poll_chore().map(|chore| (due, chore));
+        }
+        let Some((_, chore)) = self.chore.take_if(|(due, _)| *due <= self.now) else {
+            return false;
+        };
+        let done = chore.run(&mut self.disk, self.log.segment_bytes);
+        self.shard.handle_chore(at(self.now), done);
+        true
     }
 
     fn complete_write(&mut self) {
@@ -313,7 +333,8 @@ impl Rig {
     /// Lets time pass to the next timer, at most until `until`.
     fn tick(&mut self, until: Duration) {
         let tick = self.now + Duration::from_millis(1);
-        let next = self.shard.poll_timeout().unwrap_or(until);
+        let worked = self.chore.as_ref().map(|(due, _)| *due);
+        let next = [self.shard.poll_timeout(), worked].into_iter().flatten().min().unwrap_or(until);
         self.now = next.clamp(tick, until.max(tick)).min(until);
         self.shard.handle_timeout(at(self.now));
         self.settle();

@@ -85,8 +85,10 @@ pub(crate) struct Erasures {
     pass: Option<Pass>,
     /// The last ones that are done.
     finished: VecDeque<ErasureState>,
-    /// A chore has failed, or the last one is a while ago: none until the timer.
+    /// A piece of the pass is under way, has failed, or has just ended a segment: none until the timer.
     resting: bool,
+    /// Other slow work was given out since its last piece.
+    pub(in crate::shard) passed_over: bool,
 }
 
 impl Scopes {
@@ -181,6 +183,7 @@ impl Erasures {
             pass: None,
             finished: VecDeque::new(),
             resting: false,
+            passed_over: false,
         }
     }
 

@@ -7,10 +7,17 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use postrider_core::limits;
 use postrider_storage::erase::{Erasing, prepare, survey};
 use postrider_storage::{Disk, FileRef, LogIoError, Lsn, OpenError, SegmentFile, SegmentId};
 
 use super::ErasureState;
+
+// Two rests for each segment of the longest log take less than an hour of the day that there is.
+const _: () = assert!(
+    limits::ERASURE_REST.saturating_mul(2 * limits::SEGMENTS[2]).as_secs()
+        < limits::ERASURE_MAX.as_secs() / 24
+);
 
 /// See the module.
 #[derive(Debug)]
