@@ -12,6 +12,9 @@
 
 mod common;
 #[allow(dead_code, reason = "other tests use the rest")]
+#[path = "common/esme.rs"]
+mod esme;
+#[allow(dead_code, reason = "other tests use the rest")]
 #[path = "harness/pdu.rs"]
 mod pdu;
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -19,7 +22,6 @@ mod pdu;
 mod requests;
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,8 @@ use common::{
     FINAL, HUNG, Process, Random, alone, append, free_port, local, program, spawn_carrier,
     status_of, statuses_of, until,
 };
-use pdu::{BIND_TRX, NACK, Pdu, tlv};
+use esme::Esme;
+use pdu::{BIND_TRX, Pdu, tlv};
 use postrider_http::auth::hash_api_key;
 use requests::{Operation, Submit, bind, cstrings, id_of};
 use rustix::net::{AddressFamily, SocketType};
@@ -134,81 +137,6 @@ carriers = ["alpha"]
         let mut esme = self.dial();
         assert_eq!(esme.ask(bind(command, 1, "shop", "secret")).status, 0);
         esme
-    }
-}
-
-/// A blocking client that answers what it must.
-struct Esme {
-    stream: TcpStream,
-    octets: Vec<u8>,
-    /// deliver_sm that came, answered already.
-    delivered: Vec<Pdu>,
-    open: bool,
-}
-
-impl Esme {
-    fn over(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        Esme { stream, octets: Vec::new(), delivered: Vec::new(), open: true }
-    }
-
-    fn send(&mut self, octets: &[u8]) {
-        if self.stream.write_all(octets).is_err() {
-            self.open = false;
-        }
-    }
-
-    /// What has come within one read, without what is answered here.
-    fn read(&mut self) -> Vec<Pdu> {
-        let mut chunk = [0; 65_536];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => self.open = false,
-            Ok(count) => self.octets.extend_from_slice(&chunk[..count]),
-            Err(error) => {
-                let waits = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
-                self.open &= waits.contains(&error.kind());
-            }
-        }
-        let mut pdus = Vec::new();
-        while let Some((pdu, rest)) = Pdu::read(&self.octets) {
-            self.octets = rest.to_vec();
-            match pdu.command {
-                pdu::ENQUIRE => {
-                    self.send(&Pdu::new(pdu::ENQUIRE_RESP, 0, pdu.sequence, b"").octets())
-                }
-                pdu::DELIVER => {
-                    self.send(&Pdu::new(pdu::DELIVER_RESP, 0, pdu.sequence, b"\0").octets());
-                    self.delivered.push(pdu);
-                }
-                _ => pdus.push(pdu),
-            }
-        }
-        pdus
-    }
-
-    /// The answer to a request.
-    fn ask(&mut self, request: Pdu) -> Pdu {
-        self.send(&request.octets());
-        let wanted = (request.command | NACK, request.sequence);
-        let end = Instant::now() + HUNG;
-        while self.open && Instant::now() < end {
-            let found = self.read().into_iter().find(|pdu| (pdu.command, pdu.sequence) == wanted);
-            if let Some(answer) = found {
-                return answer;
-            }
-        }
-        panic!("no answer to {request:?}");
-    }
-
-    /// How long until the peer closes.
-    fn until_closed(&mut self, limit: Duration) -> Duration {
-        let begun = Instant::now();
-        while self.open {
-            assert!(begun.elapsed() < limit, "still open after {limit:?}");
-            self.read();
-        }
-        begun.elapsed()
     }
 }
 
