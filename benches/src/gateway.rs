@@ -247,7 +247,8 @@ impl Gateway {
                 ShardChore::Register(_)
                 | ShardChore::Checkpoint(_)
                 | ShardChore::Cold(_)
-                | ShardChore::Erase(..) => chore.run(&mut self.side, 0),
+                | ShardChore::Erase(..)
+                | ShardChore::Outdated { .. } => chore.run(&mut self.side, 0),
             };
             self.shard.handle_chore(clock(self.now), done);
         }

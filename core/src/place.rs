@@ -185,6 +185,14 @@ impl Placement {
         }
     }
 
+    /// A partition whose messages a log had from the beginning, if there is one.
+    #[must_use]
+    pub fn first_partition_of(&self, log: u16) -> Partition {
+        let first = self.epochs.first().map_or(1, |epoch| epoch.shards);
+        let own = |partition: &Partition| owner_among(first, *partition).0 == log;
+        (0..PARTITIONS).map(Partition).find(own).unwrap_or(Partition(0))
+    }
+
     /// How many shards there are.
     #[must_use]
     pub fn shards(&self) -> u16 {
@@ -201,6 +209,12 @@ impl Placement {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epochs.last().copied().unwrap_or(Epoch { number: 1, shards: 1 })
+    }
+
+    /// Whether a change of the number of shards was brought to its end.
+    #[must_use]
+    pub fn counts(&self, number: u32, shards: u16) -> bool {
+        self.epochs.contains(&Epoch { number, shards })
     }
 
     /// The shard that keeps a log: its own, or one that no shard writes to any more.

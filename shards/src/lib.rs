@@ -4,6 +4,7 @@
 
 pub mod commands;
 pub mod control;
+mod cores;
 pub mod edge;
 pub mod exit;
 pub mod logging;

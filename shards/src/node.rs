@@ -49,6 +49,7 @@ pub struct Node {
     /// By `CarrierIx`; plain where there is none.
     carrier_tls: Vec<Option<rt::CarrierLink>>,
     reader: FileReader,
+    archives: Vec<ArchiveFiles>,
     /// Something may be ready for the disk.
     write: Notify,
     /// Something may be ready for the disk of contents, or is to be done there.
@@ -64,6 +65,16 @@ pub struct Node {
     /// Shards of the process that are still at work.
     at_work: Arc<AtomicUsize>,
     finished: Stop,
+}
+
+/// The files of a log that no shard writes to any more.
+pub struct ArchiveFiles {
+    /// Which one.
+    pub log: u16,
+    /// Reads them.
+    pub reader: FileReader,
+    /// Removes them.
+    pub disk: FileDisk,
 }
 
 /// What a node is made from.
@@ -82,6 +93,8 @@ pub struct NodeParts {
     pub carrier_tls: Vec<Option<rt::CarrierLink>>,
     /// Reads the shard's files.
     pub reader: FileReader,
+    /// The logs that it keeps beside its own.
+    pub archives: Vec<ArchiveFiles>,
     /// Shards still at work, over the process.
     pub at_work: Arc<AtomicUsize>,
 }
@@ -102,6 +115,7 @@ impl Node {
             webhooks: parts.webhooks,
             carrier_tls: parts.carrier_tls,
             reader: parts.reader,
+            archives: parts.archives,
             write: Notify::new(),
             contents: contents::Wakes::default(),
             earlier: Notify::new(),
@@ -177,7 +191,7 @@ impl Node {
             Op::FlushCustomer(conn) => self.flush_customer(conn),
             Op::CloseCustomer(conn) => self.close_customer(conn),
             Op::Webhook(post) => rt::spawn(Rc::clone(self).post(*post)),
-            Op::Read { token, ask } => rt::spawn(Rc::clone(self).read(token, ask)),
+            Op::Read { token, log, ask } => rt::spawn(Rc::clone(self).read(token, log, ask)),
             Op::Controlled { ticket, answer } => self.controlled(ticket, answer),
             Op::Drained => self.drained(),
         }
@@ -329,9 +343,11 @@ impl Node {
     }
 
     /// Reads what a look-up of the shard asks for.
-    async fn read(self: Rc<Self>, token: u64, ask: Ask) {
+    async fn read(self: Rc<Self>, token: u64, log: u16, ask: Ask) {
         let started = self.now().mono;
-        let result = self.reader.read(ask).await;
+        let archive = self.archives.iter().find(|archive| archive.log == log);
+        let reader = archive.map_or(&self.reader, |archive| &archive.reader);
+        let result = reader.read(ask).await;
         self.stats.observe(Histogram::Read, self.now().mono.saturating_sub(started));
         self.with(|shard, now| shard.handle_read(now, token, result));
         // One may have waited for the end of this read.
@@ -356,14 +372,17 @@ impl Node {
                 self.chore.notified().await;
                 continue;
             };
+            let archive = self.archives.iter().find(|archive| chore.archive() == Some(archive.log));
+            let mut kept = archive.map(|archive| archive.disk.clone());
             let (own, done) = rt::blocking(move || {
-                let done = chore.run(&mut disk, segment_bytes);
+                let done = chore.run(kept.as_mut().unwrap_or(&mut disk), segment_bytes);
                 (disk, done)
             })
             .await;
             disk = own;
+            let reader = archive.map_or(&self.reader, |archive| &archive.reader);
             for file in done.replaced() {
-                self.reader.forget(file);
+                reader.forget(file);
             }
             self.with(|shard, now| shard.handle_chore(now, done));
             self.stop_if_poisoned();

@@ -14,7 +14,7 @@ use anyhow::{Result, anyhow, bail};
 use postrider_core::config::{Config, Driver, Plan, StoreConfig};
 use postrider_core::id::IdCipher;
 use postrider_core::limits;
-use postrider_core::place::{Placement, ShardId};
+use postrider_core::place::ShardId;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_storage::io::{DataDir, FileDisk, FileReader, probe};
 use postrider_storage::{LogConfig, NameKind, Recovery};
@@ -22,6 +22,7 @@ use postrider_storage::{LogConfig, NameKind, Recovery};
 use crate::control::{
     Control, ControlFacts, ControlHandle, Counter, Desk, Readiness, ShardState, Shutdown,
 };
+use crate::cores;
 use crate::edge::Edge;
 use crate::mesh_rings::Rings;
 use crate::node::{LogPlace, Node, NodeParts, OwnContents};
@@ -333,16 +334,9 @@ fn counter(
 /// Opens the data directory and makes what every shard reads.
 fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
     let path = config.server.data_dir.clone();
-    let dir = DataDir::open(&path, shards)?;
-    if dir.shards() != shards {
-        bail!(
-            "{} was made for {} shards, but {shards} are configured. Nothing has been changed. \
-             Configure {}, or use another data directory",
-            path.display(),
-            dir.shards(),
-            dir.shards()
-        );
-    }
+    let mut dir = DataDir::open(&path, shards)?;
+    cores::check_logs(&dir, &config.store)?;
+    cores::change(&mut dir, shards, &config.store)?;
     let known = dir.read_names()?;
     let mut names = known.clone();
     let carriers = config.carriers.iter();
@@ -354,7 +348,7 @@ fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
     }
     let shared = Shared::new(
         config,
-        Placement::new(dir.placement_key(), shards),
+        cores::placement(&dir),
         IdCipher::new(dir.id_key(), None),
         Numbers { carriers, customers },
     );
@@ -431,6 +425,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     let prefix = format!("{:x}{:x}", id.0, setup.clock.wall_raw().0);
     let mut disk = FileDisk::new(&setup.dir, store.direct);
     let (mut shard, recovery) = Shard::open(parts, &mut disk, log_config(id, &store), clock.now())?;
+    let archives = cores::add_archives(&mut shard, &setup.dir, &store)?;
     // Segments for the first batches, before anybody waits for them.
     own.prepare(&mut shard, clock.now());
     while let Some(chore) = shard.poll_chore() {
@@ -455,6 +450,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
             webhooks,
             carrier_tls: setup.carrier_tls,
             reader: FileReader::new(&setup.dir, limits::READ_FILES),
+            archives,
             at_work,
         };
         let node = Node::new(parts);
@@ -477,7 +473,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     })
 }
 
-fn log_config(id: ShardId, store: &StoreConfig) -> LogConfig {
+pub(crate) fn log_config(id: ShardId, store: &StoreConfig) -> LogConfig {
     LogConfig {
         shard: id.0,
         segment_bytes: store.segment_bytes,

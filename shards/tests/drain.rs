@@ -232,7 +232,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn a_directory_in_use_or_made_for_other_shards_is_refused_unchanged() {
+fn a_directory_in_use_or_of_a_newer_format_is_refused_unchanged() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::set(folder.path(), SHAPE);
@@ -248,12 +248,20 @@ fn a_directory_in_use_or_made_for_other_shards_is_refused_unchanged() {
     assert_eq!(gateway.wait(DRAIN).code(), Some(0));
     let before = files(&stage.data());
     assert!(before.len() >= 4, "{:?}", before.keys());
-    let third = serve(&small(folder.path(), 3, &stage.data()));
-    assert_eq!(third.code, Some(1), "{third:?}");
-    for words in ["was made for 2 shards, but 3 are configured", "Nothing has been changed"] {
-        assert!(third.stderr.contains(words), "{words:?} is not in {}", third.stderr);
+    let meta = stage.data().join("meta");
+    let text = std::fs::read_to_string(&meta).unwrap();
+    std::fs::write(&meta, text.replace("format = 3", "format = 4")).unwrap();
+    let newer = files(&stage.data());
+    for shards in [2, 3] {
+        let third = serve(&small(folder.path(), shards, &stage.data()));
+        assert_eq!(third.code, Some(1), "{third:?}");
+        for words in ["has format 4", "reads up to format 3", "Nothing has been changed"] {
+            assert!(third.stderr.contains(words), "{words:?} is not in {}", third.stderr);
+        }
+        assert!(newer == files(&stage.data()), "nothing is written");
     }
-    assert!(before == files(&stage.data()), "nothing is written");
+    std::fs::write(&meta, text).unwrap();
+    assert!(before == files(&stage.data()));
     let mut again = stage.start_gateway();
     stage.await_ready(&mut again);
     again.terminate();

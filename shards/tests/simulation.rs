@@ -24,6 +24,7 @@ mod sim {
     pub mod carrier;
     pub mod clock;
     pub mod contents;
+    pub mod cores;
     pub mod customer;
     pub mod handsets;
     pub mod happening;
@@ -42,13 +43,13 @@ use postrider_core::config::OnUnknownOutcome;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
 use sim::setup::policies;
-use sim::world::{SHARDS, WINDOW, World};
+use sim::world::{SHARDS_MAX, WINDOW, World};
 
 /// Longest a history may last: validity, grace, and room for retries of webhooks.
 const LIMIT: Duration = Duration::from_secs(80 * 3_600);
 
 /// Binds of both carriers on all shards.
-const BINDS: u64 = 2 * SHARDS as u64;
+const BINDS: u64 = 2 * SHARDS_MAX as u64;
 
 /// What the second carrier takes a second, over all binds and shards.
 const RATE: usize = 40;
@@ -66,6 +67,8 @@ struct Outcome {
     /// Starts compared with those from the segments alone, and checkpoints written.
     starts_checked: u64,
     checkpoints: u64,
+    /// Changes of the number of shards, and messages that they moved.
+    resized: (u64, u64),
 }
 
 /// Runs one history to its end and checks every promise; the error says which one was broken.
@@ -109,6 +112,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
         small_segments: if world.has_a_small_log() { world.segments() } else { 0 },
         starts_checked: world.starts_checked,
         checkpoints: world.checkpoints,
+        resized: world.resized,
     })
 }
 
@@ -287,6 +291,7 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     let (mut messages, mut events, mut kills, mut duplicates) = (0, 0, 0, 0);
     let (mut most_segments, mut taken, mut twice) = (0, 0, 0);
     let (mut starts, mut checkpoints) = (0, 0);
+    let (mut resized, mut moved) = (0, 0);
     for seed in seeds() {
         match run(seed) {
             Ok(outcome) => {
@@ -299,6 +304,8 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
                 most_segments = most_segments.max(outcome.small_segments);
                 starts += outcome.starts_checked;
                 checkpoints += outcome.checkpoints;
+                resized += outcome.resized.0;
+                moved += outcome.resized.1;
             }
             Err(broken) => panic!("seed {seed}: {broken}"),
         }
@@ -309,7 +316,9 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
         seeds()
     );
     println!("{starts} starts compared, {checkpoints} checkpoints");
+    println!("{resized} changes of the number of shards moved {moved} messages");
     assert!(messages > 0 && kills > 0 && taken > 0, "the histories tested nothing");
+    assert!(resized > 0 && moved > 0, "the number of shards never changed");
     assert!(starts > 0 && checkpoints > kills, "no checkpoint was used");
     // Two logs of six segments: more than that were written only if old ones were recycled.
     assert!(most_segments > 12, "no segment was recycled");

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
+use postrider_core::place::ShardId;
 use postrider_http::time::push_rfc3339;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -97,6 +98,12 @@ impl Counter {
             answers.push(tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()?);
         }
         Some(answers)
+    }
+
+    /// Asks one shard; `None` when it does not answer.
+    async fn ask(&self, shard: ShardId, request: ControlRequest) -> Option<ControlAnswer> {
+        let asked = self.desks.get(usize::from(shard.0))?.ask(request)?;
+        tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
     }
 
     async fn states(&self) -> Option<BTreeMap<u64, Vec<(usize, ErasureState)>>> {
@@ -244,17 +251,21 @@ pub(super) async fn opt_out(
     let Some(customer) = counter.customers.get(&customer).copied() else {
         return answer(StatusCode::NOT_FOUND, &error("there is no such customer"));
     };
-    let owner = counter.shared.placement.owner(recipient);
     let request = ControlRequest::OptOut { customer, recipient, on: !remove };
-    let asked = counter.desks.get(usize::from(owner.0)).and_then(|desk| desk.ask(request));
-    let Some(asked) = asked else { return unanswered() };
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(Ok(ControlAnswer::Full)) => answer(
+    let answered = if remove {
+        // Any shard may know of it, since there is another number of them.
+        counter.ask_all(request).await
+    } else {
+        let owner = counter.shared.placement.owner(recipient);
+        counter.ask(owner, request).await.map(|answered| vec![answered])
+    };
+    match answered {
+        Some(answers) if answers.contains(&ControlAnswer::Full) => answer(
             StatusCode::INSUFFICIENT_STORAGE,
             &error("this shard keeps as many opt-outs as it may"),
         ),
-        Ok(Ok(_)) => answer(StatusCode::OK, &json!({"opted_out": !remove})),
-        Ok(Err(_)) | Err(_) => unanswered(),
+        Some(_) => answer(StatusCode::OK, &json!({"opted_out": !remove})),
+        None => unanswered(),
     }
 }
 

@@ -14,7 +14,7 @@ use postrider_http::request::ApiRequest;
 
 use super::customers::status_of;
 use super::envelope_record::{Apart, accepted_record};
-use super::erasing::redaction;
+use super::erasing::{is_unknown, redaction};
 use super::fetch::register_row;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
@@ -264,11 +264,18 @@ impl Shard {
             (Call::Gather(gathering), Reply::Operated { spent: _, outcome }) => {
                 self.gather(id, gathering, outcome);
             }
-            (Call::Answer { ticket }, Reply::Found(found)) => {
-                self.answer(ticket, super::query::found(found));
+            (Call::Seek { ticket, .. }, Reply::Found(Some(view))) => {
+                self.answer(ticket, ApiResponse::Message(view));
             }
-            (Call::Answer { ticket }, Reply::Redacted(result)) => {
-                self.answer(ticket, redaction(result));
+            (Call::Seek { ticket, sought, asked }, Reply::Found(None)) => {
+                self.seek(now, ticket, sought, asked.saturating_add(1));
+            }
+            (Call::Seek { ticket, sought, asked }, Reply::Redacted(result)) => {
+                if is_unknown(&result) {
+                    self.seek(now, ticket, sought, asked.saturating_add(1));
+                } else {
+                    self.answer(ticket, redaction(result));
+                }
             }
             (call @ Call::List { .. }, Reply::Page(page)) => self.take_page(id, call, *page),
             (Call::Deliver { customer, place }, Reply::Delivered { spent: _, answer }) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_storage::checkpoint::CheckpointChore;
 use postrider_storage::register::{RegisterChore, RegisterDone};
-use postrider_storage::{Chore, Disk, FileRef, LogIoError};
+use postrider_storage::{Chore, Disk, FileRef, LogIoError, SegmentId};
 
 use super::cold::store::{ColdChore, ColdDone};
 use super::erasing::{EraseChore, EraseDone};
@@ -25,6 +25,13 @@ pub enum ShardChore {
     Cold(ColdChore),
     /// A piece of an erasure, on the log of this shard.
     Erase(EraseChore, u16),
+    /// Removes a segment that is too old from a log that this shard keeps.
+    Outdated {
+        /// The log, in whose directory it is done.
+        log: u16,
+        /// The segment.
+        segment: SegmentId,
+    },
 }
 
 /// What came of one, for [`Shard::handle_chore`].
@@ -40,9 +47,24 @@ pub enum ChoreDone {
     Cold(ColdDone),
     /// Of an erasure's.
     Erase(EraseDone),
+    /// Of the removal of a segment of a log that this shard keeps.
+    Outdated(u16, SegmentId, Result<(), LogIoError>),
 }
 
 impl ShardChore {
+    /// The log in whose directory it is to be done; `None`: the shard's own.
+    #[must_use]
+    pub fn archive(&self) -> Option<u16> {
+        match self {
+            ShardChore::Outdated { log, .. } => Some(*log),
+            ShardChore::Erase(_, log) => Some(*log),
+            ShardChore::Log(_)
+            | ShardChore::Register(_)
+            | ShardChore::Checkpoint(_)
+            | ShardChore::Cold(_) => None,
+        }
+    }
+
     /// Does it; blocking. `segment_bytes` is that of the log's configuration.
     pub fn run<D: Disk>(self, disk: &mut D, segment_bytes: u64) -> ChoreDone {
         match self {
@@ -51,6 +73,9 @@ impl ShardChore {
             ShardChore::Checkpoint(chore) => ChoreDone::Checkpoint(chore.run(disk)),
             ShardChore::Cold(chore) => ChoreDone::Cold(chore.run(disk)),
             ShardChore::Erase(chore, shard) => ChoreDone::Erase(chore.run(disk, shard)),
+            ShardChore::Outdated { log, segment } => {
+                ChoreDone::Outdated(log, segment, disk.remove(segment))
+            }
         }
     }
 }
@@ -60,7 +85,9 @@ impl ChoreDone {
     #[must_use]
     pub fn error(&self) -> Option<&LogIoError> {
         match self {
-            ChoreDone::Log(_, result) | ChoreDone::Checkpoint(result) => result.as_ref().err(),
+            ChoreDone::Log(_, result)
+            | ChoreDone::Checkpoint(result)
+            | ChoreDone::Outdated(_, _, result) => result.as_ref().err(),
             ChoreDone::Register(result) => result.as_ref().err(),
             ChoreDone::Cold(done) => done.error(),
             ChoreDone::Erase(done) => done.error(),
@@ -81,6 +108,7 @@ impl ChoreDone {
             }
             ChoreDone::Cold(done) => done.replaced().iter().copied().map(FileRef::Side).collect(),
             ChoreDone::Erase(done) => done.replaced(),
+            ChoreDone::Outdated(_, segment, _) => vec![FileRef::Segment(*segment)],
             // Nobody reads a spare, or a checkpoint.
             ChoreDone::Log(Chore::Wipe { .. }, _)
             | ChoreDone::Register(Err(_))
@@ -121,7 +149,11 @@ impl Shard {
             return Some(ShardChore::Cold(chore));
         }
         self.settle_checkpoint();
-        self.pace.poll_chore().map(ShardChore::Checkpoint)
+        if let Some(chore) = self.pace.poll_chore() {
+            return Some(ShardChore::Checkpoint(chore));
+        }
+        let (log, segment) = self.poll_outdated()?;
+        Some(ShardChore::Outdated { log, segment })
     }
 
     /// A piece of slow work is done, or failed.
@@ -135,6 +167,7 @@ impl Shard {
             ChoreDone::Checkpoint(result) => self.checkpoint_done(now, &result),
             ChoreDone::Cold(done) => self.cold.handle_chore(now.mono, done),
             ChoreDone::Erase(done) => self.erase_chore_done(now, done),
+            ChoreDone::Outdated(log, _, result) => self.outdated_removed(log, result.is_ok()),
         }
         self.pump(now);
     }

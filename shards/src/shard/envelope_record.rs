@@ -36,6 +36,11 @@ impl Apart {
         Apart { number: content.to_le_bytes(), octets }
     }
 
+    /// The same, under another number.
+    pub(super) fn numbered(self, content: u64) -> Self {
+        Apart { number: content.to_le_bytes(), ..self }
+    }
+
     /// As a record tells it.
     fn of(body: &[u8], options: u8) -> Option<Self> {
         if options & APART == 0 {

@@ -79,8 +79,8 @@ impl Journal {
     }
 }
 
-/// The segments that hold messages from handsets and parked receipts: nothing but the log itself
-/// leads to these.
+/// The segments that hold messages from handsets and parked receipts, or messages that belong to other
+/// shards since there is another number of them: nothing but the log itself leads to these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Strangers {
     held: BTreeSet<SegmentId>,
@@ -99,6 +99,11 @@ impl Strangers {
         if let Record::Inbound(_) | Record::Orphan { .. } = record {
             self.held.insert(segment);
         }
+    }
+
+    /// Up to this segment there are records of messages that belong to other shards by now.
+    pub(crate) fn doubt(&mut self, segment: SegmentId) {
+        self.known_from = self.known_from.max(SegmentId(segment.0 + 1));
     }
 
     /// Segments before this one are no more.

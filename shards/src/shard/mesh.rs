@@ -253,8 +253,8 @@ pub(crate) enum Call {
     Operate { customer: CustomerIx, request: CustomerRequest },
     /// Every other shard does its share of that.
     Gather(Box<Gathering>),
-    /// Answer the HTTP request.
-    Answer { ticket: u64 },
+    /// Answer the HTTP request, or ask the next shard: so many had nothing before.
+    Seek { ticket: u64, sought: Sought, asked: u8 },
     /// Merge pages; answer when none is missing.
     List { ticket: u64, limit: u16, pages: Vec<Page>, missing: u16 },
     /// A customer's bind on that shard gets the item at this place of its queue.
@@ -269,6 +269,22 @@ pub(crate) enum Call {
     AskAll { origin: Seeker, missing: u16, applied: bool, notice: Option<Box<ReceiptNotice>> },
     /// The owner keeps it.
     Park { delivery: super::Delivery },
+}
+
+/// What a customer wants of one message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    pub(crate) customer: CustomerIx,
+    pub(crate) id: MessageId,
+    /// It is to be redacted, not shown.
+    pub(crate) redact: bool,
+}
+
+impl Sought {
+    pub(crate) fn request(self) -> Request {
+        let Sought { customer, id, redact } = self;
+        if redact { Request::Redact { customer, id } } else { Request::Get { customer, id } }
+    }
 }
 
 /// On whose behalf every shard is asked.

@@ -5,6 +5,7 @@
 
 mod accept;
 mod answers;
+mod archives;
 mod bind;
 mod checkpoint;
 mod chores;
@@ -24,6 +25,7 @@ mod learned;
 mod matching;
 mod mesh;
 mod message;
+pub mod moving;
 mod named;
 pub(crate) mod offline;
 mod opt_outs;
@@ -73,7 +75,7 @@ pub use self::erasing::{
     ControlAnswer, ControlRequest, EraseChore, EraseDone, ErasureState, Subject,
 };
 pub use self::fetch::ListKey;
-use self::fetch::{ListTo, Listing, ShowTo};
+use self::fetch::{ListTo, ShowTo};
 pub use self::inbound::InboundNotice;
 pub use self::learned::{CarrierIds, Learned};
 pub use self::mesh::{
@@ -195,10 +197,12 @@ pub enum Op {
     CloseCustomer(ConnIx),
     /// Post a webhook; the result comes to `handle_webhook_result`.
     Webhook(Box<WebhookPost>),
-    /// Read this from the shard's directory; the bytes go to `handle_read`.
+    /// Read this from the directory of a log; the bytes go to `handle_read`.
     Read {
         /// Names the read in the answer.
         token: u64,
+        /// The log: the shard's own, or one that it keeps.
+        log: u16,
         /// What.
         ask: Ask,
     },
@@ -278,6 +282,7 @@ pub struct Shard {
     registers: Registers,
     pace: checkpoint::Pace,
     ages: reclaim::Ages,
+    archives: archives::Archives,
     lookups: fetch::Lookups,
     cold: ColdStore,
     erasures: erasing::Erasures,
@@ -409,7 +414,7 @@ impl Shard {
             }
             Request::List { customer, query } => {
                 let to = ListTo::Shard(from, call);
-                self.list(now, Listing { to, customer, query });
+                self.list(now, to, customer, query);
             }
             Request::Deliver { customer, delivery } => {
                 self.deliver_for_peer(from, call, customer, delivery);
@@ -452,6 +457,7 @@ impl Shard {
         self.pump_cold(now);
         self.pump_reclaim(now);
         self.pump_erasures(now);
+        self.archives.now = now.wall;
         self.pump_customers(now);
         self.pump_reads();
         self.pump_checkpoint(now);

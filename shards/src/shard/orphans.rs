@@ -121,6 +121,14 @@ impl Orphans {
         Some(orphan)
     }
 
+    /// Forgets the receipts of other handsets than those, by their source addresses.
+    pub(crate) fn retain(&mut self, own: impl Fn(&[u8]) -> bool) {
+        let others = self.parked.iter().filter(|(_, parked)| !own(&parked.notice.source));
+        for number in others.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.remove(number);
+        }
+    }
+
     pub(crate) fn is_parked(&self, number: u64) -> bool {
         self.parked.contains_key(&number)
     }

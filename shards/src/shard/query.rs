@@ -11,8 +11,9 @@ use postrider_http::problem::{Code, Problem};
 use postrider_http::request::ListQuery;
 use postrider_http::response::{MessageView, PartView, TimelineEntry};
 
-use super::fetch::{ListKey, ListTo, Listing, ShowTo, merge};
-use super::mesh::{Call, CallId, Page, Request};
+use super::erasing::redaction;
+use super::fetch::{ListKey, ListTo, ShowTo, merge};
+use super::mesh::{Call, CallId, Page, Request, Sought};
 use super::message::{Envelope, Event, Message};
 use super::{ApiResponse, Shard, Shared};
 use crate::stats::Counter;
@@ -27,31 +28,33 @@ impl Shard {
         customer: CustomerIx,
         id: MessageId,
     ) {
-        if !self.is_another_owners(ticket, id, Request::Get { customer, id }) {
-            self.find(now, ShowTo::Ticket(ticket), customer, id);
-        }
+        self.seek(now, ticket, Sought { customer, id, redact: false }, 0);
     }
 
-    /// Whether a message belongs to another shard: then that one has the request, or the customer is
-    /// told that there is no room for it.
-    pub(super) fn is_another_owners(
-        &mut self,
-        ticket: u64,
-        id: MessageId,
-        request: Request,
-    ) -> bool {
-        let owner = self.shared.cipher.open(id).map(|fields| fields.partition);
-        let owner = owner.map_or(self.id, |partition| self.shared.placement.shard_of(partition));
-        if owner == self.id {
-            return false;
+    /// Asks the next shard that may know a message, when so many had nothing: its owner first, then
+    /// those that keep logs in which it may have closed before the number of shards was changed.
+    pub(super) fn seek(&mut self, now: Now, ticket: u64, sought: Sought, asked: u8) {
+        let fields = self.shared.cipher.open(sought.id);
+        let knowing = fields.map(|fields| self.shared.placement.knowing(fields.partition));
+        let next = knowing.and_then(|shards| shards.get(usize::from(asked)).copied());
+        let Sought { customer, id, redact } = sought;
+        match next {
+            None if redact => self.answer(ticket, redaction(Err(Problem::not_found()))),
+            None => self.answer(ticket, found(None)),
+            Some(shard) if shard == self.id => {
+                let to = ShowTo::Ticket(ticket, asked);
+                if redact {
+                    self.redact_one(now, to, customer, id);
+                } else {
+                    self.find(now, to, customer, id);
+                }
+            }
+            Some(shard) if self.mesh.has_room(shard) => {
+                let call = self.mesh.open(&[shard], Call::Seek { ticket, sought, asked });
+                self.request(shard, call, sought.request());
+            }
+            Some(_) => self.busy(ticket),
         }
-        if self.mesh.has_room(owner) {
-            let call = self.mesh.open(&[owner], Call::Answer { ticket });
-            self.request(owner, call, request);
-        } else {
-            self.busy(ticket);
-        }
-        true
     }
 
     pub(super) fn busy(&mut self, ticket: u64) {
@@ -89,7 +92,7 @@ impl Shard {
         for peer in peers {
             self.request(peer, id, Request::List { customer, query: query.clone() });
         }
-        self.list(now, Listing { to: ListTo::Call(id), customer, query });
+        self.list(now, ListTo::Call(id), customer, query);
     }
 
     /// One shard's share of a list is there.

@@ -165,7 +165,7 @@ impl Shard {
             Call::Submit { .. }
             | Call::Operate { .. }
             | Call::Gather(_)
-            | Call::Answer { .. }
+            | Call::Seek { .. }
             | Call::List { .. }
             | Call::Deliver { .. }
             | Call::Inbound { .. }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::limits;
+use postrider_core::place::Partition;
 use postrider_storage::register::Slot;
 use postrider_storage::{CARRIED_RECYCLED, Position, Record, SegmentId, crash};
 
@@ -114,7 +115,7 @@ impl Shard {
             return;
         }
         let mut state = Vec::new();
-        encode_state(message, &self.shared, &mut state);
+        encode_state(message, self.shared.partition_of(&message.envelope), &mut state);
         let from = message.anchor().pack();
         let reason = CARRIED_RECYCLED;
         let record = Record::Carried { sequence, from, reason, state: &state };
@@ -133,11 +134,8 @@ impl Shard {
 }
 
 /// A message's whole state: the records that would rebuild it, one after the other.
-pub(super) fn encode_state(message: &Message, shared: &super::Shared, out: &mut Vec<u8>) {
+pub(super) fn encode_state(message: &Message, partition: Partition, out: &mut Vec<u8>) {
     let envelope = &message.envelope;
-    // Of a redacted message only the id knows it.
-    let partition = shared.cipher.open(envelope.id).map(|fields| fields.partition);
-    let partition = partition.unwrap_or_else(|| shared.placement.partition(envelope.to));
     accepted_record(envelope, &envelope.sender.as_text(), partition).encode(out);
     for event in &message.events {
         part_record(envelope.sequence, event).encode(out);

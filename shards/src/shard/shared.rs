@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use postrider_core::config::{CarrierProfile, Config};
 use postrider_core::id::IdCipher;
-use postrider_core::place::Placement;
+use postrider_core::place::{Partition, Placement};
 use postrider_core::route::{CarrierIx, RouteTable};
 use postrider_http::auth::CustomerIx;
 
-use super::message::NO_CARRIER;
+use super::message::{Envelope, NO_CARRIER};
 use super::{Accounts, Learned};
 
 /// What every shard reads and none writes: one per process, behind an `Arc`.
@@ -50,6 +50,12 @@ impl Shared {
             learned: Arc::new(Learned::new(&config.carriers)),
             config,
         }
+    }
+
+    /// The partition of a message. Of a redacted one only the id knows it.
+    pub(crate) fn partition_of(&self, envelope: &Envelope) -> Partition {
+        let fields = self.cipher.open(envelope.id);
+        fields.map_or_else(|| self.placement.partition(envelope.to), |fields| fields.partition)
     }
 
     /// The durable number of a carrier.

@@ -309,7 +309,7 @@ impl Rig {
             Op::Webhook(post) => {
                 self.shard.handle_webhook_result(at(self.now), post.sequence, Ok(200), None);
             }
-            Op::Read { token, ask } => self.reads.push_back((token, ask)),
+            Op::Read { token, ask, .. } => self.reads.push_back((token, ask)),
             Op::Controlled { answer, .. } => self.controlled.push(answer),
             Op::Drained => {}
             other => panic!("{other:?} is not played here"),

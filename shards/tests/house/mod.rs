@@ -9,6 +9,7 @@ pub(crate) mod contents;
 #[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
 mod requests;
+mod resize;
 mod setup;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +22,7 @@ use pdu::{Deliver, Pdu};
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Plan;
 use postrider_core::number::Msisdn;
-use postrider_core::place::ShardId;
+use postrider_core::place::{Epoch, ShardId};
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::ApiRequest;
 use postrider_http::response::MessageView;
@@ -32,9 +33,11 @@ use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
 #[allow(unused_imports, reason = "each test file uses its part")]
 pub(crate) use requests::{Operation, Submit, bind, cstrings, id_of, short_message};
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use resize::Broken;
 
 pub(crate) use setup::config;
-use setup::{log_config, shared_of};
+use setup::{log_config, shards_of, shared_of};
 
 /// The wall clock when the monotonic one stood at zero: 2026-09-21T14:13:20Z.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
@@ -83,6 +86,13 @@ pub(crate) struct House {
     /// Nothing passes between shards.
     pub(crate) ring_held: bool,
     log: LogConfig,
+    /// The disks of logs that no shard writes to any more.
+    kept: BTreeMap<u16, (MemDisk, ContentDisk)>,
+    epochs: Vec<Epoch>,
+    /// How often the number of shards was changed.
+    era: usize,
+    /// No carrier is reached.
+    cut: bool,
     tickets: u64,
     /// Its text, and segments of each log.
     config: (String, u32),
@@ -99,18 +109,24 @@ impl House {
 
     /// With logs of so many segments of a quarter of a mebioctet.
     pub(crate) fn with_segments(config: &str, segments: u32) -> Self {
-        let shared = shared_of(config);
-        let disks = (0..shared.config.server.shards).map(|_| Default::default()).collect();
-        Self::open((config.to_owned(), segments), shared, disks, Duration::from_secs(1))
+        let shards = shards_of(config);
+        let shared = shared_of(config, vec![Epoch { number: 1, shards }]);
+        let disks = (0..shards).map(|_| Default::default()).collect();
+        Self::open((config.to_owned(), segments), shared, disks, Duration::from_secs(1), false)
     }
 
     fn open(
         config: (String, u32),
         shared: Arc<Shared>,
-        disks: Vec<(MemDisk, ContentDisk)>,
+        mut disks: Vec<(MemDisk, ContentDisk)>,
         now: Duration,
+        cut: bool,
     ) -> Self {
+        let shared_epochs = shared.placement.epochs().to_vec();
         let plan = Plan::new(&shared.config, shared.config.server.shards).unwrap();
+        let archived = disks.split_off(usize::from(shared.config.server.shards));
+        let mut kept: BTreeMap<u16, (MemDisk, ContentDisk)> =
+            (shared.config.server.shards..).zip(archived).collect();
         let mut rooms = Vec::new();
         for ((mut disk, mut contents), id) in disks.into_iter().zip(0u16..) {
             let stats = Arc::new(Stats::new(4));
@@ -123,15 +139,19 @@ impl House {
                 seed: 1,
                 reconnect_first: Duration::from_secs(1),
             };
-            let (shard, _) =
+            let (mut shard, _) =
                 Shard::open(parts, &mut disk, log_config(id, config.1), at(now)).unwrap();
+            for log in shard.logs_to_keep() {
+                let (disk, _) = kept.get_mut(&log).unwrap();
+                shard.add_archive(disk, &log_config(log, config.1)).unwrap();
+            }
             rooms.push(Room {
                 shard,
                 stats,
                 disk,
                 contents,
                 held: false,
-                unreached: false,
+                unreached: cut,
                 answers: BTreeMap::new(),
                 submits: Vec::new(),
                 taken: 0,
@@ -150,6 +170,10 @@ impl House {
             log: log_config(0, config.1),
             tickets: 0,
             config,
+            kept,
+            epochs: shared_epochs,
+            era: 0,
+            cut,
         };
         house.rooms.iter_mut().for_each(|room| room.shard.start(at(now)));
         house.settle();
@@ -160,13 +184,9 @@ impl House {
 
     /// The process is killed and started again: what is on the disks is all there is.
     pub(crate) fn crash(self, pause: Duration) -> Self {
-        let shared = shared_of(&self.config.0);
-        let disks = self.rooms.into_iter().map(|room| {
-            let mut disk = room.disk;
-            disk.crash(&mut |_| 0);
-            (disk, room.contents)
-        });
-        Self::open(self.config, shared, disks.collect(), self.now + pause)
+        let shared = shared_of(&self.config.0, self.epochs.clone());
+        let disks = self.disks();
+        Self::open(self.config, shared, disks, self.now + pause, false)
     }
 
     // --- disks, rings, time ---
@@ -191,6 +211,7 @@ impl House {
 
     /// Cuts every shard off from its carriers, so that messages stay in the queue.
     pub(crate) fn cut_carriers(&mut self) {
+        self.cut = true;
         for room in &mut self.rooms {
             room.unreached = true;
             room.shard.handle_bind_closed(at(self.now), 0);
@@ -200,6 +221,7 @@ impl House {
 
     /// Lets the carriers be reached again.
     pub(crate) fn mend_carriers(&mut self) {
+        self.cut = false;
         self.rooms.iter_mut().for_each(|room| room.unreached = false);
         self.pass(Duration::from_secs(90));
     }
@@ -236,7 +258,9 @@ impl House {
         }
         while let Some(chore) = room.shard.poll_chore() {
             busy = true;
-            let done = chore.run(&mut room.disk, self.log.segment_bytes);
+            let kept = chore.archive().and_then(|log| self.kept.get_mut(&log));
+            let disk = kept.map_or(&mut room.disk, |(disk, _)| disk);
+            let done = chore.run(disk, self.log.segment_bytes);
             room.shard.handle_chore(now, done);
         }
         if !room.held
@@ -276,8 +300,10 @@ impl House {
             Op::Webhook(post) => {
                 room.shard.handle_webhook_result(now, post.sequence, Ok(200), None);
             }
-            Op::Read { token, ask } => {
-                let result = ask.read_from(&mut room.disk);
+            Op::Read { token, log, ask } => {
+                let kept = self.kept.get_mut(&log);
+                let disk = kept.map_or(&mut room.disk, |(disk, _)| disk);
+                let result = ask.read_from(disk);
                 room.shard.handle_read(now, token, result);
             }
             Op::Controlled { .. } => {}

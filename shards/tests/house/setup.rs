@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postrider_core::config::Config;
 use postrider_core::id::IdCipher;
-use postrider_core::place::Placement;
+use postrider_core::place::{Epoch, Placement};
 use postrider_shards::shard::{Numbers, Shared};
 use postrider_storage::LogConfig;
 
@@ -43,15 +43,18 @@ carriers = ["alpha"]
     )
 }
 
-pub(super) fn shared_of(config: &str) -> Arc<Shared> {
+pub(super) fn shards_of(config: &str) -> u16 {
+    Config::parse(config).unwrap_or_else(|errors| panic!("{errors}")).server.shards
+}
+
+pub(super) fn shared_of(config: &str, epochs: Vec<Epoch>) -> Arc<Shared> {
     let config = Config::parse(config).unwrap_or_else(|errors| panic!("{errors}"));
-    let shards = config.server.shards;
     let numbers = Numbers {
         carriers: (1..).take(config.carriers.len()).collect(),
         customers: (1..).take(config.customers.len()).collect(),
     };
-    let (placement, cipher) = (Placement::new([7; 16], shards), IdCipher::new([9; 16], None));
-    Arc::new(Shared::new(config, placement, cipher, numbers))
+    let placement = Placement::with_epochs([7; 16], epochs);
+    Arc::new(Shared::new(config, placement, IdCipher::new([9; 16], None), numbers))
 }
 
 pub(super) fn log_config(shard: u16, max_segments: u32) -> LogConfig {

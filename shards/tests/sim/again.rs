@@ -13,7 +13,7 @@ use postrider_storage::{Disk, MemDisk, SideFile};
 
 use super::api::get;
 use super::setup;
-use super::world::{SHARDS, World};
+use super::world::{SHARDS_MAX, World};
 use crate::content_disk::content_config;
 
 /// The answer for a message that is not there.
@@ -22,7 +22,7 @@ const NONE: &str = "there is none";
 impl World {
     /// What may have become of the files beside the segments while the process was down.
     pub(super) fn lose_side_files(&mut self) {
-        for shard in 0..usize::from(SHARDS) {
+        for shard in 0..usize::from(SHARDS_MAX) {
             let files: Vec<SideFile> =
                 self.disks[shard].list_side().unwrap().into_iter().map(|(file, _)| file).collect();
             if files.is_empty() || self.rng.chance(60) {
@@ -64,7 +64,7 @@ impl World {
             return;
         }
         // Without each of the files by itself.
-        for shard in 0..usize::from(SHARDS) {
+        for shard in 0..usize::from(SHARDS_MAX) {
             for (file, _) in self.disks[shard].list_side().unwrap() {
                 let mut disks = self.disks.clone();
                 disks[shard].remove_side(file).unwrap();
@@ -86,40 +86,46 @@ impl World {
     }
 
     /// What each of these messages is right after a start.
-    fn answers(&self, now: Now, disks: Vec<MemDisk>, ids: &[MessageId]) -> Vec<String> {
-        let shared = Arc::new(setup::shared(self.seed));
-        let mut opened: Vec<(Shard, MemDisk)> = Vec::new();
-        for (index, mut disk) in (0..SHARDS).zip(disks) {
+    fn answers(&self, now: Now, mut disks: Vec<MemDisk>, ids: &[MessageId]) -> Vec<String> {
+        let shared = Arc::new(setup::shared(self.seed, &self.epochs));
+        let mut shards: Vec<Shard> = Vec::new();
+        for index in 0..shared.placement.shards() {
             let mut contents = self.contents[usize::from(index)].0.clone();
             let contents = Contents::open(&mut contents, content_config(index), now).unwrap().0;
             let (parts, log) = self.parts(&shared, index, contents);
-            let (shard, _) = Shard::open(parts, &mut disk, log, now).unwrap();
-            opened.push((shard, disk));
+            let (mut shard, _) =
+                Shard::open(parts, &mut disks[usize::from(index)], log, now).unwrap();
+            for log in shard.logs_to_keep() {
+                let disk = &mut disks[usize::from(log)];
+                shard.add_archive(disk, &self.log_config(log)).unwrap();
+            }
+            shards.push(shard);
         }
-        let answer = |id: &MessageId| {
-            let partition = shared.cipher.open(*id).unwrap().partition;
-            let ShardId(owner) = shared.placement.shard_of(partition);
-            let (shard, disk) = &mut opened[usize::from(owner)];
-            ask(shard, disk, now, *id)
-        };
-        ids.iter().map(answer).collect()
+        ids.iter().map(|id| ask(&mut shards, &mut disks, now, *id)).collect()
     }
 }
 
-/// Asks a shard that does nothing else.
-fn ask(shard: &mut Shard, disk: &mut MemDisk, now: Now, id: MessageId) -> String {
-    shard.handle_api(now, 1, CustomerIx(0), get(id));
-    loop {
-        match shard.poll_op().expect("an answer") {
-            Op::Answer { response: ApiResponse::Message(view), .. } => {
-                return String::from_utf8(message_json(&view)).unwrap();
+/// Asks shards that do nothing else.
+fn ask(shards: &mut [Shard], disks: &mut [MemDisk], now: Now, id: MessageId) -> String {
+    shards[0].handle_api(now, 1, CustomerIx(0), get(id));
+    for own in (0..shards.len()).cycle() {
+        while let Some(op) = shards[own].poll_op() {
+            match op {
+                Op::Answer { response: ApiResponse::Message(view), .. } => {
+                    return String::from_utf8(message_json(&view)).unwrap();
+                }
+                Op::Answer { .. } => return NONE.to_owned(),
+                Op::Read { token, log, ask } => {
+                    let result = ask.read_from(&mut disks[usize::from(log)]);
+                    shards[own].handle_read(now, token, result);
+                }
+                Op::Mesh { to, message } => {
+                    let from = ShardId(u16::try_from(own).unwrap());
+                    shards[usize::from(to.0)].handle_mesh(now, from, message);
+                }
+                _ => {}
             }
-            Op::Answer { .. } => return NONE.to_owned(),
-            Op::Read { token, ask } => {
-                let result = ask.read_from(disk);
-                shard.handle_read(now, token, result);
-            }
-            _ => {}
         }
     }
+    unreachable!("there are shards")
 }

@@ -15,7 +15,7 @@ use postrider_shards::shard::{ApiResponse, WebhookPost};
 use super::contents::{asks_to_discard, retention};
 use super::happening::Happening;
 use super::process::Step;
-use super::world::{SHARDS, Submission, World};
+use super::world::{Submission, World};
 
 impl World {
     /// What the customer and fate will do.
@@ -66,7 +66,7 @@ impl World {
             submission.number, submission.text
         );
         let request = request("POST", "/api/v1/messages", None, body.as_bytes());
-        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
+        let shard = usize::try_from(self.rng.below(self.shards.len() as u64)).unwrap();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.tickets.insert((shard, ticket), index);
@@ -103,14 +103,14 @@ impl World {
         });
     }
 
-    /// Whether every id that was given is a new one, later than those that its owner gave before by
-    /// way of the same shard.
+    /// Whether every id that was given is a new one, later than those that were given before for the
+    /// same log by way of the same shard.
     pub fn ids_are_in_order(&self) -> bool {
         let mut last = BTreeMap::new();
         self.given.iter().all(|(teller, id)| {
             let fields = self.shared.cipher.open(*id).unwrap();
-            let owner = self.shared.placement.shard_of(fields.partition);
-            let before = last.insert((*teller, owner), fields.sequence);
+            let log = self.shared.placement.accepted_in(fields);
+            let before = last.insert((*teller, log), fields.sequence);
             before.is_none_or(|before| before < fields.sequence)
         })
     }
@@ -139,7 +139,7 @@ impl World {
     fn ask(&mut self, request: ApiRequest) -> ApiResponse {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let shard = usize::try_from(self.rng.below(u64::from(SHARDS))).unwrap();
+        let shard = usize::try_from(self.rng.below(self.shards.len() as u64)).unwrap();
         let now = self.clock();
         self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
         self.drive(shard);

@@ -35,6 +35,7 @@ pub enum Happening {
     Read {
         shard: usize,
         token: u64,
+        log: u16,
         ask: Ask,
     },
     Connected {

@@ -11,7 +11,7 @@ use postrider_storage::{Fault, LogConfig, LogIoErrorKind};
 
 use super::happening::Happening;
 use super::setup;
-use super::world::{SHARDS, World};
+use super::world::World;
 
 /// Where a process may die.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,26 +150,32 @@ impl World {
             seed: self.seed ^ u64::from(index),
             reconnect_first: Duration::from_millis(100),
         };
-        let log = LogConfig {
-            shard: index,
+        (parts, self.log_config(index))
+    }
+
+    pub(super) fn log_config(&self, log: u16) -> LogConfig {
+        LogConfig {
+            shard: log,
             segment_bytes: self.segment_bytes(),
             max_segments: 6,
             spare_segments: 2,
             preferred_batch: 64 << 10,
             max_batch: 256 << 10,
             lazy: Duration::from_millis(2),
-        };
-        (parts, log)
+        }
     }
 
-    /// Opens both shards from what is on their disks.
+    /// Opens all shards from what is on their disks.
     pub(super) fn start(&mut self) {
         self.clock.restart(self.now);
         let now = self.clock();
+        if !self.change_shards(now) {
+            return self.kill();
+        }
         self.check_start(now);
         // Of this process: it counts the customer's binds.
-        self.shared = Arc::new(setup::shared(self.seed));
-        for index in 0..SHARDS {
+        self.shared = Arc::new(setup::shared(self.seed, &self.epochs));
+        for index in 0..self.shared.placement.shards() {
             let contents = self.open_contents(index);
             let (parts, log) = self.parts(&self.shared, index, contents);
             let dies_at = self.dies_recovering();
@@ -179,7 +185,10 @@ impl World {
             let opened = Shard::open(parts, disk, log, now);
             disk.plan_fault(None);
             match opened {
-                Ok((shard, _recovery)) => self.shards.push(shard),
+                Ok((mut shard, _recovery)) => {
+                    self.add_archives(&mut shard);
+                    self.shards.push(shard);
+                }
                 Err(_) if dies_at.is_some() => {
                     self.deaths.pop();
                     return self.kill();
@@ -190,7 +199,7 @@ impl World {
                 return;
             }
         }
-        for shard in 0..usize::from(SHARDS) {
+        for shard in 0..self.shards.len() {
             if let Some(own) = self.shards.get_mut(shard) {
                 own.start(now);
                 self.drive(shard);

@@ -3,13 +3,15 @@
 use postrider_core::config::Config;
 use postrider_core::config::OnUnknownOutcome::{self, Fail, HoldForReceipt, Resubmit};
 use postrider_core::id::IdCipher;
-use postrider_core::place::Placement;
+use postrider_core::place::{Epoch, Placement};
 use postrider_shards::shard::{Numbers, Shared};
 
 use super::carrier::Manners;
 use super::contents::retention;
 use super::rng::Rng;
-use super::world::SHARDS;
+
+/// The key of the placement.
+pub const KEY: [u8; 16] = [7; 16];
 
 const CONFIG: &str = r#"
 [server]
@@ -66,18 +68,20 @@ pub fn policies(seed: u64) -> [OnUnknownOutcome; 2] {
     [seed / 2 % 3, seed / 6 % 3].map(|turn| all[turn as usize])
 }
 
-/// What both shards read. The carriers' policies for unknown outcomes are the seed's.
-pub fn shared(seed: u64) -> Shared {
+/// What all shards read. The carriers' policies for unknown outcomes are the seed's.
+pub fn shared(seed: u64, epochs: &[Epoch]) -> Shared {
     let mut config = Config::parse(CONFIG).unwrap();
     for (carrier, policy) in config.carriers.iter_mut().zip(policies(seed)) {
         carrier.on_unknown_outcome = policy;
+        // One on each shard.
+        carrier.binds = epochs.last().unwrap().shards;
     }
     for customer in &mut config.customers {
         customer.content_retention = retention(seed);
     }
     Shared::new(
         config,
-        Placement::new([7; 16], SHARDS),
+        Placement::with_epochs(KEY, epochs.to_vec()),
         IdCipher::new([9; 16], None),
         Numbers { carriers: vec![1, 2], customers: vec![1] },
     )

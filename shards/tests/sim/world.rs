@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use postrider_core::clock::Now;
 use postrider_core::id::MessageId;
-use postrider_core::place::ShardId;
+use postrider_core::place::{Epoch, ShardId};
 use postrider_shards::shard::{ApiResponse, BindIx, ChoreDone, Op, Shard, ShardChore, Shared};
 use postrider_storage::{Disk, MemDisk};
 
@@ -21,7 +21,10 @@ use super::process::{Deaths, Step};
 use super::rng::Rng;
 use super::setup;
 
+/// Shards at first.
 pub const SHARDS: u16 = 2;
+/// Shards at most.
+pub const SHARDS_MAX: u16 = 3;
 pub const WINDOW: u64 = 4;
 
 /// A chore under way.
@@ -54,6 +57,8 @@ pub struct World {
     pub(super) timers: Vec<Option<Duration>>,
     carrier_ticks: Vec<Option<Duration>>,
     pub(super) shared: Arc<Shared>,
+    /// The numbers of shards that there were.
+    pub(super) epochs: Vec<Epoch>,
     pub(super) disks: Vec<MemDisk>,
     /// Those of contents, and whether a write of theirs is under way.
     pub(super) contents: Vec<(MemDisk, bool)>,
@@ -76,6 +81,8 @@ pub struct World {
     /// Starts compared with those from the segments alone.
     pub starts_checked: u64,
     pub checkpoints: u64,
+    /// Changes of the number of shards, and messages that they moved.
+    pub resized: (u64, u64),
     hash: std::collections::hash_map::DefaultHasher,
     pub events: u64,
     /// Operations until the process is killed, the next kill last.
@@ -101,6 +108,7 @@ impl World {
             Carrier::new(setup::manners(&mut rng), 1_000),
         ];
         let customer = Customer::new(&mut rng);
+        let epochs = vec![Epoch { number: 1, shards: SHARDS }];
         let mut world = World {
             seed,
             rng,
@@ -109,13 +117,14 @@ impl World {
             deaths,
             order: 0,
             agenda: BTreeMap::new(),
-            timers: vec![None; usize::from(SHARDS)],
+            timers: vec![None; usize::from(SHARDS_MAX)],
             carrier_ticks: vec![None; 2],
-            shared: Arc::new(setup::shared(seed)),
-            disks: (0..SHARDS).map(|_| MemDisk::new()).collect(),
-            contents: (0..SHARDS).map(|_| (MemDisk::new(), false)).collect(),
+            shared: Arc::new(setup::shared(seed, &epochs)),
+            epochs,
+            disks: (0..SHARDS_MAX).map(|_| MemDisk::new()).collect(),
+            contents: (0..SHARDS_MAX).map(|_| (MemDisk::new(), false)).collect(),
             shards: Vec::new(),
-            writing: vec![false; usize::from(SHARDS)],
+            writing: vec![false; usize::from(SHARDS_MAX)],
             carriers,
             lines: BTreeMap::new(),
             by_bind: BTreeMap::new(),
@@ -130,6 +139,7 @@ impl World {
             lost_binds: 0,
             starts_checked: 0,
             checkpoints: 0,
+            resized: (0, 0),
             hash: std::collections::hash_map::DefaultHasher::new(),
             events: 0,
             ops_to_kill: Vec::new(),
@@ -231,8 +241,8 @@ impl World {
             Happening::ChoreDue { shard, chore } => self.end_chore(shard, chore),
             Happening::ContentWriteDone { shard, write } => self.content_written(shard, write),
             Happening::ContentChoreDue { shard, chore } => self.do_content_chore(shard, chore),
-            Happening::Read { shard, token, ask } => {
-                let result = ask.read_from(&mut self.disks[shard]);
+            Happening::Read { shard, token, log, ask } => {
+                let result = ask.read_from(&mut self.disks[usize::from(log)]);
                 self.shards[shard].handle_read(now, token, result);
                 self.drive(shard);
             }
@@ -391,7 +401,9 @@ impl World {
             Op::Webhook(post) => self.webhook(shard, &post),
             Op::FlushCustomer(conn) => self.flush_customer(shard, conn),
             Op::CloseCustomer(conn) => self.close_customer(shard, conn),
-            Op::Read { token, ask } => self.soon(2_000, Happening::Read { shard, token, ask }),
+            Op::Read { token, log, ask } => {
+                self.soon(2_000, Happening::Read { shard, token, log, ask });
+            }
             Op::Controlled { .. } | Op::Drained => {}
         }
     }

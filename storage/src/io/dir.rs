@@ -205,6 +205,25 @@ impl DataDir {
         self.meta.logs(&self.path)
     }
 
+    /// The logs that have a directory, those included that a change of the number of shards has begun
+    /// that was never brought to its end.
+    ///
+    /// # Errors
+    /// [`OpenDirError::Io`].
+    pub fn logs_found(&self) -> Result<Vec<u16>, OpenDirError> {
+        let path = &self.path;
+        let list = |error| OpenDirError::Io { what: "list", path: path.clone(), error };
+        let mut logs = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(list)? {
+            let name = entry.map_err(list)?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("shard-")?.parse().ok());
+            // One spelling only.
+            logs.extend(number.filter(|log| self.shard_dir(*log).ends_with(&name)));
+        }
+        logs.sort_unstable();
+        Ok(logs)
+    }
+
     /// Removes the directory of a log in which nothing is left.
     ///
     /// # Errors
@@ -237,7 +256,7 @@ impl DataDir {
     /// The directory of a shard's log.
     #[must_use]
     pub fn shard_dir(&self, shard: u16) -> PathBuf {
-        shard_path(&self.path, shard)
+        log_dir(&self.path, shard)
     }
 
     /// The blocking face of a shard's log.
@@ -328,7 +347,7 @@ impl Meta {
 
     pub(super) fn logs(&self, dir: &Path) -> Vec<u16> {
         let most = self.epochs.iter().map(|epoch| epoch.shards).max().unwrap_or(0);
-        let there = |log: &u16| *log < self.shards() || shard_path(dir, *log).is_dir();
+        let there = |log: &u16| *log < self.shards() || log_dir(dir, *log).is_dir();
         (0..most).filter(there).collect()
     }
 
@@ -386,8 +405,10 @@ pub fn contents_dir(shard: &Path) -> PathBuf {
     shard.join("contents")
 }
 
-pub(super) fn shard_path(dir: &Path, shard: u16) -> PathBuf {
-    dir.join(format!("shard-{shard:03}"))
+/// The directory of a log in the data directory `dir`.
+#[must_use]
+pub fn log_dir(dir: &Path, log: u16) -> PathBuf {
+    dir.join(format!("shard-{log:03}"))
 }
 
 /// The first segment that any shard directory holds: without `meta` nobody knows whose it is.

@@ -11,7 +11,7 @@ use crate::names::NameTable;
 
 use super::dir::contents_dir;
 use super::dir::{
-    DirEpoch, Meta, OpenDirError, holder, read_id_key, read_if_there, read_names, shard_path,
+    DirEpoch, Meta, OpenDirError, holder, log_dir, read_id_key, read_if_there, read_names,
 };
 use super::disk::FileDisk;
 
@@ -100,13 +100,13 @@ impl DirView {
     /// The blocking face of a shard's log. Only methods that change nothing may be called on it.
     #[must_use]
     pub fn disk(&self, shard: u16) -> FileDisk {
-        FileDisk::new(shard_path(&self.path, shard), false)
+        FileDisk::new(log_dir(&self.path, shard), false)
     }
 
     /// The same of its log of contents, where there is one.
     #[must_use]
     pub fn contents_disk(&self, shard: u16) -> Option<FileDisk> {
-        let dir = contents_dir(&shard_path(&self.path, shard));
+        let dir = contents_dir(&log_dir(&self.path, shard));
         dir.is_dir().then(|| FileDisk::new(dir, false))
     }
 
@@ -116,7 +116,7 @@ impl DirView {
     /// # Errors
     /// [`OpenDirError::Io`] when it cannot be read.
     pub fn files(&self, shard: u16) -> Result<Vec<(String, u64)>, OpenDirError> {
-        let dir = shard_path(&self.path, shard);
+        let dir = log_dir(&self.path, shard);
         let mut found = Vec::new();
         let listed = list(&dir, "", &mut found);
         listed.map_err(|error| OpenDirError::Io { what: "list", path: dir, error })?;

@@ -10,7 +10,7 @@ mod look;
 mod reader;
 mod sys;
 
-pub use dir::{DIR_FORMAT, DataDir, DirEpoch, OpenDirError, contents_dir};
+pub use dir::{DIR_FORMAT, DataDir, DirEpoch, OpenDirError, contents_dir, log_dir};
 pub use disk::FileDisk;
 pub use file::{LogFile, Probe, probe};
 pub use look::DirView;

@@ -136,6 +136,17 @@ impl Registers {
         }
     }
 
+    /// The `carried` record of a message of another log is durable, which is not in the order of this
+    /// one: as [`Registers::carried`], but no range of sequences says whether it is known.
+    pub fn moved(&mut self, row: &RegisterRow) {
+        let (sequence, slot) = (row.sequence, row.slot);
+        if !self.unwritten().any(|register| register.slot(sequence).is_some()) {
+            self.stray(row);
+        }
+        // It may be in a register on the disk too, with what was said before.
+        self.set_slot(sequence, slot);
+    }
+
     /// Moves a message's slot: the record at its anchor is durable. Of a message that is in no
     /// register nothing is noted.
     pub fn set_slot(&mut self, sequence: u64, slot: Slot) {

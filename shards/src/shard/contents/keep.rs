@@ -146,7 +146,13 @@ impl Shard {
     /// At a start: discards what is nobody's, gives open messages what they say, and ends the parts that
     /// nothing is left to send of.
     /// `found`: contents that the log of messages names, of those whose owners were not on record.
-    pub(in crate::shard) fn resume_contents(&mut self, now: Now, found: &Claims) {
+    /// `gone`: messages that another shard has by now.
+    pub(in crate::shard) fn resume_contents(
+        &mut self,
+        now: Now,
+        found: &Claims,
+        gone: &BTreeSet<u64>,
+    ) {
         let claims: Vec<(u64, u64)> = self
             .table
             .sequences()
@@ -162,7 +168,7 @@ impl Shard {
         }
         for (content, sequence, until) in self.contents.all().collect::<Vec<_>>() {
             // Of a message that is not in memory: it is open, and on disk only.
-            let elsewhere = sequence != 0 && !self.table.has(sequence);
+            let elsewhere = sequence != 0 && !self.table.has(sequence) && !gone.contains(&sequence);
             let late = UnixMs(until).after(limits::CONTENT_UNCLAIMED) <= now.wall;
             if !claimed.contains(&content) && (!elsewhere || late) {
                 self.contents.discard(now.mono, content);

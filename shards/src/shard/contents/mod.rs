@@ -59,6 +59,20 @@ impl ContentsConfig {
             prepare,
         }
     }
+
+    /// That of the log.
+    #[must_use]
+    pub fn log(&self) -> LogConfig {
+        LogConfig {
+            shard: self.shard,
+            segment_bytes: self.segment_bytes,
+            max_segments: self.max_segments,
+            spare_segments: limits::SPARE_SEGMENTS,
+            preferred_batch: limits::PREFERRED_BATCH,
+            max_batch: self.max_batch,
+            lazy: limits::LAZY_COMMIT,
+        }
+    }
 }
 
 /// What waits until something of this log is on disk.
@@ -155,8 +169,7 @@ impl Contents {
     ) -> Result<(Self, Recovery), OpenError> {
         let mut found = Found::default();
         let mut replay = |replayed: Replayed<'_>| found.take(&replayed);
-        let (mut log, recovery) =
-            Log::open(disk, log_config(&config), now.mono, now.wall.0, &mut replay)?;
+        let (mut log, recovery) = Log::open(disk, config.log(), now.mono, now.wall.0, &mut replay)?;
         // No file of it is used again, or removed, as it is.
         log.wipe_up_to(SegmentId(u64::MAX));
         if !recovery.quarantined.is_empty() {
@@ -282,6 +295,16 @@ impl Contents {
     /// Whether the log knows of the message whose a content is.
     pub(super) fn is_owned(&self, content: u64) -> bool {
         self.held.get(&content).is_some_and(|held| held.sequence != 0)
+    }
+
+    /// Its log, for who writes it before the shard starts.
+    pub(super) fn log_mut(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// Octets of a segment.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.config.segment_bytes
     }
 
     /// Every content with its message (0: none yet) and the end of its time.
@@ -421,18 +444,6 @@ impl Found {
     }
 }
 
-fn log_config(config: &ContentsConfig) -> LogConfig {
-    LogConfig {
-        shard: config.shard,
-        segment_bytes: config.segment_bytes,
-        max_segments: config.max_segments,
-        spare_segments: limits::SPARE_SEGMENTS,
-        preferred_batch: limits::PREFERRED_BATCH,
-        max_batch: config.max_batch,
-        lazy: limits::LAZY_COMMIT,
-    }
-}
-
 impl Shard {
     /// The next batch for the disk of contents; one is in flight at a time.
     pub fn poll_content_write(&mut self, now: Now) -> Option<Write> {
@@ -458,7 +469,7 @@ impl Shard {
     /// Octets of a segment there, for [`Chore::run`].
     #[must_use]
     pub fn content_segment_bytes(&self) -> u64 {
-        self.contents.config.segment_bytes
+        self.contents.segment_bytes()
     }
 
     /// A piece of slow work on the disk of contents is done, or failed.

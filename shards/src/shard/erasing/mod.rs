@@ -20,7 +20,7 @@ use postrider_storage::{ERASED_CUSTOMER, ERASED_DONE, ERASED_RECIPIENT, Lsn, Rec
 pub use self::owner::{ControlAnswer, ControlRequest};
 use self::pass::Pass;
 pub use self::pass::{EraseChore, EraseDone};
-pub(crate) use self::redact::redaction;
+pub(crate) use self::redact::{is_unknown, redaction};
 pub(crate) use self::touch::{Touch, Touched};
 use super::message::Envelope;
 
@@ -187,6 +187,11 @@ impl Erasures {
         }
     }
 
+    /// The records that ask for what is not done.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'static>> + '_ {
+        self.asked.iter().map(Asked::record)
+    }
+
     /// Who is to be forgotten.
     pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
@@ -202,7 +207,13 @@ impl Erasures {
         self.told.len() < limits::REDACTIONS_MAX
     }
 
-    fn add(&mut self, asked: Asked) {
+    /// One that is told again, in another place, is no other one.
+    fn add(&mut self, mut asked: Asked) {
+        let what = |own: &Asked| (own.id, own.hash, own.customer);
+        let this = what(&asked);
+        for own in self.asked.extract_if(.., |own| what(own) == this) {
+            asked.until = asked.until.max(own.until);
+        }
         self.scopes.add(&asked);
         self.asked.push(asked);
     }

@@ -29,7 +29,8 @@ pub enum ControlRequest {
     OptOut {
         /// Durable number of the customer.
         customer: u32,
-        /// The recipient; one of the shard's own.
+        /// The recipient; one of the shard's own, unless it wants them again: any shard may know of
+        /// it then.
         recipient: postrider_core::number::Msisdn,
         /// Whether it does not want them.
         on: bool,
@@ -276,9 +277,9 @@ impl Shard {
         if self.erasures.resting {
             return None;
         }
-        let exchanging = pass.exchanging();
+        let exchanging = pass.exchanging().map(|segment| (self.id.0, segment));
         self.lookups.close(exchanging);
-        if exchanging.is_some_and(|segment| self.lookups.reads(segment)) {
+        if exchanging.is_some_and(|file| self.lookups.reads(file)) {
             return None;
         }
         let log = &self.journal.log;

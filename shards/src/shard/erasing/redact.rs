@@ -12,7 +12,7 @@ use postrider_storage::{CARRIED_RECYCLED, Record, Urgency, mask_number};
 
 use crate::shard::closing::unsent_parts;
 use crate::shard::fetch::{ShowTo, Wanted};
-use crate::shard::mesh::{Reply, Request};
+use crate::shard::mesh::{Reply, Sought};
 use crate::shard::message::{Event, Message};
 use crate::shard::reclaim::encode_state;
 use crate::shard::table::PartRef;
@@ -71,7 +71,7 @@ impl Shard {
         let tells = |url: &str| mask_number(&mut url.as_bytes().to_vec(), 0);
         message.envelope.webhook_url = url.clone().filter(|url| !customers && !tells(url));
         let (mut state, from) = (Vec::new(), message.anchor().pack());
-        encode_state(message, &self.shared, &mut state);
+        encode_state(message, self.shared.partition_of(&message.envelope), &mut state);
         message.envelope.webhook_url = url;
         let record = Record::Carried { sequence, from, reason: CARRIED_RECYCLED, state: &state };
         let appended = self.journal.append_lazy(now.mono, &record);
@@ -97,9 +97,7 @@ impl Shard {
         customer: CustomerIx,
         id: MessageId,
     ) {
-        if !self.is_another_owners(ticket, id, Request::Redact { customer, id }) {
-            self.redact_one(now, ShowTo::Ticket(ticket), customer, id);
-        }
+        self.seek(now, ticket, Sought { customer, id, redact: true }, 0);
     }
 
     /// At the owner: brings the message into memory.
@@ -111,7 +109,7 @@ impl Shard {
         id: MessageId,
     ) {
         let Some(sequence) = self.number_of(id) else {
-            return self.redacted(to, Err(Problem::not_found()));
+            return self.redact_none(now, to, customer, id);
         };
         self.want(now, vec![sequence], Wanted::Redact { to, customer, id, sequence });
     }
@@ -129,7 +127,7 @@ impl Shard {
             envelope.id == id && envelope.customer == number && message.durable
         };
         let Some(message) = self.table.get(sequence).filter(own) else {
-            return self.redacted(to, Err(Problem::not_found()));
+            return self.redact_none(now, to, customer, id);
         };
         if message.envelope.redacted {
             return self.redacted(to, Ok(()));
@@ -151,10 +149,21 @@ impl Shard {
         self.close_if_done(now, sequence);
     }
 
+    /// The message is in no log that this shard keeps.
+    fn redact_none(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
+        match to {
+            ShowTo::Ticket(ticket, asked) => {
+                let sought = Sought { customer, id, redact: true };
+                self.seek(now, ticket, sought, asked.saturating_add(1));
+            }
+            ShowTo::Shard(..) => self.redacted(to, Err(Problem::not_found())),
+        }
+    }
+
     /// Says what became of a redaction.
     pub(in crate::shard) fn redacted(&mut self, to: ShowTo, result: Result<(), Problem>) {
         match to {
-            ShowTo::Ticket(ticket) => self.answer(ticket, redaction(result)),
+            ShowTo::Ticket(ticket, _) => self.answer(ticket, redaction(result)),
             ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Redacted(result)),
         }
     }
@@ -163,4 +172,9 @@ impl Shard {
 /// The answer to a redaction.
 pub(crate) fn redaction(result: Result<(), Problem>) -> ApiResponse {
     result.map_or_else(ApiResponse::Problem, |()| ApiResponse::Redacted)
+}
+
+/// Whether the shard has no such message.
+pub(crate) fn is_unknown(result: &Result<(), Problem>) -> bool {
+    result.as_ref().is_err_and(|problem| problem.code == Code::NotFound)
 }

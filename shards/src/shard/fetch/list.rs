@@ -7,7 +7,7 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::id::{IdFields, MessageId};
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
-use postrider_core::place::{Partition, ShardId};
+use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{Cursor, ListQuery};
 use postrider_http::response::MessageView;
@@ -42,12 +42,24 @@ pub(super) struct Lists {
     under_way: HashMap<u64, List, super::FixedHasher>,
     /// Those that wait for others to be done.
     queued: VecDeque<Listing>,
+    /// Shares of several logs that become one.
+    joins: HashMap<u64, Join, super::FixedHasher>,
+}
+
+/// A share that several logs make.
+struct Join {
+    to: ListTo,
+    limit: usize,
+    pages: Vec<Page>,
+    missing: usize,
 }
 
 /// What is to be listed, for whom.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) to: ListTo,
+    /// The log that is looked into.
+    pub(crate) log: u16,
     pub(crate) customer: CustomerIx,
     pub(crate) query: Box<ListQuery>,
 }
@@ -58,6 +70,8 @@ pub(crate) enum ListTo {
     /// A call of this shard.
     Call(CallId),
     Shard(ShardId, CallId),
+    /// It is joined with the shares of other logs here.
+    Join(u64),
 }
 
 /// A list under way.
@@ -78,13 +92,43 @@ struct List {
 }
 
 impl Shard {
-    /// This shard's share of a list.
-    pub(in crate::shard) fn list(&mut self, now: Now, listing: Listing) {
+    /// This shard's share of a list, from all the logs that it keeps.
+    pub(in crate::shard) fn list(
+        &mut self,
+        now: Now,
+        to: ListTo,
+        customer: CustomerIx,
+        query: Box<ListQuery>,
+    ) {
+        let own = self.id.0;
+        if self.archives.kept.is_empty() {
+            return self.list_log(now, Listing { to, log: own, customer, query });
+        }
+        let lists = &mut self.lookups.lists;
+        let join = lists.next;
+        lists.next += 1;
+        let limit = usize::from(query.limit) + 1;
+        let missing = self.archives.kept.len() + 1;
+        lists.joins.insert(join, Join { to, limit, pages: Vec::new(), missing });
+        let mut log = Some(own);
+        while let Some(next) = log {
+            log = self.next_log(next);
+            let query = query.clone();
+            self.list_log(now, Listing { to: ListTo::Join(join), log: next, customer, query });
+        }
+    }
+
+    /// The share of one log.
+    fn list_log(&mut self, now: Now, listing: Listing) {
         if self.lookups.lists.under_way.len() >= limits::LISTS_AT_ONCE {
             self.lookups.lists.queued.push_back(listing);
             return;
         }
-        let hot = self.page_in_memory(listing.customer, &listing.query);
+        let hot = if listing.log == self.id.0 {
+            self.page_in_memory(listing.customer, &listing.query)
+        } else {
+            Page::default()
+        };
         let lists = &mut self.lookups.lists;
         let id = lists.next;
         lists.next += 1;
@@ -104,12 +148,12 @@ impl Shard {
     /// Looks on in the registers.
     fn search_registers(&mut self, now: Now, id: u64) {
         let Some(list) = self.lookups.lists.under_way.get(&id) else { return };
-        let query = &list.listing.query;
+        let (query, log) = (&list.listing.query, list.listing.log);
         let before = match list.looked_to {
             Some(place) => Some(place),
             // The cursor's own place once more: another shard's message may share it.
             None => query.cursor.map(|cursor| {
-                let sequence = self.key_of(cursor).sequence;
+                let sequence = self.key_of(log, cursor).sequence;
                 (cursor.created.0, sequence.saturating_add(1))
             }),
         };
@@ -126,8 +170,8 @@ impl Shard {
             limit: usize::from(query.limit) + 1,
             scan_max: limits::LIST_SCAN_MAX,
         };
-        let search = Box::new(self.registers.page(asked));
-        self.look_up(now, Lookup::Page(search, id));
+        let search = Box::new(self.registers_of(log).page(asked));
+        self.look_up_in(now, log, Lookup::Page(search, id));
     }
 
     /// The registers named some messages: they are read, all at once.
@@ -146,9 +190,11 @@ impl Shard {
     }
 
     fn read_row(&mut self, now: Now, id: u64, sequence: u64, slot: Slot) {
-        let Some(message) = self.table.get(sequence) else {
+        let log = self.lookups.lists.under_way.get(&id).map_or(self.id.0, |list| list.listing.log);
+        let own = log == self.id.0;
+        let Some(message) = self.table.get(sequence).filter(|_| own) else {
             let find = Box::new(Find::at(sequence, slot));
-            return self.look_up(now, Lookup::Message(find, Then::Row(id)));
+            return self.look_up_in(now, log, Lookup::Message(find, Then::Row(id)));
         };
         // It came back to memory.
         if let Some(list) = self.lookups.lists.under_way.get_mut(&id)
@@ -191,12 +237,31 @@ impl Shard {
     fn finish_share(&mut self, now: Now, id: u64) {
         let Some(list) = self.lookups.lists.under_way.remove(&id) else { return };
         let List { listing, hot, mut items, looked_to, damaged, .. } = list;
-        let after = listing.query.cursor.map(|cursor| self.key_of(cursor));
+        let after = listing.query.cursor.map(|cursor| self.key_of(listing.log, cursor));
         items.retain(|(key, _)| after.is_none_or(|after| *key < after));
-        let looked_to = looked_to.map(|(created, sequence)| self.place(created, sequence));
+        let looked_to =
+            looked_to.map(|(created, sequence)| self.place(listing.log, created, sequence));
         let read = Page { items, looked_to, damaged };
         let page = merge(vec![hot, read], usize::from(listing.query.limit) + 1);
-        match listing.to {
+        self.share_ready(listing.to, page);
+        if let Some(next) = self.lookups.lists.queued.pop_front() {
+            self.list_log(now, next);
+        }
+    }
+
+    fn share_ready(&mut self, to: ListTo, page: Page) {
+        match to {
+            ListTo::Join(id) => {
+                let joins = &mut self.lookups.lists.joins;
+                let Some(join) = joins.get_mut(&id) else { return };
+                join.pages.push(page);
+                join.missing -= 1;
+                if join.missing == 0
+                    && let Some(join) = joins.remove(&id)
+                {
+                    self.share_ready(join.to, merge(join.pages, join.limit));
+                }
+            }
             ListTo::Call(call) => {
                 if let Some(held) = self.mesh.recall(call) {
                     self.take_page(call, held, page);
@@ -204,16 +269,13 @@ impl Shard {
             }
             ListTo::Shard(shard, call) => self.reply(shard, call, Reply::Page(Box::new(page))),
         }
-        if let Some(next) = self.lookups.lists.queued.pop_front() {
-            self.list(now, next);
-        }
     }
 
     /// What memory holds of a list.
     fn page_in_memory(&self, customer: CustomerIx, query: &ListQuery) -> Page {
         let number = self.shared.customer_number(customer);
         let newest = query.to.map(|to| UnixMs(to.0.saturating_sub(1)));
-        let after = query.cursor.map(|cursor| self.key_of(cursor));
+        let after = query.cursor.map(|cursor| self.key_of(self.id.0, cursor));
         let before = after.map(|after| (after.created, after.sequence.saturating_add(1)));
         let mut page = Page::default();
         let found = self.table.by_customer(number, newest, query.from, before);
@@ -231,16 +293,17 @@ impl Shard {
         page
     }
 
-    /// Where a cursor stands in the order of lists.
-    fn key_of(&self, cursor: Cursor) -> ListKey {
-        let sequence = self.number_of(cursor.id).unwrap_or(0);
+    /// Where a cursor stands in the order of lists, by the numbers of a log.
+    fn key_of(&self, log: u16, cursor: Cursor) -> ListKey {
+        let fields = self.shared.cipher.open(cursor.id);
+        let sequence = fields.map_or(0, |fields| self.shared.placement.number_in(log, fields));
         ListKey { created: cursor.created, sequence, id: cursor.id }
     }
 
     /// A place in a list that may be nobody's, in a form that a cursor can have.
-    fn place(&self, created: u64, sequence: u64) -> ListKey {
+    fn place(&self, log: u16, created: u64, sequence: u64) -> ListKey {
         let time = UnixMs(created);
-        let partition = Partition::new(0).unwrap_or_else(|| panic!("there is a first partition"));
+        let partition = self.shared.placement.first_partition_of(log);
         let id = self.shared.cipher.seal(IdFields { time, partition, sequence });
         ListKey { created: time, sequence, id }
     }

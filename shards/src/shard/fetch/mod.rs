@@ -20,13 +20,13 @@ use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, SegmentId
 
 use self::find::Find;
 pub use self::list::ListKey;
-pub(crate) use self::list::{ListTo, Listing, merge};
+pub(crate) use self::list::{ListTo, merge};
 pub(crate) use self::message::Fetch;
 use self::wanted::Waiting;
 pub(crate) use self::wanted::{ReceiptAt, Wanted};
 use super::cold::store::RowSearch;
 use super::erasing::Touch;
-use super::mesh::{CallId, Reply};
+use super::mesh::{CallId, Reply, Sought};
 use super::message::Message;
 use super::query::{found, view};
 use super::{Op, Shard, Shared};
@@ -40,14 +40,22 @@ type FixedHasher = std::hash::BuildHasherDefault<ahash::AHasher>;
 /// The look-ups of one shard.
 pub(crate) struct Lookups {
     next: u64,
-    under_way: HashMap<u64, (Lookup, Ask), FixedHasher>,
+    under_way: HashMap<u64, UnderWay, FixedHasher>,
     /// Reads that wait for others to end.
-    queued: VecDeque<(u64, Ask)>,
+    queued: VecDeque<(u64, u16, Ask)>,
     in_flight: usize,
     /// The segment that is about to be another file: nobody reads it.
-    closed: Option<SegmentId>,
+    closed: Option<(u16, SegmentId)>,
     lists: list::Lists,
     waiting: Waiting,
+}
+
+/// A look-up that waits for a read.
+struct UnderWay {
+    lookup: Lookup,
+    /// The log in whose directory it looks.
+    log: u16,
+    ask: Ask,
 }
 
 /// A search, and what its answer is for.
@@ -75,7 +83,8 @@ enum Then {
 /// Who asked for a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ShowTo {
-    Ticket(u64),
+    /// The HTTP request of this ticket; so many shards had nothing.
+    Ticket(u64, u8),
     Shard(ShardId, CallId),
 }
 
@@ -113,24 +122,24 @@ impl Lookups {
     }
 
     /// From now on nobody begins to read this segment.
-    pub(crate) fn close(&mut self, segment: Option<SegmentId>) {
+    pub(crate) fn close(&mut self, segment: Option<(u16, SegmentId)>) {
         self.closed = segment;
     }
 
     /// Whether a read of this segment is under way.
-    pub(crate) fn reads(&self, segment: SegmentId) -> bool {
-        let of = |ask: &Ask| ask.file == FileRef::Segment(segment);
-        let asked = self.under_way.values().filter(|(_, ask)| of(ask)).count();
-        asked > self.queued.iter().filter(|(_, ask)| of(ask)).count()
+    pub(crate) fn reads(&self, (log, segment): (u16, SegmentId)) -> bool {
+        let of = |own: u16, ask: &Ask| own == log && ask.file == FileRef::Segment(segment);
+        let asked = self.under_way.values().filter(|look| of(look.log, &look.ask)).count();
+        asked > self.queued.iter().filter(|(_, own, ask)| of(*own, ask)).count()
     }
 
     /// The next read that there is room for.
-    fn poll_read(&mut self) -> Option<(u64, Ask)> {
+    fn poll_read(&mut self) -> Option<(u64, u16, Ask)> {
         if self.in_flight >= limits::READS_IN_FLIGHT {
             return None;
         }
-        let closed = self.closed.map(FileRef::Segment);
-        let open = |(_, ask): &(u64, Ask)| Some(ask.file) != closed;
+        let closed = self.closed.map(|(log, segment)| (log, FileRef::Segment(segment)));
+        let open = |(_, log, ask): &(u64, u16, Ask)| Some((*log, ask.file)) != closed;
         let at = self.queued.iter().position(open)?;
         let next = self.queued.remove(at)?;
         self.in_flight += 1;
@@ -142,13 +151,13 @@ impl Shard {
     /// The bytes that an `Op::Read` asked for, or why there are none.
     pub fn handle_read(&mut self, now: Now, token: u64, result: Result<Vec<u8>, LogIoError>) {
         self.lookups.in_flight -= 1;
-        let Some(lookup) = self.lookups.under_way.remove(&token) else {
+        let Some(UnderWay { lookup, log, ask }) = self.lookups.under_way.remove(&token) else {
             panic!("an answer to a read that is not under way");
         };
         match result {
-            Ok(bytes) => self.search_on(now, token, lookup.0, Some(&bytes)),
-            Err(error) if error.is_missing() => self.give_up(now, lookup.0, SearchError::Gone),
-            Err(_) => self.give_up(now, lookup.0, SearchError::Damaged(lookup.1.file)),
+            Ok(bytes) => self.search_on(now, token, (log, lookup), Some(&bytes)),
+            Err(error) if error.is_missing() => self.give_up(now, log, lookup, SearchError::Gone),
+            Err(_) => self.give_up(now, log, lookup, SearchError::Damaged(ask.file)),
         }
         self.pump(now);
     }
@@ -158,65 +167,76 @@ impl Shard {
         self.look_up(now, Lookup::Rows(Box::new(search)));
     }
 
-    /// Begins a look-up.
+    /// Begins a look-up in the shard's own log.
     fn look_up(&mut self, now: Now, lookup: Lookup) {
+        self.look_up_in(now, self.id.0, lookup);
+    }
+
+    /// Begins a look-up in a log that this shard keeps.
+    fn look_up_in(&mut self, now: Now, log: u16, lookup: Lookup) {
         let id = self.lookups.next;
         self.lookups.next += 1;
-        self.search_on(now, id, lookup, None);
+        self.search_on(now, id, (log, lookup), None);
     }
 
     /// Takes a look-up on until it wants to read or is over.
-    fn search_on(&mut self, now: Now, id: u64, mut lookup: Lookup, answer: Option<&[u8]>) {
+    fn search_on(
+        &mut self,
+        now: Now,
+        id: u64,
+        (log, mut lookup): (u16, Lookup),
+        answer: Option<&[u8]>,
+    ) {
         let ask = match &mut lookup {
             Lookup::Message(find, then) => match find.next(answer) {
                 Step::Read(ask) => ask,
                 Step::Done(Ok(mut message)) => {
                     self.contents.restore(&mut message);
-                    return self.message_found(now, *then, Some(message));
+                    return self.message_found(now, log, *then, Some(message));
                 }
-                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
             Lookup::Page(search, list) => match search.next(answer) {
                 Step::Read(ask) => ask,
                 Step::Done(Ok(page)) => return self.page_found(now, *list, Some(page)),
-                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
             Lookup::Wanted(search, _) => match search.next(answer) {
                 Step::Read(ask) => ask,
                 Step::Done(Ok(found)) => return self.wanted_found(now, lookup, found),
-                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
             Lookup::Rows(search) => match search.next(answer) {
                 Step::Read(ask) => ask,
                 Step::Done(Ok(rows)) => return self.rows_found(search.rows(), Some(rows)),
-                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
             Lookup::Touch(search, customer) => match search.next(answer) {
                 Step::Read(ask) => ask,
                 Step::Done(Ok(found)) => return self.touched(now, *customer, Some(found)),
-                Step::Done(Err(error)) => return self.give_up(now, lookup, error),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
         };
-        self.lookups.under_way.insert(id, (lookup, ask));
-        self.lookups.queued.push_back((id, ask));
+        self.lookups.under_way.insert(id, UnderWay { lookup, log, ask });
+        self.lookups.queued.push_back((id, log, ask));
     }
 
     /// A look-up has no answer: what it was for is gone, or cannot be read.
-    fn give_up(&mut self, now: Now, lookup: Lookup, error: SearchError) {
+    fn give_up(&mut self, now: Now, log: u16, lookup: Lookup, error: SearchError) {
         match error {
             // Its place was used again before it was read.
-            SearchError::Damaged(FileRef::Segment(segment))
-                if segment < self.journal.log.oldest_segment() => {}
+            SearchError::Damaged(FileRef::Segment(segment)) if self.is_given_back(log, segment) => {
+            }
             SearchError::Damaged(file) => {
                 self.stats.inc(Counter::ReadsDamaged);
                 if let FileRef::Side(file) = file {
-                    self.registers.condemn(file);
+                    self.registers_of(log).condemn(file);
                 }
             }
             SearchError::Gone => {}
         }
         match lookup {
-            Lookup::Message(_, then) => self.message_found(now, then, None),
+            Lookup::Message(_, then) => self.message_found(now, log, then, None),
             Lookup::Page(_, list) => self.page_found(now, list, None),
             Lookup::Wanted(..) => self.wanted_found(now, lookup, Vec::new()),
             Lookup::Rows(search) => self.rows_found(search.rows(), None),
@@ -224,7 +244,15 @@ impl Shard {
         }
     }
 
-    fn message_found(&mut self, now: Now, then: Then, mut message: Option<Box<Message>>) {
+    /// Whether a segment is no longer kept.
+    fn is_given_back(&self, log: u16, segment: SegmentId) -> bool {
+        match self.archive(log) {
+            Some(archive) => archive.oldest().is_none_or(|oldest| segment < oldest),
+            None => segment < self.journal.log.oldest_segment(),
+        }
+    }
+
+    fn message_found(&mut self, now: Now, log: u16, then: Then, mut message: Option<Box<Message>>) {
         if let Some(message) = &mut message {
             self.forget_in(message);
         }
@@ -235,8 +263,10 @@ impl Shard {
                     message.envelope.id == id && message.envelope.customer == number
                 };
                 let message = message.filter(|message| own(message));
-                let view = message.map(|message| view(&self.shared, &message));
-                self.show(to, view);
+                match message.map(|message| view(&self.shared, &message)) {
+                    Some(view) => self.show(to, view),
+                    None => self.find_on(now, to, (customer, id), log),
+                }
             }
             Then::Row(list) => self.row_found(now, list, message),
             Then::Wake(sequence) => self.woken(now, sequence, message),
@@ -245,21 +275,36 @@ impl Shard {
 
     /// Looks for a message of a customer, in memory and on the disk.
     pub(super) fn find(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
-        let Some(sequence) = self.number_of(id) else {
-            return self.show(to, None);
-        };
-        if self.table.has(sequence) {
-            let view = self.view_of(customer, id);
-            return self.show(to, view);
+        if self.number_of(id).is_some_and(|sequence| self.table.has(sequence)) {
+            return match self.view_of(customer, id) {
+                Some(view) => self.show(to, view),
+                None => self.show_none(now, to, customer, id),
+            };
         }
-        let find = Box::new(Find::new(sequence, self.registers.slot(sequence)));
-        self.look_up(now, Lookup::Message(find, Then::Show(to, customer, id)));
+        self.find_in(now, to, (customer, id), self.id.0);
     }
 
-    fn show(&mut self, to: ShowTo, view: Option<MessageView>) {
-        let view = view.map(Box::new);
+    /// Looks for a message on the disk, in a log that this shard keeps.
+    pub(super) fn find_in(
+        &mut self,
+        now: Now,
+        to: ShowTo,
+        (customer, id): (CustomerIx, MessageId),
+        log: u16,
+    ) {
+        let Some(fields) = self.shared.cipher.open(id) else {
+            return self.show_none(now, to, customer, id);
+        };
+        let sequence = self.shared.placement.number_in(log, fields);
+        let slot = self.registers_of(log).slot(sequence);
+        let find = Box::new(Find::new(sequence, slot));
+        self.look_up_in(now, log, Lookup::Message(find, Then::Show(to, customer, id)));
+    }
+
+    fn show(&mut self, to: ShowTo, view: MessageView) {
+        let view = Some(Box::new(view));
         match to {
-            ShowTo::Ticket(ticket) => self.answer(ticket, found(view)),
+            ShowTo::Ticket(ticket, _) => self.answer(ticket, found(view)),
             ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Found(view)),
         }
     }
@@ -269,11 +314,22 @@ impl Shard {
         self.look_up(now, Lookup::Touch(Box::new(search), customer));
     }
 
+    /// The message is in none of the logs that this shard keeps.
+    pub(super) fn show_none(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
+        match to {
+            ShowTo::Ticket(ticket, asked) => {
+                let sought = Sought { customer, id, redact: false };
+                self.seek(now, ticket, sought, asked.saturating_add(1));
+            }
+            ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Found(None)),
+        }
+    }
+
     /// Asks for the reads that there is room for.
     pub(super) fn pump_reads(&mut self) {
-        while let Some((token, ask)) = self.lookups.poll_read() {
+        while let Some((token, log, ask)) = self.lookups.poll_read() {
             self.stats.inc(Counter::Reads);
-            self.ops.push_back(Op::Read { token, ask });
+            self.ops.push_back(Op::Read { token, log, ask });
         }
     }
 }

@@ -128,6 +128,14 @@ impl Inbox {
         }
     }
 
+    /// Forgets the fragments of other handsets than those.
+    pub(crate) fn retain(&mut self, own: impl Fn(&[u8]) -> bool) {
+        let others = self.held.iter().filter(|(_, held)| !own(&held.fragment.source.digits));
+        for number in others.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.remove(number);
+        }
+    }
+
     /// The numbers held, oldest first.
     pub(crate) fn numbers(&self) -> Vec<Number> {
         self.held.keys().copied().collect()

@@ -21,7 +21,7 @@ use crate::shard::parking::cold_config;
 use crate::shard::reclaim::Ages;
 use crate::shard::submit::References;
 
-const CONFIG: RegisterConfig =
+pub(in crate::shard) const CONFIG: RegisterConfig =
     RegisterConfig { rows: limits::REGISTER_ROWS, dirty: limits::REGISTER_CHANGES };
 const _: () = assert!(limits::REGISTER_ROWS <= REGISTER_ROWS_MAX);
 
@@ -57,7 +57,7 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let homes = found.missing.iter().map(|missing| missing.home);
     let from = homes.chain([past.from]).min().unwrap_or(oldest).max(oldest);
     let begin = (oldest, parts.contents.unowned());
-    let mut replay = Replay::new((&parts.shared, &parts.stats), registers, begin);
+    let mut replay = Replay::new(parts.id.0, (&parts.shared, &parts.stats), registers, begin);
     (replay.erasures, replay.opt_outs, replay.strangers) = forgotten;
     replay.restore(disk, past, from)?;
     crash::point("checkpoint-read");
@@ -86,7 +86,7 @@ pub(super) fn from_scratch<'a, D: Disk>(
     let oldest = oldest(disk)?;
     let registers = Registers::new(CONFIG);
     let begin = (oldest, parts.contents.unowned());
-    let mut replay = Replay::new((&parts.shared, &parts.stats), registers, begin);
+    let mut replay = Replay::new(parts.id.0, (&parts.shared, &parts.stats), registers, begin);
     let (log, recovery) =
         Log::open_from(disk, config.clone(), now.mono, now.wall.0, None, &mut replay)?;
     let cold = open_cold(parts, disk, Filed::default(), now)?;

@@ -15,8 +15,10 @@ use postrider_storage::checkpoint::Checkpoints;
 use postrider_storage::runs::receipts::ReceiptTable;
 use postrider_storage::{Disk, LogConfig, OpenError, Recovery, crash};
 
+pub(super) use self::begin::CONFIG;
 use self::begin::{Begun, from_checkpoint, from_scratch};
-use self::replay::Replay;
+pub(super) use self::replay::Replay;
+use super::archives::Archives;
 use super::checkpoint::Pace;
 use super::customers::Customers;
 use super::deliveries::Deliveries;
@@ -51,11 +53,12 @@ impl Shard {
             Some(begun) => begun,
             None => from_scratch(&parts, disk, &config, now)?,
         };
-        let Begun { replay, log, recovery, cold } = begun;
+        let Begun { mut replay, log, recovery, cold } = begun;
+        let broken_off = replay.end();
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let (registers, ages, late) = (replay.registers, replay.ages, replay.late);
         let (erasures, opt_outs, claims) = (replay.erasures, replay.opt_outs, replay.claims);
-        let strangers = replay.strangers;
+        let (strangers, gone) = (replay.strangers, replay.gone);
         let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
@@ -84,6 +87,7 @@ impl Shard {
             ages,
             erasures,
             opt_outs,
+            archives: Archives::default(),
             lookups: Lookups::new(),
             cold,
             next_sequence: sequence::next_free(next, parts.id.0),
@@ -95,9 +99,12 @@ impl Shard {
             shared: parts.shared,
             stats: parts.stats,
         };
+        if broken_off {
+            shard.repeat_epoch(now);
+        }
         shard.registers.replayed();
         shard.registers.release_before(shard.journal.log.oldest_segment());
-        shard.resume_contents(now, &claims);
+        shard.resume_contents(now, &claims, &gone);
         shard.forget(now);
         shard.resume_all(now);
         shard.resume_erasures(now);

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postrider_core::clock::UnixMs;
 use postrider_core::lifecycle::PartEvent;
+use postrider_core::place::{Epoch, Partition, owner_among};
+use postrider_core::sequence::{self, Origin};
 use postrider_storage::register::{Registers, Slot};
 use postrider_storage::{
     Disk, LogIoError, Observer, Position, Progress, Record, Replayed, SegmentId,
@@ -23,6 +25,7 @@ use crate::shard::fold;
 use crate::shard::inbound::Inbox;
 use crate::shard::journal::Strangers;
 use crate::shard::message::{Envelope, Message};
+use crate::shard::moving::owner_of_parked;
 use crate::shard::opt_outs::OptOuts;
 use crate::shard::orphans::Orphans;
 use crate::shard::receipt_pdu::orphan_notice;
@@ -32,7 +35,8 @@ use crate::shard::table::{PartRef, Table};
 use crate::stats::{Gauge, Stats};
 
 /// What replay builds.
-pub(super) struct Replay<'a> {
+pub(in crate::shard) struct Replay<'a> {
+    log: u16,
     shared: &'a Shared,
     stats: &'a Stats,
     pub(super) past: Past,
@@ -43,7 +47,7 @@ pub(super) struct Replay<'a> {
     pub(super) orphans: Orphans,
     pub(super) inbox: Inbox,
     pub(super) references: References,
-    pub(super) registers: Registers,
+    pub(in crate::shard) registers: Registers,
     pub(super) ages: Ages,
     pub(super) erasures: Erasures,
     pub(super) opt_outs: OptOuts,
@@ -51,10 +55,18 @@ pub(super) struct Replay<'a> {
     /// Contents of which nobody knows whose they are, and those of them that records name.
     unowned: BTreeSet<u64>,
     pub(super) claims: Claims,
+    /// A change of the number of shards was begun behind the last one that counts.
+    broken_off: bool,
+    /// Open messages that may turn out to be another shard's.
+    doubtful: Option<BTreeMap<u64, Partition>>,
     /// Records that came after the one that closed their message.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
+    /// Messages that another shard has by now.
+    pub(super) gone: BTreeSet<u64>,
     /// The oldest segment there is.
     oldest: SegmentId,
+    /// The one that is being read.
+    segment: SegmentId,
 }
 
 /// Something that was in memory when a checkpoint was taken.
@@ -78,12 +90,14 @@ enum Told {
 
 impl<'a> Replay<'a> {
     /// One that has seen nothing yet, of a log that begins at `oldest`.
-    pub(super) fn new(
+    pub(in crate::shard) fn new(
+        log: u16,
         (shared, stats): (&'a Shared, &'a Stats),
         registers: Registers,
         (oldest, unowned): (SegmentId, BTreeSet<u64>),
     ) -> Self {
         Replay {
+            log,
             shared,
             stats,
             past: Past::default(),
@@ -99,8 +113,12 @@ impl<'a> Replay<'a> {
             strangers: Strangers::new(oldest, std::iter::empty()),
             unowned,
             claims: Claims::new(),
+            broken_off: false,
+            doubtful: (shared.placement.epochs().len() > 1).then(BTreeMap::new),
             late: BTreeMap::new(),
+            gone: BTreeSet::new(),
             oldest,
+            segment: oldest,
         }
     }
 
@@ -117,6 +135,7 @@ impl<'a> Replay<'a> {
     fn apply(&mut self, replayed: &Replayed<'_>) {
         let Replayed { at, record, wall_ms, .. } = *replayed;
         let told = self.told(replayed);
+        self.segment = at.segment;
         self.ages.note(at.segment, UnixMs(wall_ms));
         self.strangers.note(at.segment, record);
         if told == Told::Nothing {
@@ -158,11 +177,18 @@ impl<'a> Replay<'a> {
                 self.unread.remove(&Unread::Inbound(*inbound));
                 self.inbox.replay_end(*inbound);
             }
+            Record::Moving { .. } => {
+                self.broken_off = true;
+                self.doubtful.get_or_insert_default();
+            }
+            Record::Epoch { epoch, shards, .. } => {
+                if self.shared.placement.counts(*epoch, *shards) {
+                    self.change(Epoch { number: *epoch, shards: *shards }, told);
+                }
+            }
             Record::Erased { .. }
-            | Record::Epoch { .. }
             | Record::OptOut { .. }
             // Contents have a log of their own.
-            | Record::Moving { .. }
             | Record::Content(_)
             | Record::ContentOwner { .. } => {}
         }
@@ -177,6 +203,10 @@ impl<'a> Replay<'a> {
         };
         let sequence = message.envelope.sequence;
         self.claim(&message.envelope);
+        self.gone.remove(&sequence);
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.insert(sequence, self.shared.partition_of(&message.envelope));
+        }
         let in_memory = told == Told::Nothing || self.past.messages.contains_key(&sequence);
         self.register(&message, record, in_memory);
         if told == Told::Nothing {
@@ -204,11 +234,63 @@ impl<'a> Replay<'a> {
         if !in_memory {
             row.slot.status = message.status() as u8;
         }
-        if matches!(record, Record::Carried { .. }) {
+        if matches!(sequence::origin(row.sequence), Origin::Log(log) if log != self.log) {
+            self.registers.moved(&row);
+        } else if matches!(record, Record::Carried { .. }) {
             self.registers.carried(&row);
         } else {
             self.registers.accept(&row);
         }
+    }
+
+    /// A change of the number of shards was brought to its end.
+    fn change(&mut self, epoch: Epoch, told: Told) {
+        self.forget_others(epoch.shards, told);
+        self.strangers.doubt(self.segment);
+        if told != Told::All {
+            self.keep_parked(epoch.shards);
+        }
+        self.broken_off = false;
+        if epoch == self.shared.placement.epoch() {
+            self.doubtful = None;
+        }
+    }
+
+    /// The log is read to its end: what a change that was broken off brought is not this shard's.
+    /// Returns whether there was one.
+    pub(in crate::shard) fn end(&mut self) -> bool {
+        let broken_off = self.broken_off;
+        if broken_off {
+            self.change(self.shared.placement.epoch(), Told::Nothing);
+        }
+        broken_off
+    }
+
+    /// Messages of other shards among so many are open here no more.
+    fn forget_others(&mut self, shards: u16, told: Told) {
+        let Some(doubtful) = &mut self.doubtful else { return };
+        let own = |partition| owner_among(shards, partition).0 == self.log;
+        let others = doubtful.extract_if(.., |_, partition| !own(*partition));
+        for (sequence, _) in others {
+            self.registers.forget(sequence);
+            self.gone.insert(sequence);
+            // All that is in memory came here later.
+            if told != Told::All {
+                self.table.discard(sequence);
+                self.late.remove(&sequence);
+                self.unread.remove(&Unread::Message(sequence));
+                self.claims.retain(|_, (claimed, _)| *claimed != sequence);
+            }
+        }
+    }
+
+    /// What came from other shards' handsets among so many is kept here no more.
+    fn keep_parked(&mut self, shards: u16) {
+        let (log, placement) = (self.log, &self.shared.placement);
+        let owner = |source: &[u8]| owner_among(shards, placement.partition_of_address(source));
+        self.inbox.retain(|source| owner(source).0 == log);
+        let parked = |source: &[u8]| owner_of_parked(placement, log, shards, source);
+        self.orphans.retain(|source| parked(source).0 == log);
     }
 
     /// Something happened to a message.
@@ -234,6 +316,9 @@ impl<'a> Replay<'a> {
 
     /// A message is closed: it is read from where its records lie, as long as those are kept.
     fn close(&mut self, sequence: u64, slot: Slot, records: &[u8], told: Told) {
+        if let Some(doubtful) = &mut self.doubtful {
+            doubtful.remove(&sequence);
+        }
         let first = Position::list(records).next();
         if first.is_some_and(|first| first.segment >= self.oldest) {
             self.registers.set_slot(sequence, slot);
