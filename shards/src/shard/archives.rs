@@ -8,7 +8,8 @@ use postrider_core::id::MessageId;
 use postrider_http::auth::CustomerIx;
 use postrider_storage::register::Registers;
 use postrider_storage::{
-    Disk, LogConfig, LogIoError, Observer, OpenError, Progress, Replayed, SegmentId, inspect,
+    Disk, LogConfig, LogIoError, Observer, OpenError, Progress, Replayed, SegmentFile, SegmentId,
+    inspect,
 };
 
 use super::Shard;
@@ -19,8 +20,8 @@ use super::recover::{CONFIG, Replay};
 pub(crate) struct Archive {
     pub(crate) log: u16,
     pub(crate) registers: Registers,
-    /// When each of its segments was written last, oldest first.
-    segments: VecDeque<(SegmentId, UnixMs)>,
+    /// Its segments with the times when they were written last, oldest first.
+    segments: VecDeque<(SegmentFile, UnixMs)>,
     /// The segment that is being removed.
     removing: bool,
 }
@@ -36,7 +37,20 @@ pub(crate) struct Archives {
 impl Archive {
     /// The oldest segment that there still is.
     pub(crate) fn oldest(&self) -> Option<SegmentId> {
-        self.segments.front().map(|(segment, _)| *segment)
+        self.files().map(|file| file.id).next()
+    }
+
+    /// Its segments, oldest first.
+    pub(crate) fn files(&self) -> impl Iterator<Item = SegmentFile> {
+        self.segments.iter().map(|(file, _)| *file)
+    }
+}
+
+impl Archives {
+    /// A segment of a log, if it is still there.
+    pub(crate) fn file(&self, log: u16, segment: SegmentId) -> Option<SegmentFile> {
+        let archive = self.kept.iter().find(|archive| archive.log == log)?;
+        archive.files().find(|file| file.id == segment)
     }
 }
 
@@ -56,18 +70,33 @@ impl Shard {
         for (file, _) in disk.list_side()? {
             disk.remove_side(file)?;
         }
-        let oldest = disk.list()?.iter().map(|file| file.id).min().unwrap_or(SegmentId(1));
+        let mut files = disk.list()?;
+        files.sort_unstable_by_key(|file| file.id);
+        let oldest = files.first().map_or(SegmentId(1), |file| file.id);
         let known = (&*self.shared, &*self.stats);
         let replay = Replay::new(log, known, Registers::new(CONFIG), (oldest, BTreeSet::new()));
         let mut reading = Reading { replay, written: BTreeMap::new() };
-        inspect(disk, config, &mut reading)?;
+        let recovery = inspect(disk, config, &mut reading)?;
         let Reading { mut replay, written } = reading;
         replay.end();
         let mut registers = replay.registers;
         registers.replayed();
-        let segments: VecDeque<_> = written.into_iter().collect();
+        let damaged =
+            |id: SegmentId| recovery.quarantined.iter().any(|(file, ..)| *file == id.file_name());
+        let newest = written.keys().next_back().copied();
+        let (mut segments, mut at) = (VecDeque::new(), UnixMs(0));
+        for file in files {
+            if newest.is_none_or(|newest| file.id > newest) && !damaged(file.id) {
+                // It was made ready to be written, and may hold what was in an older one.
+                disk.set_aside(file.id)?;
+                disk.wipe_old(file.id)?;
+                continue;
+            }
+            at = written.get(&file.id).copied().unwrap_or(at);
+            segments.push_back((file, at));
+        }
         if let Some((oldest, _)) = segments.front() {
-            registers.release_before(*oldest);
+            registers.release_before(oldest.id);
         }
         write_all(&mut registers, disk)?;
         self.archives.kept.push(Archive { log, registers, segments, removing: false });

@@ -23,9 +23,9 @@ pub enum ShardChore {
     Checkpoint(CheckpointChore),
     /// Writes, merges or removes runs of rows that lead to messages on disk.
     Cold(ColdChore),
-    /// A piece of an erasure, on the log of this shard.
+    /// A piece of an erasure, in this log.
     Erase(EraseChore, u16),
-    /// Removes a segment that is too old from a log that this shard keeps.
+    /// Overwrites and removes a segment that is too old, of a log that this shard keeps.
     Outdated {
         /// The log, in whose directory it is done.
         log: u16,
@@ -74,7 +74,8 @@ impl ShardChore {
             ShardChore::Cold(chore) => ChoreDone::Cold(chore.run(disk)),
             ShardChore::Erase(chore, shard) => ChoreDone::Erase(chore.run(disk, shard)),
             ShardChore::Outdated { log, segment } => {
-                ChoreDone::Outdated(log, segment, disk.remove(segment))
+                let removed = disk.set_aside(segment).and_then(|()| disk.wipe_old(segment));
+                ChoreDone::Outdated(log, segment, removed)
             }
         }
     }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use postrider_core::number::Msisdn;
 use postrider_core::place::{Epoch, Placement};
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, ListQuery};
-use postrider_shards::shard::ApiResponse;
 use postrider_shards::shard::moving::{LogDisks, MoveError, Moved, move_open};
+use postrider_shards::shard::{ApiResponse, ControlRequest};
 use postrider_storage::{Fault, LogIoErrorKind, MemDisk};
 
-use super::contents::{ContentDisk, content_config};
+use super::contents::{ContentDisk, content_config, holds};
 use super::{House, at, log_config, shards_of, shared_of};
 
 /// What happens to a house while its number of shards is to change.
@@ -54,6 +55,10 @@ impl House {
             moved = self.move_open(&mut disks, logs, wanted, now).unwrap();
             epochs.push(Epoch { number: moved.epoch, shards: wanted });
         }
+        // Nobody needs these any more.
+        for (_, contents) in disks.iter_mut().skip(wanted.into()) {
+            *contents = ContentDisk::default();
+        }
         let shared = shared_of(config, epochs);
         let segments = self.config.1;
         let mut house = Self::open((config.to_owned(), segments), shared, disks, now, self.cut);
@@ -89,6 +94,33 @@ impl House {
         }
     }
 
+    /// What an operator asks of a shard.
+    pub(crate) fn control(&mut self, shard: usize, request: ControlRequest) {
+        self.tickets += 1;
+        let (now, ticket) = (at(self.now), self.tickets);
+        self.rooms[shard].shard.handle_control(now, ticket, request);
+        self.settle();
+    }
+
+    /// What acme asks of a shard over HTTP, and the answer.
+    pub(crate) fn api(&mut self, shard: usize, request: ApiRequest) -> ApiResponse {
+        self.tickets += 1;
+        let (now, ticket) = (at(self.now), self.tickets);
+        self.rooms[shard].shard.handle_api(now, ticket, CustomerIx(0), request);
+        self.settle();
+        self.rooms[shard].answers.remove(&ticket).unwrap()
+    }
+
+    pub(crate) fn owner(&self, number: Msisdn) -> usize {
+        self.shared.placement.owner(number).0.into()
+    }
+
+    /// Whether octets are in logs of messages, and of contents, that no shard writes to any more.
+    pub(crate) fn kept_hold(&mut self, octets: &[u8]) -> (bool, bool) {
+        let log = self.kept.values_mut().any(|(disk, _)| holds(disk, octets));
+        (log, self.kept.values_mut().any(|(_, contents)| contents.holds(octets)))
+    }
+
     /// The disks of all logs after a kill.
     pub(super) fn disks(&self) -> Disks {
         let own = self.rooms.iter().map(|room| (&room.disk, &room.contents));
@@ -105,8 +137,6 @@ impl House {
         let mut ids = Vec::new();
         let mut cursor = None;
         loop {
-            self.tickets += 1;
-            let ticket = self.tickets;
             let query = ListQuery {
                 from: None,
                 to: None,
@@ -116,11 +146,8 @@ impl House {
                 from_number: None,
                 to_number: None,
             };
-            let room = &mut self.rooms[shard];
-            room.shard.handle_api(at(self.now), ticket, CustomerIx(0), ApiRequest::List(query));
-            self.settle();
-            let answer = self.rooms[shard].answers.remove(&ticket);
-            let Some(ApiResponse::Page { items, next }) = answer else { panic!("no page") };
+            let answer = self.api(shard, ApiRequest::List(query));
+            let ApiResponse::Page { items, next } = answer else { panic!("no page") };
             ids.extend(items.into_iter().map(|view| view.id.to_string()));
             cursor = next;
             if cursor.is_none() {

@@ -2,6 +2,7 @@
 //! their customers have redacted. At once in memory and in every answer; then, by chores, in the
 //! files. Pure; one per shard, rebuilt from the log.
 
+mod kept;
 pub(in crate::shard) mod known;
 mod owner;
 mod pass;
@@ -224,6 +225,16 @@ impl Erasures {
         self.told_due.get_or_insert(at.after(limits::REDACTIONS_GATHERED));
     }
 
+    /// Whether a message is redacted whose records still hold everything.
+    fn is_told(&self, sequence: u64) -> bool {
+        self.told.contains_key(&sequence)
+    }
+
+    /// The messages that are redacted, and whose records still hold everything.
+    pub(crate) fn told(&self) -> impl Iterator<Item = u64> + '_ {
+        self.told.keys().copied()
+    }
+
     /// What the log says, in its order.
     pub(crate) fn replay(&mut self, by: (Lsn, SegmentId), record: &Record<'_>) {
         if let Record::Erased { scope: ERASED_DONE, until_ms, .. } = *record {
@@ -254,14 +265,14 @@ impl Erasures {
         self.unsettled.push_back(sequence);
     }
 
-    /// What the storage's own machine has to look for.
-    fn erasing(&self, up_to: Lsn) -> Erasing {
+    /// What the storage's own machine has to look for; `number`: that of a message in its log.
+    fn erasing(&self, up_to: Lsn, number: impl Fn(u64) -> u64) -> Erasing {
         let mut erasing = Erasing::new(self.scopes.key);
         for asked in self.asked.iter().filter(|asked| asked.lsn <= up_to) {
             erasing.add(&asked.record());
         }
         for (sequence, _) in self.told.iter().filter(|(_, (lsn, _))| *lsn <= up_to) {
-            erasing.add_message(*sequence, None);
+            erasing.add_message(number(*sequence), None);
         }
         erasing
     }

@@ -155,8 +155,9 @@ impl Shard {
             return;
         }
         let (asked, told) = (erasures.asked.clone(), erasures.told.keys().copied().collect());
-        let erasing = erasures.erasing(up_to);
-        self.erasures.pass = Some(Pass::new((up_to, segment), erasing, asked.len() + 1));
+        let erasing = erasures.erasing(up_to, |sequence| sequence);
+        let kept = self.kept_logs(up_to);
+        self.erasures.pass = Some(Pass::new((up_to, segment), erasing, asked.len() + 1, kept));
         self.find_slots(now, told);
         for asked in asked {
             if asked.customer == 0 {
@@ -277,17 +278,22 @@ impl Shard {
         if self.erasures.resting {
             return None;
         }
-        let exchanging = pass.exchanging().map(|segment| (self.id.0, segment));
+        let kept = pass.log();
+        let number = kept.unwrap_or(self.id.0);
+        let exchanging = pass.exchanging().map(|segment| (number, segment));
         self.lookups.close(exchanging);
         if exchanging.is_some_and(|file| self.lookups.reads(file)) {
             return None;
         }
-        let log = &self.journal.log;
-        let file = |id| log.sealed_files().find(|file| file.id == id);
+        let (log, archives) = (&self.journal.log, &self.archives);
+        let file = |id| match kept {
+            Some(kept) => archives.file(kept, id),
+            None => log.sealed_files().find(|file| file.id == id),
+        };
         let chore = pass.poll_chore(file)?;
         // Anything else goes on after this piece.
         self.erasures.resting = true;
-        Some(ShardChore::Erase(chore, self.id.0))
+        Some(ShardChore::Erase(chore, number))
     }
 
     /// Whether a piece of a pass keeps all others waiting.

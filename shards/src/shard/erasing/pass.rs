@@ -3,7 +3,8 @@
 //!
 //! It begins with the segments that are sealed by then and the one that is being written, which is
 //! ended for it; files that are used again meanwhile are overwritten first. Every touched segment is
-//! read once to learn whose records lie where, then each is rewritten, the newest first.
+//! read once to learn whose records lie where, then each is rewritten, the newest first. Then come the
+//! logs that the shard keeps beside its own, each as a whole.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -35,7 +36,20 @@ pub(super) struct Pass {
     pub(super) waking: usize,
     /// Away with a chore, or not begun.
     erasing: Option<Box<Erasing>>,
+    /// The log that it is in; `None`: the shard's own.
+    log: Option<u16>,
+    /// Those that are still to come.
+    kept: VecDeque<KeptLog>,
     counts: Counts,
+}
+
+/// A log that the shard keeps beside its own, and what is to be found in it.
+#[derive(Debug)]
+pub(super) struct KeptLog {
+    pub(super) log: u16,
+    /// Oldest first.
+    pub(super) segments: VecDeque<SegmentId>,
+    pub(super) erasing: Box<Erasing>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,7 +160,12 @@ impl EraseDone {
 
 impl Pass {
     /// Of what the records up to this one in this segment ask for, with so many searches to come.
-    pub(super) fn new((up_to, last): (Lsn, SegmentId), erasing: Erasing, searches: usize) -> Self {
+    pub(super) fn new(
+        (up_to, last): (Lsn, SegmentId),
+        erasing: Erasing,
+        searches: usize,
+        kept: VecDeque<KeptLog>,
+    ) -> Self {
         Pass {
             up_to,
             last,
@@ -156,6 +175,8 @@ impl Pass {
             all: false,
             waking: 0,
             erasing: Some(Box::new(erasing)),
+            log: None,
+            kept,
             counts: Counts::default(),
         }
     }
@@ -196,7 +217,8 @@ impl Pass {
         let survey: VecDeque<SegmentId> = files.iter().copied().filter(touched).collect();
         let newest_first = files.iter().rev().copied();
         self.rewrite = newest_first.filter(|id| used_again || touched(id)).collect();
-        self.counts.segments = u32::try_from(self.rewrite.len()).unwrap_or(u32::MAX);
+        let kept: usize = self.kept.iter().map(|kept| kept.segments.len()).sum();
+        self.counts.segments = u32::try_from(self.rewrite.len() + kept).unwrap_or(u32::MAX);
         self.stage = Stage::Surveying(survey);
     }
 
@@ -281,7 +303,7 @@ impl Pass {
                 self.counts.rewritten += 1;
                 (Stage::Rewriting(left), true)
             }
-            Stage::Quarantine => (Stage::Over, false),
+            Stage::Quarantine => (self.next_log(), false),
             other @ (Stage::Finding(_)
             | Stage::Waking
             | Stage::Wiping
@@ -290,6 +312,22 @@ impl Pass {
         };
         self.stage = stage;
         over
+    }
+
+    /// Nothing is left in this log: the next one, if there is one.
+    fn next_log(&mut self) -> Stage {
+        let Some(KeptLog { log, segments, erasing }) = self.kept.pop_front() else {
+            return Stage::Over;
+        };
+        self.log = Some(log);
+        self.erasing = Some(erasing);
+        self.rewrite = segments.iter().rev().copied().collect();
+        Stage::Surveying(segments)
+    }
+
+    /// The log that it is in; `None`: the shard's own.
+    pub(super) fn log(&self) -> Option<u16> {
+        self.log
     }
 
     /// The state of one of its erasures.

@@ -24,8 +24,9 @@ const WHY: &[u8] = b"erased";
 
 impl Shard {
     /// A message that was read from the disk, without what is to be forgotten.
-    pub(in crate::shard) fn forget_in(&self, message: &mut Message) {
-        if self.erasures.scopes().mean(&message.envelope) {
+    pub(in crate::shard) fn forget_in(&self, log: u16, message: &mut Message) {
+        let envelope = &message.envelope;
+        if self.erasures.scopes().mean(envelope) || self.is_told_of(log, envelope.sequence) {
             message.redact(None);
         }
     }
@@ -127,7 +128,7 @@ impl Shard {
             envelope.id == id && envelope.customer == number && message.durable
         };
         let Some(message) = self.table.get(sequence).filter(own) else {
-            return self.redact_none(now, to, customer, id);
+            return self.redact_on(now, to, (customer, id), self.id.0);
         };
         if message.envelope.redacted {
             return self.redacted(to, Ok(()));
@@ -150,7 +151,13 @@ impl Shard {
     }
 
     /// The message is in no log that this shard keeps.
-    fn redact_none(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
+    pub(in crate::shard) fn redact_none(
+        &mut self,
+        now: Now,
+        to: ShowTo,
+        customer: CustomerIx,
+        id: MessageId,
+    ) {
         match to {
             ShowTo::Ticket(ticket, asked) => {
                 let sought = Sought { customer, id, redact: true };

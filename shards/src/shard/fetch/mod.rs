@@ -74,6 +74,8 @@ enum Lookup {
 enum Then {
     /// Its customer wants to see it.
     Show(ShowTo, CustomerIx, MessageId),
+    /// Its customer wants it redacted.
+    Redact(ShowTo, CustomerIx, MessageId),
     /// It may belong into this list.
     Row(u64),
     /// This message is wanted in memory.
@@ -254,7 +256,7 @@ impl Shard {
 
     fn message_found(&mut self, now: Now, log: u16, then: Then, mut message: Option<Box<Message>>) {
         if let Some(message) = &mut message {
-            self.forget_in(message);
+            self.forget_in(log, message);
         }
         match then {
             Then::Show(to, customer, id) => {
@@ -267,6 +269,9 @@ impl Shard {
                     Some(view) => self.show(to, view),
                     None => self.find_on(now, to, (customer, id), log),
                 }
+            }
+            Then::Redact(to, customer, id) => {
+                self.redact_kept(now, to, (customer, id), (log, message));
             }
             Then::Row(list) => self.row_found(now, list, message),
             Then::Wake(sequence) => self.woken(now, sequence, message),
@@ -292,13 +297,32 @@ impl Shard {
         (customer, id): (CustomerIx, MessageId),
         log: u16,
     ) {
-        let Some(fields) = self.shared.cipher.open(id) else {
-            return self.show_none(now, to, customer, id);
-        };
+        if !self.find_message(now, log, id, Then::Show(to, customer, id)) {
+            self.show_none(now, to, customer, id);
+        }
+    }
+
+    /// Looks for a message that is to be redacted, in a log that this shard keeps.
+    pub(super) fn find_to_redact(
+        &mut self,
+        now: Now,
+        to: ShowTo,
+        (customer, id): (CustomerIx, MessageId),
+        log: u16,
+    ) {
+        if !self.find_message(now, log, id, Then::Redact(to, customer, id)) {
+            self.redact_none(now, to, customer, id);
+        }
+    }
+
+    /// Looks for the message of an id; returns whether it is one.
+    fn find_message(&mut self, now: Now, log: u16, id: MessageId, then: Then) -> bool {
+        let Some(fields) = self.shared.cipher.open(id) else { return false };
         let sequence = self.shared.placement.number_in(log, fields);
         let slot = self.registers_of(log).slot(sequence);
         let find = Box::new(Find::new(sequence, slot));
-        self.look_up_in(now, log, Lookup::Message(find, Then::Show(to, customer, id)));
+        self.look_up_in(now, log, Lookup::Message(find, then));
+        true
     }
 
     fn show(&mut self, to: ShowTo, view: MessageView) {

@@ -169,6 +169,7 @@ impl<D: Disk> Change<'_, D> {
         }
         self.tell_opt_outs(&sources, shards)?;
         let erasures = erasures(&sources);
+        self.tell_redactions(&sources, shards)?;
         for source in sources {
             self.empty(source)?;
         }
@@ -199,6 +200,24 @@ impl<D: Disk> Change<'_, D> {
                 if let Record::OptOut { customer, hash, .. } = record
                     && !source.opt_outs.has(customer, hash)
                 {
+                    target.append(self.now, &record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings to every log the redactions that are not done in others: it may become the keeper of
+    /// such a log.
+    fn tell_redactions(&mut self, sources: &[Leaving<'_>], shards: u16) -> Result<(), MoveError> {
+        for source in present(sources) {
+            for told in source.erasures.told() {
+                for target in self.targets.iter_mut().take(shards.into()) {
+                    if target.number == source.log {
+                        continue;
+                    }
+                    let sequence = sequence::moved(told, source.log, target.number);
+                    let record = Record::Redacted { sequence, at_ms: self.now.wall.0 };
                     target.append(self.now, &record)?;
                 }
             }

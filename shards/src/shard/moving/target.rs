@@ -15,7 +15,7 @@ const PENDING_MAX: usize = 4 << 20;
 
 /// See the module.
 pub(super) struct Target<'d, D: Disk> {
-    number: u16,
+    pub(super) number: u16,
     pub(super) disks: &'d mut LogDisks<D>,
     log: Log,
     segment_bytes: u64,
