@@ -408,3 +408,63 @@ fn a_message_is_redacted_by_its_number_alone_and_keeps_what_is_billed() {
     };
     assert_eq!(seen[4].2, encoded(&records[3]), "another customer's message to that recipient");
 }
+
+#[test]
+fn what_was_written_of_a_redacted_message_keeps_what_is_still_needed() {
+    let mut erasing = Erasing::new(KEY);
+    let number = numbers()[2];
+    erasing.add(&recipient(recipient_hash(KEY, number), 1, u64::MAX));
+    let mut disk = MemDisk::new();
+    let (mut log, ..) = open(&mut disk).unwrap();
+    let record = |to, sender, options| Record::Accepted {
+        sequence: 900,
+        partition: 9,
+        customer: 1,
+        to,
+        sender,
+        body: b"",
+        webhook_url: b"https://example.com",
+        client_reference: b"",
+        encoding: 1,
+        parts: 2,
+        reference: 7,
+        accepted_ms: 5,
+        valid_until_ms: 6,
+        id: 77,
+        asked: postrider_storage::Asked { options, ..Default::default() },
+    };
+    let mut state = Vec::new();
+    record(0, b"", REDACTED).encode(&mut state);
+    let detail = format!("refused for +{number}");
+    let part = Record::Part {
+        sequence: 900,
+        part: 1,
+        event: 4,
+        carrier: 5,
+        status: 6,
+        at_ms: 7,
+        detail: detail.as_bytes(),
+        attempt: 1,
+    };
+    part.encode(&mut state);
+    log.append(&record(number, b"Acme", 0), common_lazy(), ZERO);
+    let carried = Record::Carried { sequence: 900, from: 0, reason: 1, state: &state };
+    log.append(&carried, common_lazy(), ZERO);
+    erase_all(&mut log, &mut disk, &mut erasing).unwrap();
+    let (_, _, seen) = open(&mut disk).unwrap();
+    let Some(Record::Accepted { to: 0, webhook_url: gone, .. }) = world::decoded(&seen[1].2) else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(gone, [b'*'; 19]);
+    let Some(Record::Carried { state, .. }) = world::decoded(&seen[2].2) else {
+        panic!("{seen:?}");
+    };
+    let written = postrider_storage::Frames::new(state).map(Result::unwrap);
+    let written: Vec<Record<'_>> = written
+        .map(|frame| Record::decode(frame.kind, frame.version, frame.body).unwrap().unwrap())
+        .collect();
+    let Record::Accepted { webhook_url, .. } = written[0] else { panic!("{written:?}") };
+    assert_eq!(webhook_url, b"https://example.com");
+    let Record::Part { detail, .. } = written[1] else { panic!("{written:?}") };
+    assert_eq!(detail, b"refused for +************");
+}

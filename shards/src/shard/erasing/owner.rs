@@ -109,9 +109,11 @@ impl Shard {
         }
         self.begin_pass(now);
         let Some(pass) = &mut self.erasures.pass else { return };
+        let anew = self.journal.last();
         let log = &mut self.journal.log;
         match pass.stage {
             Stage::Waking if self.erasures.unsettled.is_empty() && pass.waking == 0 => {
+                pass.anew = anew;
                 log.wipe_up_to(log.head_segment());
                 pass.stage = Stage::Wiping;
             }
@@ -121,7 +123,7 @@ impl Shard {
                 }
                 pass.stage = Stage::Rolling;
             }
-            Stage::Rolling if log.is_sealed(pass.last) => {
+            Stage::Rolling if log.is_sealed(pass.last) && log.durable() >= pass.anew => {
                 if let Some(first) = log.sealed_files().next() {
                     let doubt = self.journal.strangers.in_doubt(first.id, pass.last);
                     pass.touched.extend(doubt);

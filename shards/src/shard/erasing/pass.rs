@@ -27,6 +27,9 @@ pub(super) struct Pass {
     /// The last segment that is looked at: that of this record.
     pub(super) last: SegmentId,
     pub(super) stage: Stage,
+    /// The last record in which a message in memory was written anew: it is on disk before any
+    /// other of the message is changed.
+    pub(super) anew: Lsn,
     pub(super) touched: BTreeSet<SegmentId>,
     /// Those to be rewritten, the newest first.
     rewrite: VecDeque<SegmentId>,
@@ -171,6 +174,7 @@ impl Pass {
             last,
             rewrite: VecDeque::new(),
             stage: Stage::Finding(searches),
+            anew: up_to,
             touched: BTreeSet::new(),
             all: false,
             waking: 0,
