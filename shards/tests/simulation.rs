@@ -18,6 +18,8 @@
 
 #[path = "harness/contents.rs"]
 mod content_disk;
+#[path = "harness/traces.rs"]
+mod traces;
 mod sim {
     pub mod again;
     pub mod api;
@@ -26,6 +28,7 @@ mod sim {
     pub mod contents;
     pub mod cores;
     pub mod customer;
+    pub mod erasing;
     pub mod handsets;
     pub mod happening;
     pub mod process;
@@ -69,6 +72,8 @@ struct Outcome {
     checkpoints: u64,
     /// Changes of the number of shards, and messages that they moved.
     resized: (u64, u64),
+    /// People who were erased.
+    erased: usize,
 }
 
 /// Runs one history to its end and checks every promise; the error says which one was broken.
@@ -99,6 +104,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
     check_single_copies(&world)?;
     let duplicates = check_carriers(&world)?;
     check_discarded(&mut world)?;
+    world.check_erased()?;
     Ok(Outcome {
         history: world.history(),
         events: world.events,
@@ -113,6 +119,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
         starts_checked: world.starts_checked,
         checkpoints: world.checkpoints,
         resized: world.resized,
+        erased: world.erasing.len(),
     })
 }
 
@@ -194,7 +201,8 @@ fn check_customer(world: &mut World) -> Result<(), String> {
     }
     for (index, written) in world.written.iter().enumerate() {
         let came = world.customer.text_of(&written.handset);
-        if world.was_taken(index) && came.as_ref() != Some(&written.octets) {
+        let erased = world.erasing.has(&written.handset);
+        if world.was_taken(index) && !erased && came.as_ref() != Some(&written.octets) {
             return Err(format!("{} wrote; {came:?} came", written.handset));
         }
     }
@@ -290,7 +298,7 @@ fn first_broken(seeds: Range<u64>) -> Option<(u64, String)> {
 fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     let (mut messages, mut events, mut kills, mut duplicates) = (0, 0, 0, 0);
     let (mut most_segments, mut taken, mut twice) = (0, 0, 0);
-    let (mut starts, mut checkpoints) = (0, 0);
+    let (mut starts, mut checkpoints, mut erased) = (0, 0, 0);
     let (mut resized, mut moved) = (0, 0);
     for seed in seeds() {
         match run(seed) {
@@ -306,6 +314,7 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
                 checkpoints += outcome.checkpoints;
                 resized += outcome.resized.0;
                 moved += outcome.resized.1;
+                erased += outcome.erased;
             }
             Err(broken) => panic!("seed {seed}: {broken}"),
         }
@@ -315,11 +324,12 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
          {taken} receipts and messages from handsets over SMPP with {twice} copies, at most {most_segments} segments in a small log",
         seeds()
     );
-    println!("{starts} starts compared, {checkpoints} checkpoints");
+    println!("{starts} starts compared, {checkpoints} checkpoints, {erased} erased");
     println!("{resized} changes of the number of shards moved {moved} messages");
     assert!(messages > 0 && kills > 0 && taken > 0, "the histories tested nothing");
     assert!(resized > 0 && moved > 0, "the number of shards never changed");
     assert!(starts > 0 && checkpoints > kills, "no checkpoint was used");
+    assert!(erased > 0, "nobody was erased");
     // Two logs of six segments: more than that were written only if old ones were recycled.
     assert!(most_segments > 12, "no segment was recycled");
 }

@@ -56,6 +56,8 @@ pub(crate) fn holds(disk: &mut MemDisk, octets: &[u8]) -> bool {
     let files = disk.list().unwrap();
     files.iter().any(|file| {
         let bytes = disk.bytes(file.id).unwrap_or_default();
-        bytes.windows(octets.len()).any(|found| found == octets)
+        // Most of a segment are the zeros at its end.
+        let end = bytes.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+        bytes[..end].windows(octets.len()).any(|found| found == octets)
     })
 }

@@ -14,7 +14,11 @@ pub(crate) fn of_number(number: u64) -> Vec<Vec<u8>> {
     };
     let mut forms = of_text(national);
     forms.extend([bcd(false), bcd(true)]);
-    forms.extend([number.to_le_bytes().to_vec(), number.to_be_bytes().to_vec()]);
+    // As an integer it may be of any width.
+    let octets = number.to_be_bytes();
+    let big_endian = octets.split_at(octets.iter().take_while(|octet| **octet == 0).count()).1;
+    forms.push(big_endian.to_vec());
+    forms.push(big_endian.iter().rev().copied().collect());
     forms
 }
 

@@ -79,6 +79,7 @@ impl World {
         for ((id, found), expected) in ids.iter().zip(found).zip(expected) {
             // The checkpoint knows of a segment that is to be given back, and still there.
             let released = found == NONE && self.has_a_small_log();
+            self.check_shown("GET after a start", found.as_bytes());
             if !released {
                 assert_eq!(found, *expected, "seed {}: {id}, {} kills", self.seed, self.kills);
             }

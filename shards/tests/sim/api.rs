@@ -31,7 +31,7 @@ impl World {
             let letter = if self.rng.chance(30) { 'ж' } else { 'a' };
             let text: String = (0..length)
                 .map(|at| if at % 7 == 3 { ' ' } else { letter })
-                .chain(index.to_string().chars())
+                .chain(format!("{index}.").chars())
                 .collect();
             self.submissions.push(Submission { number, text, answer: None });
             // Some come alone, some all at once.
@@ -70,12 +70,18 @@ impl World {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.tickets.insert((shard, ticket), index);
+        self.request(shard, ticket, request);
+    }
+
+    /// A shard gets a request of the customer.
+    pub(super) fn request(&mut self, shard: usize, ticket: u64, request: ApiRequest) {
         let now = self.clock();
         self.shards[shard].handle_api(now, ticket, CustomerIx(0), request);
         self.drive_after(shard, Step::TookRequest);
     }
 
     pub(super) fn webhook(&mut self, shard: usize, post: &WebhookPost) {
+        self.check_shown("a webhook", &post.body);
         let sequence = post.sequence;
         let status = if self.rng.chance(15) { 503 } else { 204 };
         if status == 204 {
@@ -89,6 +95,7 @@ impl World {
     }
 
     pub(super) fn answered(&mut self, shard: usize, ticket: u64, response: ApiResponse) {
+        self.check_response(&response);
         let Some(index) = self.tickets.remove(&(shard, ticket)) else {
             self.answers.insert(ticket, response);
             return;

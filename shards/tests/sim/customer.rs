@@ -233,6 +233,7 @@ impl World {
     pub(super) fn flush_customer(&mut self, shard: usize, conn: ConnIx) {
         let mut octets = Vec::new();
         self.shards[shard].take_customer_output(conn, &mut octets);
+        self.check_shown("a PDU", &octets);
         let Some(serial) = self.serial_of(shard, conn) else { return };
         if !octets.is_empty() {
             let at = self.now + Duration::from_millis(1);

@@ -73,6 +73,7 @@ impl World {
         (0..self.written.len()).all(|index| {
             let written = &self.written[index];
             !self.was_taken(index)
+                || self.erasing.has(&written.handset)
                 || self.customer.text_of(&written.handset).as_ref() == Some(&written.octets)
         })
     }

@@ -90,6 +90,12 @@ pub enum Happening {
     CustomerTick {
         due: Duration,
     },
+    /// Somebody is to be forgotten.
+    Erasure,
+    /// The operator asks again for the nth of them to be forgotten.
+    AskErasure(usize),
+    /// The customer looks at what was theirs.
+    Look(usize),
     Kill,
     Restart,
 }

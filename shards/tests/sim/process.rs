@@ -157,7 +157,8 @@ impl World {
         LogConfig {
             shard: log,
             segment_bytes: self.segment_bytes(),
-            max_segments: 6,
+            // An erasure begins a new one.
+            max_segments: if self.has_a_small_log() { 6 } else { 64 },
             spare_segments: 2,
             preferred_batch: 64 << 10,
             max_batch: 256 << 10,
@@ -216,6 +217,7 @@ impl World {
         self.agenda.retain(|_, what| !what.is_in_process());
         self.timers.fill(None);
         self.writing.fill(false);
+        self.working.fill(false);
         for disk in &mut self.disks {
             let rng = &mut self.rng;
             disk.crash(&mut |choices| rng.below(choices as u64) as usize);
@@ -232,6 +234,7 @@ impl World {
         }
         self.by_bind.clear();
         self.customer_killed();
+        self.erasures_killed();
         let back = self.now + Duration::from_millis(50 + self.rng.below(2_000));
         self.at(back, Happening::Restart);
     }

@@ -20,6 +20,7 @@ shards = 2
 [store]
 segment_mib = 8
 max_segments = 8
+retention_hours = 720
 [limits]
 open_messages = 1000
 [webhooks]

@@ -15,6 +15,7 @@ use postrider_storage::{Disk, MemDisk};
 use super::carrier::Carrier;
 use super::clock::Clock;
 use super::customer::Customer;
+use super::erasing::Erasures;
 use super::handsets::Written;
 use super::happening::Happening;
 use super::process::{Deaths, Step};
@@ -64,6 +65,8 @@ pub struct World {
     pub(super) contents: Vec<(MemDisk, bool)>,
     pub shards: Vec<Shard>,
     pub(super) writing: Vec<bool>,
+    /// Whether a shard's helper thread has a chore.
+    pub(super) working: Vec<bool>,
     pub carriers: Vec<Carrier>,
     pub(super) lines: BTreeMap<u64, Line>,
     pub(super) by_bind: BTreeMap<(usize, BindIx), u64>,
@@ -78,6 +81,7 @@ pub struct World {
     pub told: BTreeMap<String, BTreeSet<String>>,
     pub kills: u64,
     pub lost_binds: u64,
+    pub erasing: Erasures,
     /// Starts compared with those from the segments alone.
     pub starts_checked: u64,
     pub checkpoints: u64,
@@ -125,6 +129,7 @@ impl World {
             contents: (0..SHARDS_MAX).map(|_| (MemDisk::new(), false)).collect(),
             shards: Vec::new(),
             writing: vec![false; usize::from(SHARDS_MAX)],
+            working: vec![false; usize::from(SHARDS_MAX)],
             carriers,
             lines: BTreeMap::new(),
             by_bind: BTreeMap::new(),
@@ -137,6 +142,7 @@ impl World {
             told: BTreeMap::new(),
             kills: 0,
             lost_binds: 0,
+            erasing: Erasures::default(),
             starts_checked: 0,
             checkpoints: 0,
             resized: (0, 0),
@@ -150,6 +156,7 @@ impl World {
         world.plan_day();
         world.plan_customer();
         world.plan_handsets();
+        world.plan_erasures();
         world
     }
 
@@ -288,6 +295,9 @@ impl World {
             }
             Happening::CustomerClosed { shard, serial } => self.customer_closed(shard, serial),
             Happening::CustomerTick { due } => self.customer_tick(due),
+            Happening::Erasure => self.begin_erasure(),
+            Happening::AskErasure(index) => self.ask_erasure(index),
+            Happening::Look(index) => self.look(index),
             Happening::Kill if self.shards.is_empty() => {}
             Happening::Kill => self.kill(),
             Happening::Restart => self.start(),
@@ -297,7 +307,8 @@ impl World {
     /// Files beside the segments are under way to the disk until the chore is done; a segment's change
     /// is one.
     fn begin_chore(&mut self, shard: usize, chore: ShardChore) -> Begun {
-        if matches!(chore, ShardChore::Log(_)) {
+        self.working[shard] = true;
+        if matches!(chore, ShardChore::Log(_) | ShardChore::Erase(..)) {
             return Begun::Log(chore);
         }
         let bytes = self.segment_bytes();
@@ -307,6 +318,7 @@ impl World {
 
     fn end_chore(&mut self, shard: usize, chore: Begun) {
         let bytes = self.segment_bytes();
+        self.working[shard] = false;
         let done = match chore {
             Begun::Log(chore) => chore.run(&mut self.disks[shard], bytes),
             Begun::Side(number, done) => {
@@ -352,7 +364,9 @@ impl World {
                 return;
             }
         }
-        if let Some(chore) = self.shards[shard].poll_chore() {
+        if !self.working[shard]
+            && let Some(chore) = self.shards[shard].poll_chore()
+        {
             let chore = self.begin_chore(shard, chore);
             self.soon(5_000, Happening::ChoreDue { shard, chore });
             if self.dies(Step::ChoreBegun) {
@@ -404,7 +418,8 @@ impl World {
             Op::Read { token, log, ask } => {
                 self.soon(2_000, Happening::Read { shard, token, log, ask });
             }
-            Op::Controlled { .. } | Op::Drained => {}
+            Op::Controlled { ticket, answer } => self.controlled(shard, ticket, &answer),
+            Op::Drained => {}
         }
     }
 
@@ -506,8 +521,10 @@ impl World {
             Some(Err(_)) => true,
             None => self.tickets.is_empty() && self.now > Duration::from_secs(60),
         };
-        let served = self.customer.is_served() && self.handsets_are_heard();
-        let alive = !self.shards.is_empty() && served;
+        let answered = self.customer.submitted.iter().all(|submitted| submitted.id.is_some());
+        let answered = answered || self.now > Duration::from_secs(60);
+        let served = answered && self.customer.is_served() && self.handsets_are_heard();
+        let alive = !self.shards.is_empty() && served && self.erasing.are_answered();
         alive && self.submissions.iter().all(told) && self.carriers.iter().all(Carrier::is_quiet)
     }
 
