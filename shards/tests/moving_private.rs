@@ -110,7 +110,7 @@ fn who_does_not_want_messages_gets_none_and_who_wants_them_again_does() {
     }
     house = resized(house, 2, "keep");
     let own = line(&mut house);
-    submit(&mut house, own, (2, &recipients[0].digits().to_string()), "welcome back");
+    submit(&mut house, own, (2, recipients[0].digits().as_ref()), "welcome back");
     let dest = recipients[1].digits().to_string();
     let submit = Submit { sequence: 3, dest: (1, 1, &dest), ..Submit::default() };
     assert_ne!(house.ask(own, submit.pdu()).status, 0);

@@ -133,3 +133,12 @@ fn event_of(record: &Record<'_>) -> Option<Event> {
         detail: (*detail).into(),
     })
 }
+
+/// The partition of a carried message.
+pub(crate) fn partition_in(state: &[u8]) -> Option<u16> {
+    let frame = Frames::new(state).next()?.ok()?;
+    match Record::decode(frame.kind, frame.version, frame.body) {
+        Ok(Some(Record::Accepted { partition, .. })) => Some(partition),
+        _ => None,
+    }
+}

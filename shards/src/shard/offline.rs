@@ -4,17 +4,20 @@
 //! What is in memory is what is open at that point of the log, and not all messages: each is given
 //! out when nothing more is owed for it. Something may happen to one after that all the same (a late
 //! receipt). Those few are found by reading the log twice, and are kept to the end the second time.
+//!
+//! What was open when the number of shards changed, and is another shard's since, its new log tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use postrider_core::clock::UnixMs;
 use postrider_core::content::Origin;
 use postrider_core::lifecycle::PartStatus;
+use postrider_core::place::{Epoch, Partition, owner_among};
 use postrider_http::response::MessageView;
 use postrider_storage::{Position, Record, RecordError, SegmentId};
 
 use super::contents::Found;
-use super::erasing::Scopes;
+pub(crate) use super::erasing::Scopes;
 use super::fold;
 use super::message::{Message, Webhook};
 use super::query::{CarrierNames, view_named};
@@ -34,23 +37,98 @@ pub(crate) struct Offline {
     /// Who was erased: known after the first reading.
     erased: Scopes,
     unfit: u64,
+    cores: Cores,
+}
+
+/// What a change of the number of shards takes from a log.
+#[derive(Default)]
+struct Cores {
+    log: u16,
+    /// Those there were; the last one is the present one.
+    epochs: Vec<Epoch>,
+    /// A change was begun that has not come to its end.
+    begun: bool,
+    /// The partitions of messages in memory, in a log that may have lost some.
+    partitions: BTreeMap<u64, Partition>,
+    /// Messages in memory that are closed: they stay.
+    closed: BTreeSet<u64>,
+}
+
+impl Cores {
+    fn matters(&self) -> bool {
+        self.begun || self.epochs.len() > 1
+    }
+
+    /// Takes the next record; gives the number of shards when it has changed.
+    fn take(&mut self, record: &Record<'_>) -> Option<u16> {
+        if let Record::Moving { .. } = record {
+            self.begun = true;
+        } else if let Record::Epoch { epoch: number, shards, .. } = *record {
+            let counts = self.epochs.contains(&Epoch { number, shards });
+            self.begun &= !counts;
+            return counts.then_some(shards);
+        } else if self.matters() {
+            self.note(record);
+        }
+        None
+    }
+
+    fn note(&mut self, record: &Record<'_>) {
+        let mut place = |sequence, partition: Option<u16>| {
+            let partition = partition.and_then(Partition::new);
+            self.partitions.extend(partition.map(|own| (sequence, own)));
+        };
+        if let Record::Accepted { sequence, partition, .. } = *record {
+            place(sequence, Some(partition));
+        } else if let Record::Carried { sequence, state, .. } = *record {
+            place(sequence, fold::partition_in(state));
+        } else if let Record::Closed { sequence, .. } = *record {
+            self.closed.insert(sequence);
+        }
+    }
+
+    /// Whether a message is still this log's among so many shards.
+    fn own(&self, sequence: u64, shards: u16) -> bool {
+        let partition = self.partitions.get(&sequence);
+        self.closed.contains(&sequence)
+            || partition.is_none_or(|own| owner_among(shards, *own).0 == self.log)
+    }
+
+    fn forget(&mut self, sequence: u64) {
+        self.partitions.remove(&sequence);
+        self.closed.remove(&sequence);
+    }
 }
 
 /// A message at the end of the log.
 pub(crate) struct Told(Box<Message>);
 
 impl Offline {
-    /// For a first reading, of a data directory with this key.
-    pub(crate) fn with_key(key: [u8; 16]) -> Self {
-        Self { erased: Scopes::new(key), ..Self::default() }
+    /// For a first reading of a log, of a data directory with this key that has had these numbers of
+    /// shards.
+    pub(crate) fn of(log: u16, key: [u8; 16], epochs: Vec<Epoch>) -> Self {
+        let cores = Cores { log, epochs, ..Cores::default() };
+        Self { erased: Scopes::new(key), cores, ..Self::default() }
     }
 
     /// For a second reading, after a first one of the same log.
     pub(crate) fn again(self) -> Self {
-        let Self { mut reopened, first, carried, erased, .. } = self;
+        let Self { mut reopened, first, carried, erased, cores, .. } = self;
+        let Cores { log, epochs, .. } = cores;
         let first = first.unwrap_or(u64::MAX);
         reopened.retain(|sequence| *sequence >= first || carried.contains(sequence));
-        Self { reopened, again: true, erased, ..Self::default() }
+        let cores = Cores { log, epochs, ..Cores::default() };
+        Self { reopened, again: true, erased, cores, ..Self::default() }
+    }
+
+    /// Who was erased, after a first reading.
+    pub(crate) fn erased(&self) -> &Scopes {
+        &self.erased
+    }
+
+    /// These were erased, too.
+    pub(crate) fn erase(&mut self, erased: &Scopes) {
+        self.erased.add_all(erased);
     }
 
     /// Takes the next record; gives the message for which nothing is owed any more.
@@ -63,6 +141,9 @@ impl Offline {
         record: &Record<'_>,
     ) -> Result<Option<Told>, RecordError> {
         self.erased.note(record);
+        if let Some(shards) = self.cores.take(record) {
+            self.keep_own(shards);
+        }
         let Some(sequence) = fold::sequence_of(record) else { return Ok(None) };
         // Where in the segment does not matter here.
         let at = Position { segment, offset: 0 };
@@ -78,10 +159,13 @@ impl Offline {
             self.reopened.insert(sequence);
         }
         let closed = matches!(record, Record::Closed { .. });
-        let ended = self.messages.get(&sequence).is_some_and(|own| closed || own.is_closed());
+        // One that is not yet closed on record may go to another log, which tells it then.
+        let done = |own: &Message| !self.cores.matters() && own.is_closed();
+        let ended = self.messages.get(&sequence).is_some_and(|own| closed || done(own));
         if !ended || self.reopened.contains(&sequence) {
             return Ok(None);
         }
+        self.cores.forget(sequence);
         let ended = self.messages.remove(&sequence);
         Ok(ended.map(|message| self.told(message)))
     }
@@ -97,8 +181,22 @@ impl Offline {
         }
     }
 
+    /// Open messages of other shards among so many are told by their logs.
+    fn keep_own(&mut self, shards: u16) {
+        let others = self.messages.keys().filter(|own| !self.cores.own(**own, shards));
+        for sequence in others.copied().collect::<Vec<_>>() {
+            self.messages.remove(&sequence);
+            self.cores.forget(sequence);
+        }
+    }
+
     /// At the end of the log: what is open, and what was kept, in the order of acceptance.
     pub(crate) fn rest(&mut self) -> impl Iterator<Item = Told> {
+        if self.cores.begun
+            && let Some(present) = self.cores.epochs.last()
+        {
+            self.keep_own(present.shards);
+        }
         let rest = std::mem::take(&mut self.messages).into_values();
         rest.map(|message| self.told(message))
     }

@@ -40,7 +40,7 @@ pub(super) struct InspectArgs {
 
 pub(super) fn run(args: &InspectArgs) -> i32 {
     let shown = Source::open(&args.dir).and_then(|source| {
-        let shards = (0..source.view.shards()).map(|shard| ShardFacts::read(&source, shard));
+        let shards = source.view.logs().into_iter().map(|log| ShardFacts::read(&source, log));
         let shards = shards.collect::<Result<Vec<_>>>()?;
         Ok(if args.json {
             to_json(&source, &shards).to_string()
@@ -120,7 +120,7 @@ impl ShardFacts {
     fn read(source: &Source, shard: u16) -> Result<Self> {
         let mut counting = Counting {
             segments: BTreeMap::new(),
-            offline: Offline::default(),
+            offline: source.offline(shard),
             messages: BTreeMap::new(),
             closed: 0,
         };
@@ -344,6 +344,10 @@ fn head(source: &Source) -> String {
         shares.join(" + "),
         view.shards(),
     );
+    if view.epochs().len() > 1 {
+        let had: Vec<String> = view.epochs().iter().map(|own| own.shards.to_string()).collect();
+        text.push_str(&format!("numbers of shards so far: {}\n", had.join(", ")));
+    }
     for (kind, word) in KINDS {
         let names = source.names.names(kind).map(|(number, name)| format!("{number} {name}"));
         let names: Vec<String> = names.collect();
@@ -373,6 +377,7 @@ fn to_json(source: &Source, shards: &[ShardFacts]) -> Value {
         "format": view.format(),
         "created": time(view.created_ms()),
         "shard_count": view.shards(),
+        "shard_counts": view.epochs().iter().map(|own| own.shards).collect::<Vec<_>>(),
         "partitions": shares.collect::<Vec<_>>(),
         "carriers": names(NameKind::Carrier),
         "customers": names(NameKind::Customer),

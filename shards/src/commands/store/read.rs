@@ -5,7 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use postrider_core::limits;
-use postrider_storage::io::{DirView, FileDisk};
+use postrider_core::place::Epoch;
+use postrider_storage::io::{DirEpoch, DirView, FileDisk};
 use postrider_storage::{
     Disk as _, LogConfig, NameKind, NameTable, Observer, OpenError, Recovery, Replayed,
     SegmentFile, inspect,
@@ -13,7 +14,7 @@ use postrider_storage::{
 
 use super::super::lines::complain;
 use crate::shard::contents::Found;
-use crate::shard::offline::{Offline, Told};
+use crate::shard::offline::{Offline, Scopes, Told};
 
 /// A data directory and its names.
 pub(in crate::commands) struct Source {
@@ -67,7 +68,7 @@ impl Source {
         self.names.name_of(NameKind::Carrier, number)
     }
 
-    /// Gives every message of every shard once, shard by shard, in the order in which they closed;
+    /// Gives every message once, log by log, in the order in which they closed;
     /// those that are open come last. Each log is read twice; in memory is what is open.
     ///
     /// # Errors
@@ -77,20 +78,34 @@ impl Source {
         take: &mut dyn FnMut(u16, &Told) -> Result<()>,
     ) -> Result<Passed> {
         let mut passed = Passed::default();
-        for shard in 0..self.view.shards() {
-            let (first, _) =
-                self.fold(shard, Offline::with_key(self.view.placement_key()), &mut |_| Ok(()))?;
-            let again = first.again();
-            let (mut last, damaged) = self.fold(shard, again, &mut |told| take(shard, told))?;
-            let contents = self.contents(shard)?.map(|(contents, _)| contents).unwrap_or_default();
+        let mut readings = Vec::new();
+        for log in self.view.logs() {
+            let (first, _) = self.fold(log, self.offline(log), &mut |_| Ok(()))?;
+            readings.push((log, first.again()));
+        }
+        // A log that no shard writes to any more is told by others who was erased.
+        let mut erased = Scopes::new(self.view.placement_key());
+        readings.iter().for_each(|(_, again)| erased.add_all(again.erased()));
+        for (log, mut again) in readings {
+            again.erase(&erased);
+            let (mut last, damaged) = self.fold(log, again, &mut |told| take(log, told))?;
+            let contents = self.contents(log)?.map(|(contents, _)| contents).unwrap_or_default();
             for mut told in last.rest() {
                 told.restore(&contents);
-                take(shard, &told)?;
+                take(log, &told)?;
             }
             passed.damaged += damaged;
             passed.unfit += last.unfit();
         }
         Ok(passed)
+    }
+
+    /// What tells the messages of a log.
+    pub(super) fn offline(&self, shard: u16) -> Offline {
+        let epoch =
+            |DirEpoch { number, shards }: &DirEpoch| Epoch { number: *number, shards: *shards };
+        let epochs = self.view.epochs().iter().map(epoch);
+        Offline::of(shard, self.view.placement_key(), epochs.collect())
     }
 
     fn fold(

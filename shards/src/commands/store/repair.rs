@@ -39,7 +39,7 @@ pub(super) fn run(args: &RepairArgs) -> i32 {
 fn look(args: &RepairArgs) -> Result<String> {
     let view = DirView::open(&args.dir)?;
     let mut text = String::new();
-    for shard in 0..view.shards() {
+    for shard in view.logs() {
         let mut disk = view.disk(shard);
         let config = log_config(shard, &segments(&mut disk)?);
         let found = inspect(&mut disk, &config, &mut |_: Replayed<'_>| {});
@@ -59,7 +59,7 @@ fn mend(args: &RepairArgs) -> Result<String> {
     let dir = DataDir::open(&args.dir, shards)?;
     let now = Clock::start().wall_raw().0;
     let mut text = String::new();
-    for shard in 0..shards {
+    for shard in dir.logs() {
         let mut disk = dir.disk(shard, true);
         let config = log_config(shard, &segments(&mut disk)?);
         let done = repair(&mut disk, &config, now).with_context(|| shard_name(shard))?;

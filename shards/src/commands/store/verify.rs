@@ -106,7 +106,7 @@ impl Report {
         };
         report.shards = view.shards();
         let source = Source { view, names };
-        for shard in 0..report.shards {
+        for shard in source.view.logs() {
             report.check_shard(&source, shard, key)?;
         }
         Ok(report)
@@ -137,7 +137,7 @@ impl Report {
         let mut checks = RecordChecks {
             cipher: key.map(|key| IdCipher::new(key, None)),
             placement: Placement::new(view.placement_key(), view.shards()),
-            offline: Offline::default(),
+            offline: source.offline(shard),
             messages: 0,
             found: Vec::new(),
         };

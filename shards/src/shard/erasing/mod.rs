@@ -102,8 +102,19 @@ impl Scopes {
     }
 
     fn add(&mut self, asked: &Asked) {
-        let until = self.scopes.entry((asked.hash, asked.customer)).or_default();
-        *until = (*until).max(asked.until);
+        self.extend((asked.hash, asked.customer), asked.until);
+    }
+
+    fn extend(&mut self, scope: (u128, u32), to: UnixMs) {
+        let until = self.scopes.entry(scope).or_default();
+        *until = (*until).max(to);
+    }
+
+    /// Adds the people of others.
+    pub(crate) fn add_all(&mut self, others: &Scopes) {
+        for (scope, until) in &others.scopes {
+            self.extend(*scope, *until);
+        }
     }
 
     /// Adds what a record asks for.

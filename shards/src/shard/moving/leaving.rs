@@ -118,7 +118,7 @@ impl<'p> Leaving<'p> {
         match record {
             Record::Accepted { sequence, partition, .. } => self.begin(*sequence, *partition, at),
             Record::Carried { sequence, state, .. } => {
-                if let Some(partition) = partition_in(state) {
+                if let Some(partition) = fold::partition_in(state) {
                     self.begin(*sequence, partition, at);
                 }
             }
@@ -185,14 +185,5 @@ impl<D: Disk> Observer<D> for Leaving<'_> {
         self.erasures.replay((lsn, at.segment), record);
         self.opt_outs.note(at, record);
         self.apply(at, record);
-    }
-}
-
-/// The partition of a carried message.
-fn partition_in(state: &[u8]) -> Option<u16> {
-    let frame = Frames::new(state).next()?.ok()?;
-    match Record::decode(frame.kind, frame.version, frame.body) {
-        Ok(Some(Record::Accepted { partition, .. })) => Some(partition),
-        _ => None,
     }
 }
