@@ -337,6 +337,46 @@ fn a_shard_whose_helper_thread_is_never_idle_ends_an_erasure_in_time() {
 }
 
 #[test]
+fn what_is_left_of_a_message_that_left_the_log_goes_too() {
+    let mut rig = Rig::with_segments(&one_carrier(""), 16);
+    rig.bind(0);
+    let id = submit(&mut rig, ERASED, 0);
+    let sent = rig.submits(0);
+    // The carrier's answer, which tells the number, comes segments later.
+    for nth in 0..130 {
+        submit(&mut rig, OTHER, nth);
+        serve(&mut rig);
+    }
+    let told = format!("id{ERASED}");
+    rig.send(0, &[taken(sent[0].sequence, &told)]);
+    rig.send(0, &[receipt(1, &ERASED.to_string(), &told, "DELIVRD")]);
+    let kept = submit(&mut rig, OTHER, 130);
+    let mut open = rig.received(0);
+    open.retain(|pdu| pdu.command == pdu::SUBMIT);
+    let told_kept = format!("id{OTHER}");
+    rig.send(0, &[taken(open[0].sequence, &told_kept)]);
+    assert_eq!(rig.status(id), "delivered");
+    let number = [ERASED.to_string().into_bytes()];
+    for nth in 131..800 {
+        if rig.find(id).is_none() {
+            break;
+        }
+        submit(&mut rig, OTHER, nth);
+        serve(&mut rig);
+        rig.pass(Duration::from_millis(50));
+    }
+    assert!(rig.find(id).is_none(), "its segment was given back");
+    assert!(!finds(&mut rig, &number).is_empty(), "the carrier's answer was not");
+    erase(&mut rig, 1, recipient());
+    until_done(&mut rig, |rig| rig.pass(Duration::from_secs(60)));
+    assert_eq!(finds(&mut rig, &number), Vec::<String>::new());
+    // Of one that is open everything is still there.
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    let told: Vec<_> = rig.view(kept).timeline.into_iter().filter_map(|e| e.detail).collect();
+    assert!(told.contains(&told_kept), "{told:?}");
+}
+
+#[test]
 fn an_erased_customer_is_gone_with_every_recipient() {
     let mut rig = rig();
     let [one, other] = populate(&mut rig);

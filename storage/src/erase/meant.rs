@@ -28,7 +28,8 @@ pub struct Erasing {
     scopes: BTreeMap<(u128, u32), u64>,
     /// Messages, with their recipient; 0: not known, or not known any more.
     messages: BTreeMap<u64, u64>,
-    /// Messages below this number are not on record any more, but for those that were carried.
+    /// Messages below this number are not on record any more, but for those that were carried; all
+    /// messages, until the first that is on record was shown.
     gone_below: u64,
     carried: BTreeSet<u64>,
 }
@@ -62,11 +63,12 @@ impl Erasing {
         *known = to.unwrap_or(*known);
     }
 
-    /// Says that the accepted records of all messages below this number were recycled. What is left
-    /// of such a message elsewhere, if no carried record of it is shown afterwards, belongs to
-    /// nobody that could be found: every text and number in it goes.
-    pub fn gone_below(&mut self, sequence: u64) {
-        self.gone_below = self.gone_below.max(sequence);
+    /// Says that the log has given segments back; then every segment is shown, from the oldest on.
+    /// The messages before the first whose accepted record there is were in those. What is left of
+    /// such a message, if no carried record of it is shown, belongs to nobody that could be found:
+    /// every text and number in it goes.
+    pub fn recycled(&mut self) {
+        self.gone_below = u64::MAX;
     }
 
     /// Looks at a record of kind accepted or carried: a message that is meant is remembered, so that
@@ -75,6 +77,11 @@ impl Erasing {
     /// record is left nobody can tell that, nor what its recipient was: texts of its parts lose every
     /// long number.
     pub fn note(&mut self, record: &Record<'_>) {
+        if let Record::Accepted { sequence, .. } = record
+            && self.gone_below == u64::MAX
+        {
+            self.gone_below = *sequence;
+        }
         if let Record::Accepted { sequence, .. } = record
             && is_redacted(record)
         {

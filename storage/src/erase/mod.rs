@@ -5,9 +5,9 @@
 //! files follow within a day:
 //! 1. [`Log::wipe_up_to`] the head segment, and let the chores of [`Log::wiping`] be done;
 //! 2. [`Log::roll`], until the head of before is sealed;
-//! 3. tell [`Erasing`] what is gone with recycled segments ([`Erasing::gone_below`]), and [`survey`]
-//!    every segment in which something of what is meant may lie, or tell it the messages' numbers:
-//!    parts and replaced texts lie in other segments than their messages;
+//! 3. [`survey`] every segment in which something of what is meant may lie, or tell [`Erasing`] the
+//!    messages' numbers: parts and replaced texts lie in other segments than their messages. Where
+//!    segments have been recycled say so ([`Erasing::recycled`]), and survey all, from the oldest on;
 //! 4. for every such segment, the newest first (so that numbers of recipients stay known to the
 //!    end, should the process stop): [`prepare`], [`Disk::exchange`] when there is something to
 //!    exchange, [`Disk::wipe_old`]; [`rewrite`] does all three;

@@ -71,13 +71,7 @@ pub(crate) fn erase_all<D: Disk>(
         assert!(log.full(), "only a full disk holds it up");
         return Err(OpenError::Config("full"));
     }
-    let mut oldest = None;
-    inspect(disk, &config(), &mut |replayed: Replayed<'_>| {
-        if let Record::Accepted { sequence, .. } = replayed.record {
-            oldest.get_or_insert(*sequence);
-        }
-    })?;
-    erasing.gone_below(oldest.unwrap_or(0));
+    erasing.recycled();
     inspect(disk, &config(), &mut |replayed: Replayed<'_>| erasing.note(replayed.record))?;
     let mut files = disk.list()?;
     files.sort_unstable_by_key(|file| std::cmp::Reverse(file.id));

@@ -161,6 +161,11 @@ impl EraseDone {
     }
 }
 
+/// Whether files of a log with these segments, oldest first, have been used again.
+fn have_been_used_again<'a>(mut segments: impl Iterator<Item = &'a SegmentId>) -> bool {
+    segments.next().is_some_and(|first| first.0 > 1)
+}
+
 impl Pass {
     /// Of what the records up to this one in this segment ask for, with so many searches to come.
     pub(super) fn new(
@@ -213,14 +218,17 @@ impl Pass {
     }
 
     /// Those files are sealed: the touched ones among them are to be looked at. Where files have
-    /// been used again, the end of any may hold what was in an older segment.
+    /// been used again all are: the end of any may hold what was in an older segment, and some may
+    /// hold the rest of a message that began there.
     pub(super) fn sealed(&mut self, files: impl Iterator<Item = SegmentId>) {
         let files: Vec<SegmentId> = files.filter(|id| *id <= self.last).collect();
-        let used_again = files.first().is_some_and(|first| first.0 > 1);
-        let touched = |id: &SegmentId| self.all || self.touched.contains(id);
-        let survey: VecDeque<SegmentId> = files.iter().copied().filter(touched).collect();
-        let newest_first = files.iter().rev().copied();
-        self.rewrite = newest_first.filter(|id| used_again || touched(id)).collect();
+        let used_again = have_been_used_again(files.iter());
+        if used_again && let Some(erasing) = &mut self.erasing {
+            erasing.recycled();
+        }
+        let looked_at = |id: &SegmentId| used_again || self.all || self.touched.contains(id);
+        let survey: VecDeque<SegmentId> = files.into_iter().filter(looked_at).collect();
+        self.rewrite = survey.iter().rev().copied().collect();
         let kept: usize = self.kept.iter().map(|kept| kept.segments.len()).sum();
         self.counts.segments = u32::try_from(self.rewrite.len() + kept).unwrap_or(u32::MAX);
         self.stage = Stage::Surveying(survey);
@@ -320,9 +328,12 @@ impl Pass {
 
     /// Nothing is left in this log: the next one, if there is one.
     fn next_log(&mut self) -> Stage {
-        let Some(KeptLog { log, segments, erasing }) = self.kept.pop_front() else {
+        let Some(KeptLog { log, segments, mut erasing }) = self.kept.pop_front() else {
             return Stage::Over;
         };
+        if have_been_used_again(segments.iter()) {
+            erasing.recycled();
+        }
         self.log = Some(log);
         self.erasing = Some(erasing);
         self.rewrite = segments.iter().rev().copied().collect();
