@@ -15,11 +15,13 @@ impl World {
     /// `false`: the process died of it.
     pub(super) fn change_shards(&mut self, now: Now) -> bool {
         if self.kills == 0 || !self.seed.is_multiple_of(3) || self.rng.chance(30) {
+            self.tidy();
             return true;
         }
         let placement = Placement::with_epochs(KEY, self.epochs.clone());
         let (before, after) = (placement.shards(), 1 + self.rng.below(SHARDS_MAX.into()) as u16);
         if before == after {
+            self.tidy();
             return true;
         }
         let logs = before.max(after);
@@ -59,7 +61,7 @@ impl World {
         true
     }
 
-    /// Removes what nobody reads any more.
+    /// Removes what nobody reads any more, as every start does.
     fn tidy(&mut self) {
         let (present, most) = (self.epochs.last().unwrap().shards, self.epochs.iter());
         let most = most.map(|epoch| epoch.shards).max().unwrap();
