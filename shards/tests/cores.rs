@@ -14,6 +14,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::stage::{KEY, Shape, Stage, assert_sound};
@@ -114,7 +115,7 @@ fn another_number_of_shards_at_every_start_loses_nothing() {
 }
 
 /// What the tools tell of a directory that has had many numbers of shards.
-fn offline(store: &str, data: &std::path::Path, listed: &BTreeSet<&String>) {
+fn offline(store: &str, data: &Path, listed: &BTreeSet<&String>) {
     said(&["store", "verify", store]);
     let shown: Value = serde_json::from_str(&said(&["store", "inspect", store, "--json"])).unwrap();
     assert_eq!(shown["shard_count"], 3, "{shown}");
@@ -132,4 +133,70 @@ fn offline(store: &str, data: &std::path::Path, listed: &BTreeSet<&String>) {
     assert_eq!(once, *listed, "lists and the export differ");
     let dir = DataDir::open(data, 3).unwrap();
     assert_eq!((dir.shards(), dir.epochs().len()), (3, COUNTS.len()));
+}
+
+/// CRC32C, bit by bit.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ (0x82f6_3b78 & 0u32.wrapping_sub(crc & 1));
+        }
+    }
+    !crc
+}
+
+/// Makes a log's first batch one of a format that is yet to come (FORMAT.md, batches).
+fn make_newer(segment: &Path) {
+    let mut bytes = std::fs::read(segment).unwrap();
+    let payload = u32::from_le_bytes(bytes[44..48].try_into().unwrap()) as usize;
+    let check = |bytes: &[u8]| crc32c(&[&bytes[..60], &bytes[64..64 + payload]].concat());
+    assert_eq!(bytes[60..64], check(&bytes).to_le_bytes(), "the layout of a batch");
+    bytes[4..6].copy_from_slice(&99u16.to_le_bytes());
+    let crc = check(&bytes);
+    bytes[60..64].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(segment, bytes).unwrap();
+}
+
+/// Every file under a folder but the lock, with its bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.ends_with("lock") {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_newer_format_in_one_log_is_refused_before_anything_is_written() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::set(folder.path(), SHAPE);
+    let mut gateway = stage.start_gateway();
+    stage.await_ready(&mut gateway);
+    stage.start_load(100, 1_000.0).finish();
+    gateway.kill();
+    // The second of two logs; the first one would be opened, and written to, before it.
+    let segment = stage.data().join("shard-001/seg-0000000000000001.log");
+    make_newer(&segment);
+    let before = files(&stage.data());
+    for shards in [2, 1, 3] {
+        stage.shape.shards = shards;
+        stage.write_config();
+        let mut refused = stage.start_gateway();
+        assert_eq!(refused.wait(HUNG).code(), Some(1), "{shards} shards");
+        let said = std::fs::read_to_string(folder.path().join("gateway.log")).unwrap();
+        assert!(said.contains("shard 1") && said.contains("format 99"), "{said}");
+        let after = files(&stage.data());
+        let same = |path: &&PathBuf| before.get(*path) == after.get(*path);
+        let differ: Vec<&PathBuf> =
+            before.keys().chain(after.keys()).filter(|path| !same(path)).collect();
+        assert!(differ.is_empty(), "{shards} shards: {differ:?} is written");
+    }
 }

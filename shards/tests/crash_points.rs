@@ -37,7 +37,7 @@ mod real {
     /// Where the program ends, and at which passing: the hot points when there is load on them, the
     /// others at once. Files are made until the log is as large as it may be, and recycled from then
     /// on: hence the order.
-    const POINTS: [(&str, u64); 40] = [
+    const POINTS: [(&str, u64); 42] = [
         // A start: files of the directory, segments.
         ("file-made", 1),
         ("file-renamed", 1),
@@ -86,10 +86,16 @@ mod real {
         ("recovered", 1),
         // The start without a checkpoint.
         (ALONE, 1),
+        // The start with another number of shards.
+        (MOVED, 1),
+        ("cores-changed", 1),
     ];
 
     /// A point of a start that has no checkpoint.
     const ALONE: &str = "side-discarded";
+
+    /// The first point of a start with another number of shards.
+    const MOVED: &str = "cores-moved";
 
     /// Removes the checkpoints under a folder.
     fn forget_checkpoints(folder: &Path) {
@@ -131,6 +137,10 @@ mod real {
         for (point, nth) in POINTS {
             if point == ALONE {
                 forget_checkpoints(folder.path());
+            }
+            if point == MOVED {
+                stage.shape.shards = 1;
+                stage.write_config();
             }
             let took = crash(&mut stage, point, nth);
             println!("{point:<18} at passing {nth:<4} {took:.1?} after the start");

@@ -8,7 +8,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, ListQuery};
 use postrider_shards::shard::moving::{LogDisks, MoveError, Moved, move_open};
 use postrider_shards::shard::{ApiResponse, ControlRequest};
-use postrider_storage::{Fault, LogIoErrorKind, MemDisk};
+use postrider_storage::{Fault, LogIoErrorKind, MemDisk, SegmentId};
 
 use super::contents::{ContentDisk, content_config, holds};
 use super::{House, at, log_config, shards_of, shared_of};
@@ -66,6 +66,34 @@ impl House {
         house.name_takes();
         house.rooms[0].given = given;
         (house, moved)
+    }
+
+    /// One whose logs have these bytes in their first segments, with no carrier within reach.
+    pub(crate) fn of(config: &str, epochs: Vec<Epoch>, logs: Vec<Vec<u8>>, now: Duration) -> Self {
+        let segment = log_config(0, 64).segment_bytes as usize;
+        let disk = |mut bytes: Vec<u8>| {
+            bytes.resize(segment, 0);
+            let mut disk = MemDisk::new();
+            *disk.bytes_mut(SegmentId(1)) = bytes;
+            (disk, ContentDisk::default())
+        };
+        let disks = logs.into_iter().map(disk).collect();
+        let mut house =
+            Self::open((config.to_owned(), 64), shared_of(config, epochs), disks, now, true);
+        house.era = 9;
+        house.name_takes();
+        house
+    }
+
+    /// What was written into the first segment of each log.
+    pub(crate) fn logs(&self) -> Vec<Vec<u8>> {
+        let disks = self.disks().into_iter();
+        let written = disks.map(|(disk, _)| {
+            let bytes = disk.bytes(SegmentId(1)).unwrap();
+            let end = bytes.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+            bytes[..end.next_multiple_of(4_096)].to_vec()
+        });
+        written.collect()
     }
 
     fn move_open(

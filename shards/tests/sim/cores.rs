@@ -14,14 +14,20 @@ impl World {
     /// Gives the directory another number of shards before a start, in some worlds and now and then;
     /// `false`: the process died of it.
     pub(super) fn change_shards(&mut self, now: Now) -> bool {
-        if self.kills == 0 || !self.seed.is_multiple_of(3) || self.rng.chance(30) {
+        let alive = self.try_to_change(now);
+        if alive {
             self.tidy();
+        }
+        alive
+    }
+
+    fn try_to_change(&mut self, now: Now) -> bool {
+        if self.kills == 0 || !self.changes_shards() || self.rng.chance(30) {
             return true;
         }
         let placement = Placement::with_epochs(KEY, self.epochs.clone());
         let (before, after) = (placement.shards(), 1 + self.rng.below(SHARDS_MAX.into()) as u16);
         if before == after {
-            self.tidy();
             return true;
         }
         let logs = before.max(after);
@@ -57,7 +63,6 @@ impl World {
             Err(MoveError::NoRoom { .. } | MoveError::NoRoomForContents { .. }) => {}
             Err(error) => panic!("seed {}: {error}", self.seed),
         }
-        self.tidy();
         true
     }
 

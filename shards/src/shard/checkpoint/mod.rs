@@ -49,6 +49,9 @@ impl Shard {
 
     /// Lets the checkpoint be written once all that it tells is on disk.
     pub(super) fn settle_checkpoint(&mut self) {
+        if !self.contents.has_begun() {
+            return;
+        }
         let written = self.journal.log.durable().min(self.cold.covered());
         if let Some(taken) = self.pace.handle_written(written) {
             taken.add(INDEXES, filed::indexes(&self.cold));

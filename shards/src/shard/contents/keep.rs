@@ -185,6 +185,7 @@ impl Shard {
                 self.own_content(now, sequence);
             }
         }
+        self.contents.begin();
     }
 
     /// Nothing is left to send of an open message: damage has taken it.

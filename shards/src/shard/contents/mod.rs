@@ -147,6 +147,8 @@ pub struct Contents {
     homes: BTreeMap<SegmentId, Home>,
     waiting: VecDeque<(Lsn, AfterContent)>,
     last: Lsn,
+    /// The last record of the start: it says what was found to be nobody's.
+    begun: Lsn,
     next: u64,
     /// Segments before this one have been released.
     released: SegmentId,
@@ -191,6 +193,7 @@ impl Contents {
             homes,
             waiting: VecDeque::new(),
             last,
+            begun: last,
             next,
             released: SegmentId(0),
             dead_since: Some(now.mono),
@@ -213,6 +216,16 @@ impl Contents {
     /// Things that wait for the disk.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// The start is over.
+    pub(super) fn begin(&mut self) {
+        self.begun = self.last;
+    }
+
+    /// Whether all that the start found is on disk: the next one, from a checkpoint, does not see it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.log.durable() >= self.begun
     }
 
     /// Whether everything appended is on disk.
