@@ -85,6 +85,7 @@ fn run(seed: u64) -> Result<Outcome, String> {
 fn live(mut world: World) -> Result<Outcome, String> {
     while !world.is_done() && world.elapsed() < LIMIT && world.step() {}
     world.calm_down();
+    world.finish_erasures()?;
     let acknowledged: Vec<_> = world
         .submissions
         .iter()

@@ -21,6 +21,17 @@ use crate::traces;
 /// The ticket with which an operator asks how far erasures are.
 const HOW_FAR: u64 = u64::MAX;
 
+/// What can happen of an erasure.
+#[derive(Clone, Copy)]
+pub enum Moment {
+    /// Somebody is to be forgotten.
+    Begin,
+    /// The operator asks again for the nth of them to be forgotten.
+    Ask(usize),
+    /// The customer looks at what was theirs.
+    Look(usize),
+}
+
 /// Somebody who is to be forgotten.
 pub struct Erasure {
     number: String,
@@ -73,13 +84,21 @@ impl World {
         for _ in 0..1 + self.rng.below(4) {
             self.erasing.planned += 1;
             let at = self.now + Duration::from_millis(3_000 + self.rng.below(30_000));
-            self.at(at, Happening::Erasure);
+            self.at(at, Happening::Erasure(Moment::Begin));
+        }
+    }
+
+    pub(super) fn erasure(&mut self, moment: Moment) {
+        match moment {
+            Moment::Begin => self.begin_erasure(),
+            Moment::Ask(index) => self.ask_erasure(index),
+            Moment::Look(index) => self.look(index),
         }
     }
 
     /// Somebody is to be forgotten, who sent or was sent something that was acknowledged: what comes
     /// later may stay.
-    pub(super) fn begin_erasure(&mut self) {
+    fn begin_erasure(&mut self) {
         let mut known: Vec<Erasure> = Vec::new();
         for submission in &self.submissions {
             let Some(Ok(id)) = submission.answer else { continue };
@@ -106,13 +125,14 @@ impl World {
     }
 
     /// The operator asks, unless nobody listens; then a little later.
-    pub(super) fn ask_erasure(&mut self, index: usize) {
+    fn ask_erasure(&mut self, index: usize) {
         let shards = self.shards.len();
         let erasure = &mut self.erasing.erasures[index];
         erasure.asked += 1;
         erasure.waiting = (0..shards).collect();
         if shards == 0 {
-            return self.at(self.now + Duration::from_millis(500), Happening::AskErasure(index));
+            return self
+                .at(self.now + Duration::from_millis(500), Happening::Erasure(Moment::Ask(index)));
         }
         let id = erasure.asked << 32 | index as u64;
         let subject = Subject::Recipient(number_of(&erasure.number).unwrap());
@@ -146,13 +166,13 @@ impl World {
             erasure.answered = true;
             // The customer looks now and then.
             for _ in 0..4 {
-                self.soon(10_000_000, Happening::Look(index));
+                self.soon(10_000_000, Happening::Erasure(Moment::Look(index)));
             }
         }
     }
 
     /// The customer asks for what is forgotten, and does not wait for the answer.
-    pub(super) fn look(&mut self, index: usize) {
+    fn look(&mut self, index: usize) {
         let Some(id) = self.erasing.erasures[index].message else { return };
         if self.shards.is_empty() {
             return;
@@ -170,7 +190,7 @@ impl World {
             if !erasure.answered {
                 // Some shard may never have heard of it.
                 erasure.waiting.clear();
-                self.soon(3_000_000, Happening::AskErasure(index));
+                self.soon(3_000_000, Happening::Erasure(Moment::Ask(index)));
             }
         }
     }
@@ -198,9 +218,8 @@ impl World {
         }
     }
 
-    /// In the end: the forgotten are gone from answers and disks, and nobody else is.
-    pub fn check_erased(&mut self) -> Result<(), String> {
-        self.check_messages()?;
+    /// Lets all passes come to their end: they move the log on, and with it what can be read.
+    pub fn finish_erasures(&mut self) -> Result<(), String> {
         let limit = self.elapsed() + Duration::from_secs(24 * 3_600);
         for shard in 0..self.shards.len() {
             while !self.has_finished(shard) {
@@ -211,6 +230,12 @@ impl World {
                 while self.elapsed() < until && self.step() {}
             }
         }
+        Ok(())
+    }
+
+    /// In the end: the forgotten are gone from answers and disks, and nobody else is.
+    pub fn check_erased(&mut self) -> Result<(), String> {
+        self.check_messages()?;
         self.check_disks()
     }
 

@@ -6,6 +6,7 @@ use postrider_core::place::ShardId;
 use postrider_shards::shard::{BindIx, MeshMessage};
 use postrider_storage::{Ask, Chore, Write};
 
+use super::erasing::Moment;
 use super::world::Begun;
 
 /// What can happen next.
@@ -90,12 +91,8 @@ pub enum Happening {
     CustomerTick {
         due: Duration,
     },
-    /// Somebody is to be forgotten.
-    Erasure,
-    /// The operator asks again for the nth of them to be forgotten.
-    AskErasure(usize),
-    /// The customer looks at what was theirs.
-    Look(usize),
+    /// Of somebody who is to be forgotten.
+    Erasure(Moment),
     Kill,
     Restart,
 }

@@ -291,9 +291,7 @@ impl World {
             }
             Happening::CustomerClosed { shard, serial } => self.customer_closed(shard, serial),
             Happening::CustomerTick { due } => self.customer_tick(due),
-            Happening::Erasure => self.begin_erasure(),
-            Happening::AskErasure(index) => self.ask_erasure(index),
-            Happening::Look(index) => self.look(index),
+            Happening::Erasure(moment) => self.erasure(moment),
             Happening::Kill if self.shards.is_empty() => {}
             Happening::Kill => self.kill(),
             Happening::Restart => self.start(),
