@@ -175,7 +175,9 @@ fn check_list(world: &mut World, ids: impl Iterator<Item = MessageId>) -> Result
     }
     for id in ids {
         let (read, listed) = (world.view(id).is_some(), once.binary_search(&id).is_ok());
-        if read != listed {
+        // Its segment may have been given back since the list.
+        let mut given_back = || listed && world.has_a_small_log() && !world.list().contains(&id);
+        if read != listed && !given_back() {
             return Err(format!("{id}: listed: {listed}, read: {read}"));
         }
     }
