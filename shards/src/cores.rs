@@ -122,6 +122,11 @@ pub(crate) fn add_archives(
 
 /// Who owns which numbers.
 pub(crate) fn placement(dir: &DataDir) -> Placement {
+    Placement::with_epochs(dir.placement_key(), epochs(dir.epochs()))
+}
+
+/// A directory's epochs as placement knows them.
+pub(crate) fn epochs(known: &[DirEpoch]) -> Vec<Epoch> {
     let epoch = |DirEpoch { number, shards }: &DirEpoch| Epoch { number: *number, shards: *shards };
-    Placement::with_epochs(dir.placement_key(), dir.epochs().iter().map(epoch).collect())
+    known.iter().map(epoch).collect()
 }

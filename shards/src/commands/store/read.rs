@@ -5,14 +5,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use postrider_core::limits;
-use postrider_core::place::Epoch;
-use postrider_storage::io::{DirEpoch, DirView, FileDisk};
+use postrider_storage::io::{DirView, FileDisk};
 use postrider_storage::{
     Disk as _, LogConfig, NameKind, NameTable, Observer, OpenError, Recovery, Replayed,
     SegmentFile, inspect,
 };
 
 use super::super::lines::complain;
+use crate::cores;
 use crate::shard::contents::Found;
 use crate::shard::offline::{Offline, Scopes, Told};
 
@@ -102,10 +102,7 @@ impl Source {
 
     /// What tells the messages of a log.
     pub(super) fn offline(&self, shard: u16) -> Offline {
-        let epoch =
-            |DirEpoch { number, shards }: &DirEpoch| Epoch { number: *number, shards: *shards };
-        let epochs = self.view.epochs().iter().map(epoch);
-        Offline::of(shard, self.view.placement_key(), epochs.collect())
+        Offline::of(shard, self.view.placement_key(), cores::epochs(self.view.epochs()))
     }
 
     fn fold(
