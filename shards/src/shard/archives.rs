@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use postrider_core::clock::{Now, UnixMs};
-use postrider_core::id::MessageId;
-use postrider_http::auth::CustomerIx;
+use postrider_core::clock::UnixMs;
 use postrider_storage::register::Registers;
 use postrider_storage::{
     Disk, LogConfig, LogIoError, Observer, OpenError, Progress, Replayed, SegmentFile, SegmentId,
@@ -13,7 +11,6 @@ use postrider_storage::{
 };
 
 use super::Shard;
-use super::fetch::ShowTo;
 use super::recover::{CONFIG, Replay};
 
 /// One of them.
@@ -133,20 +130,6 @@ impl Shard {
             return self.archives().next();
         }
         self.archives().skip_while(|own| *own != log).nth(1)
-    }
-
-    /// Looks for a message that the logs before this one do not have.
-    pub(super) fn find_on(
-        &mut self,
-        now: Now,
-        to: ShowTo,
-        (customer, id): (CustomerIx, MessageId),
-        log: u16,
-    ) {
-        match self.next_log(log) {
-            Some(next) => self.find_in(now, to, (customer, id), next),
-            None => self.show_none(now, to, customer, id),
-        }
     }
 
     /// The next segment of a kept log that is older than messages are kept.

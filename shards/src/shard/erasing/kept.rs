@@ -4,10 +4,8 @@
 use std::collections::VecDeque;
 
 use postrider_core::clock::Now;
-use postrider_core::id::MessageId;
 use postrider_core::limits;
 use postrider_core::sequence;
-use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_storage::{Lsn, Record};
 
@@ -36,34 +34,14 @@ impl Shard {
         log != self.id.0 && self.erasures.is_told(sequence::moved(number, log, self.id.0))
     }
 
-    /// A message that is to be redacted is not in the logs up to this one: looks into the next.
-    pub(in crate::shard) fn redact_on(
-        &mut self,
-        now: Now,
-        to: ShowTo,
-        (customer, id): (CustomerIx, MessageId),
-        log: u16,
-    ) {
-        match self.next_log(log) {
-            Some(next) => self.find_to_redact(now, to, (customer, id), next),
-            None => self.redact_none(now, to, customer, id),
-        }
-    }
-
-    /// It was looked for in a kept log.
+    /// A message that is to be redacted was found in a kept log.
     pub(in crate::shard) fn redact_kept(
         &mut self,
         now: Now,
         to: ShowTo,
-        (customer, id): (CustomerIx, MessageId),
-        (log, message): (u16, Option<Box<Message>>),
+        log: u16,
+        message: &Message,
     ) {
-        let number = self.shared.customer_number(customer);
-        let own =
-            |message: &Message| message.envelope.id == id && message.envelope.customer == number;
-        let Some(message) = message.filter(|message| own(message)) else {
-            return self.redact_on(now, to, (customer, id), log);
-        };
         if message.envelope.redacted {
             return self.redacted(to, Ok(()));
         }

@@ -110,7 +110,7 @@ impl Shard {
         id: MessageId,
     ) {
         let Some(sequence) = self.number_of(id) else {
-            return self.redact_none(now, to, customer, id);
+            return self.find_none(now, to, Sought { customer, id, redact: true });
         };
         self.want(now, vec![sequence], Wanted::Redact { to, customer, id, sequence });
     }
@@ -128,7 +128,8 @@ impl Shard {
             envelope.id == id && envelope.customer == number && message.durable
         };
         let Some(message) = self.table.get(sequence).filter(own) else {
-            return self.redact_on(now, to, (customer, id), self.id.0);
+            let sought = Sought { customer, id, redact: true };
+            return self.find_on(now, to, sought, self.id.0);
         };
         if message.envelope.redacted {
             return self.redacted(to, Ok(()));
@@ -148,23 +149,6 @@ impl Shard {
         self.erasures.tell(sequence, (lsn, segment), now.wall);
         self.wheel.insert(now.mono + limits::REDACTIONS_GATHERED, Timer::Erasure);
         self.close_if_done(now, sequence);
-    }
-
-    /// The message is in no log that this shard keeps.
-    pub(in crate::shard) fn redact_none(
-        &mut self,
-        now: Now,
-        to: ShowTo,
-        customer: CustomerIx,
-        id: MessageId,
-    ) {
-        match to {
-            ShowTo::Ticket(ticket, asked) => {
-                let sought = Sought { customer, id, redact: true };
-                self.seek(now, ticket, sought, asked.saturating_add(1));
-            }
-            ShowTo::Shard(..) => self.redacted(to, Err(Problem::not_found())),
-        }
     }
 
     /// Says what became of a redaction.

@@ -14,6 +14,7 @@ use postrider_core::id::MessageId;
 use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
+use postrider_http::problem::Problem;
 use postrider_http::response::MessageView;
 use postrider_storage::register::{PageSearch, RegisterRow, Slot};
 use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, SegmentId, Step};
@@ -72,10 +73,8 @@ enum Lookup {
 /// What a message is looked up for.
 #[derive(Clone, Copy, Debug)]
 enum Then {
-    /// Its customer wants to see it.
-    Show(ShowTo, CustomerIx, MessageId),
-    /// Its customer wants it redacted.
-    Redact(ShowTo, CustomerIx, MessageId),
+    /// Its customer wants to see it, or to have it redacted.
+    Seek(ShowTo, Sought),
     /// It may belong into this list.
     Row(u64),
     /// This message is wanted in memory.
@@ -259,19 +258,16 @@ impl Shard {
             self.forget_in(log, message);
         }
         match then {
-            Then::Show(to, customer, id) => {
-                let number = self.shared.customer_number(customer);
+            Then::Seek(to, sought) => {
+                let number = self.shared.customer_number(sought.customer);
                 let own = |message: &Message| {
-                    message.envelope.id == id && message.envelope.customer == number
+                    message.envelope.id == sought.id && message.envelope.customer == number
                 };
-                let message = message.filter(|message| own(message));
-                match message.map(|message| view(&self.shared, &message)) {
-                    Some(view) => self.show(to, view),
-                    None => self.find_on(now, to, (customer, id), log),
+                match message.filter(|message| own(message)) {
+                    None => self.find_on(now, to, sought, log),
+                    Some(message) if sought.redact => self.redact_kept(now, to, log, &message),
+                    Some(message) => self.show(to, view(&self.shared, &message)),
                 }
-            }
-            Then::Redact(to, customer, id) => {
-                self.redact_kept(now, to, (customer, id), (log, message));
             }
             Then::Row(list) => self.row_found(now, list, message),
             Then::Wake(sequence) => self.woken(now, sequence, message),
@@ -280,49 +276,46 @@ impl Shard {
 
     /// Looks for a message of a customer, in memory and on the disk.
     pub(super) fn find(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
+        let sought = Sought { customer, id, redact: false };
         if self.number_of(id).is_some_and(|sequence| self.table.has(sequence)) {
             return match self.view_of(customer, id) {
                 Some(view) => self.show(to, view),
-                None => self.show_none(now, to, customer, id),
+                None => self.find_none(now, to, sought),
             };
         }
-        self.find_in(now, to, (customer, id), self.id.0);
+        self.find_in(now, to, sought, self.id.0);
     }
 
     /// Looks for a message on the disk, in a log that this shard keeps.
-    pub(super) fn find_in(
-        &mut self,
-        now: Now,
-        to: ShowTo,
-        (customer, id): (CustomerIx, MessageId),
-        log: u16,
-    ) {
-        if !self.find_message(now, log, id, Then::Show(to, customer, id)) {
-            self.show_none(now, to, customer, id);
-        }
-    }
-
-    /// Looks for a message that is to be redacted, in a log that this shard keeps.
-    pub(super) fn find_to_redact(
-        &mut self,
-        now: Now,
-        to: ShowTo,
-        (customer, id): (CustomerIx, MessageId),
-        log: u16,
-    ) {
-        if !self.find_message(now, log, id, Then::Redact(to, customer, id)) {
-            self.redact_none(now, to, customer, id);
-        }
-    }
-
-    /// Looks for the message of an id; returns whether it is one.
-    fn find_message(&mut self, now: Now, log: u16, id: MessageId, then: Then) -> bool {
-        let Some(fields) = self.shared.cipher.open(id) else { return false };
+    fn find_in(&mut self, now: Now, to: ShowTo, sought: Sought, log: u16) {
+        let Some(fields) = self.shared.cipher.open(sought.id) else {
+            return self.find_none(now, to, sought);
+        };
         let sequence = self.shared.placement.number_in(log, fields);
         let slot = self.registers_of(log).slot(sequence);
         let find = Box::new(Find::new(sequence, slot));
-        self.look_up_in(now, log, Lookup::Message(find, then));
-        true
+        self.look_up_in(now, log, Lookup::Message(find, Then::Seek(to, sought)));
+    }
+
+    /// Looks for a message that the logs up to this one do not have in the next.
+    pub(super) fn find_on(&mut self, now: Now, to: ShowTo, sought: Sought, log: u16) {
+        match self.next_log(log) {
+            Some(next) => self.find_in(now, to, sought, next),
+            None => self.find_none(now, to, sought),
+        }
+    }
+
+    /// The message is in none of the logs that this shard keeps.
+    pub(super) fn find_none(&mut self, now: Now, to: ShowTo, sought: Sought) {
+        match to {
+            ShowTo::Ticket(ticket, asked) => {
+                self.seek(now, ticket, sought, asked.saturating_add(1));
+            }
+            ShowTo::Shard(..) if sought.redact => {
+                self.redacted(to, Err(Problem::not_found()));
+            }
+            ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Found(None)),
+        }
     }
 
     fn show(&mut self, to: ShowTo, view: MessageView) {
@@ -336,17 +329,6 @@ impl Shard {
     /// Looks for what is to be forgotten.
     pub(super) fn find_touched(&mut self, now: Now, customer: u32, search: Touch) {
         self.look_up(now, Lookup::Touch(Box::new(search), customer));
-    }
-
-    /// The message is in none of the logs that this shard keeps.
-    pub(super) fn show_none(&mut self, now: Now, to: ShowTo, customer: CustomerIx, id: MessageId) {
-        match to {
-            ShowTo::Ticket(ticket, asked) => {
-                let sought = Sought { customer, id, redact: false };
-                self.seek(now, ticket, sought, asked.saturating_add(1));
-            }
-            ShowTo::Shard(shard, call) => self.reply(shard, call, Reply::Found(None)),
-        }
     }
 
     /// Asks for the reads that there is room for.
