@@ -101,3 +101,33 @@ fn real_files_hold_what_files_in_memory_hold() {
     let recipient = 5_000u64.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     assert_eq!(run(registers.by_recipient(recipient), &mut real).unwrap(), [10_100]);
 }
+
+/// A message that is in no register is carried, and carried again before another start: each start brings
+/// the record that it finds.
+#[test]
+fn of_registers_that_were_rebuilt_the_newest_tells_where_a_message_stands() {
+    let config = || RegisterConfig { rows: 100_000, dirty: 1_000 };
+    let row = |n| RegisterRow {
+        sequence: 50,
+        customer: 1,
+        accepted_ms: 1_790_000_000_000,
+        recipient: 5,
+        group: 0,
+        slot: slot(n, 2),
+    };
+    let mut disk = MemDisk::new();
+    let mut registers = Registers::new(config());
+    for n in 1..4 {
+        registers.carried(&row(n));
+        registers.replayed();
+        work(&mut registers, &mut disk);
+        assert_eq!(run(registers.slot(50), &mut disk).unwrap(), Some(slot(n, 2)));
+        let mut snapshot = Vec::new();
+        registers.snapshot(&mut snapshot);
+        registers = Registers::open(&mut disk, config(), Some(&snapshot)).unwrap().0;
+        assert_eq!(run(registers.slot(50), &mut disk).unwrap(), Some(slot(n, 2)));
+    }
+    registers.flush();
+    work(&mut registers, &mut disk);
+    assert_eq!(run(registers.slot(50), &mut disk).unwrap(), Some(slot(3, 2)));
+}

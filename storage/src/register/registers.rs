@@ -457,8 +457,15 @@ impl Registers {
     }
 
     fn stray(&mut self, row: &RegisterRow) {
-        // What was changed before is older than this.
-        self.changes.borrow_mut().slots.remove(&row.sequence);
+        let mut changes = self.changes.borrow_mut();
+        if self.listed.spanning(row.sequence).next().is_some() {
+            // A register that was rebuilt before may say where it stood then.
+            changes.slots.insert(row.sequence, row.slot.pack());
+        } else {
+            // What was changed before is older than this.
+            changes.slots.remove(&row.sequence);
+        }
+        drop(changes);
         self.strays_at = self.strays_at.into_iter().chain([row.slot.at]).min();
         self.strays.push(Row::of(row));
         if self.strays.len() >= usize::try_from(self.config.rows).unwrap_or(usize::MAX) {
