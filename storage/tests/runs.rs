@@ -156,8 +156,16 @@ fn what_is_set_aside_for_a_checkpoint_is_covered_once_it_is_written() {
     let chore = set.poll_chore(now, Lsn(6), Lsn(6)).unwrap();
     set.handle_chore(now, chore.run(&mut disk));
     assert!(set.is_settled() && set.covered() == Lsn(5), "the row that came later is in memory");
+    let mut set = open(&mut disk, set.state());
+    assert_eq!(set.covered(), Lsn(5));
+    set.put(Row { k1: 3, k2: 3, v: 7 });
+    set.set_aside(Lsn(5));
+    assert_eq!(set.covered(), Lsn(4), "a row came without a record, and is not on the disk");
+    let chore = set.poll_chore(now, Lsn(5), Lsn(5)).unwrap();
+    set.handle_chore(now, chore.run(&mut disk));
     let set = open(&mut disk, set.state());
     assert_eq!(set.covered(), Lsn(5));
+    assert_eq!(run(set.lookup(3), &mut disk).unwrap(), [Row { k1: 3, k2: 3, v: 7 }]);
     assert_eq!(run(set.lookup(1), &mut disk).unwrap(), [Row { k1: 1, k2: 1, v: 5 }]);
     assert_eq!(run(set.lookup(2), &mut disk).unwrap(), []);
     // Without its file the set does not reach so far, whatever the checkpoint says.

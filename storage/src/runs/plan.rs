@@ -129,6 +129,8 @@ impl RunSet {
         }
         self.wanted = false;
         if !self.memory.is_empty() {
+            // Rows may come without a record: they are not covered because all records are.
+            self.covered = self.covered.min(Lsn(applied.0.saturating_sub(1)));
             let rows = Arc::new(std::mem::take(&mut self.memory));
             self.frozen = Some(Frozen { rows, covers: applied });
         }
