@@ -45,6 +45,8 @@ use std::time::Duration;
 use postrider_core::config::OnUnknownOutcome;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
+use postrider_http::response::MessageView;
+use postrider_shards::stats::Counter;
 use sim::setup::policies;
 use sim::world::{SHARDS_MAX, WINDOW, World};
 
@@ -74,6 +76,9 @@ struct Outcome {
     resized: (u64, u64),
     /// People who were erased.
     erased: usize,
+    /// Open messages that left memory, and those that were read back.
+    parked: u64,
+    woken: u64,
 }
 
 /// Runs one history to its end and checks every promise; the error says which one was broken.
@@ -121,6 +126,8 @@ fn live(mut world: World) -> Result<Outcome, String> {
         checkpoints: world.checkpoints,
         resized: world.resized,
         erased: world.erasing.len(),
+        parked: world.count(Counter::MessagesParked),
+        woken: world.count(Counter::MessagesWoken),
     })
 }
 
@@ -128,10 +135,12 @@ fn live(mut world: World) -> Result<Outcome, String> {
 fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> Result<(), String> {
     let told: Vec<String> =
         world.told.get(&id.to_string()).into_iter().flatten().cloned().collect();
-    let [status] = told.as_slice() else {
-        return Err(format!("{id} was acknowledged; its webhooks told {told:?}"));
-    };
     let view = world.view(id);
+    let [status] = told.as_slice() else {
+        let events = timeline(view.as_ref());
+        let status = view.map(|view| view.status);
+        return Err(format!("{id} was acknowledged, is {status:?} and told {told:?}; {events:?}"));
+    };
     match &view {
         Some(view) if view.status.name() == status => {}
         Some(view) => return Err(format!("{id} is {:?}; told {status}", view.status)),
@@ -145,14 +154,18 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
         || view.iter().any(|view| view.parts.iter().all(|part| part.status.name() != "unknown"));
     let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
     if status == "delivered" && certain && arrived.as_deref() != Some(text) {
-        let events: Vec<String> = view
-            .iter()
-            .flat_map(|view| &view.timeline)
-            .map(|e| format!("{} {} {:?} {:?} {:?}", e.at.0, e.event, e.part, e.carrier, e.detail))
-            .collect();
+        let events = timeline(view.as_ref());
         return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {events:?}"));
     }
     Ok(())
+}
+
+/// What happened to a message, for whoever reads an error.
+fn timeline(view: Option<&MessageView>) -> Vec<String> {
+    let events = view.into_iter().flat_map(|view| &view.timeline);
+    events
+        .map(|e| format!("{} {} {:?} {:?} {:?}", e.at.0, e.event, e.part, e.carrier, e.detail))
+        .collect()
 }
 
 /// A little after everything has its end, nothing is left of texts that are not to be kept.
@@ -301,8 +314,9 @@ fn first_broken(seeds: Range<u64>) -> Option<(u64, String)> {
 fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     let (mut messages, mut events, mut kills, mut duplicates) = (0, 0, 0, 0);
     let (mut most_segments, mut taken, mut twice) = (0, 0, 0);
-    let (mut starts, mut checkpoints, mut erased) = (0, 0, 0);
     let (mut resized, mut moved) = (0, 0);
+    let (mut starts, mut checkpoints, mut parked, mut woken) = (0, 0, 0, 0);
+    let mut erased = 0;
     for seed in seeds() {
         match run(seed) {
             Ok(outcome) => {
@@ -318,6 +332,8 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
                 resized += outcome.resized.0;
                 moved += outcome.resized.1;
                 erased += outcome.erased;
+                parked += outcome.parked;
+                woken += outcome.woken;
             }
             Err(broken) => panic!("seed {seed}: {broken}"),
         }
@@ -327,12 +343,14 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
          {taken} receipts and messages from handsets over SMPP with {twice} copies, at most {most_segments} segments in a small log",
         seeds()
     );
-    println!("{starts} starts compared, {checkpoints} checkpoints, {erased} erased");
     println!("{resized} changes of the number of shards moved {moved} messages");
+    println!("{starts} starts compared, {checkpoints} checkpoints, {parked} parked, {woken} woken");
+    println!("{erased} erased");
     assert!(messages > 0 && kills > 0 && taken > 0, "the histories tested nothing");
     assert!(resized > 0 && moved > 0, "the number of shards never changed");
     assert!(starts > 0 && checkpoints > kills, "no checkpoint was used");
     assert!(erased > 0, "nobody was erased");
+    assert!(parked > messages as u64 && woken > parked / 4, "few messages left memory");
     // Two logs of six segments: more than that were written only if old ones were recycled.
     assert!(most_segments > 12, "no segment was recycled");
 }

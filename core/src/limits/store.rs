@@ -72,6 +72,14 @@ pub const MAX_BATCH: usize = 1024 * 1024;
 pub const MAX_RECORD: usize = 128 * 1024;
 /// MiB of a segment: least, usual, most.
 pub const SEGMENT_MIB: [u32; 3] = [8, 64, 256];
+/// Octets of the state of a message in the one record in which it is carried forward or parked.
+pub const CARRIED_STATE_MAX: usize = MAX_RECORD - 1_024;
+/// Records of a message in the log beyond which its state is written anew in one: the record that closes
+/// it names them all.
+pub const RECORDS_OF_MESSAGE: usize = 1_024;
+/// Octets of a message's records beyond which interim and late receipts of it are not kept: so much of
+/// them says nothing more, and the message's state stays within a record.
+pub const RECORDS_PER_MESSAGE: u32 = 64 * 1024;
 /// Segments of a shard: least, usual, most.
 pub const SEGMENTS: [u32; 3] = [6, 64, 4_096];
 /// Segments that are ready before they are needed.

@@ -57,6 +57,7 @@ impl Shard {
             }
         }
         self.close_if_done(now, part.sequence);
+        self.stir(part.sequence);
     }
 
     /// What a status means at this carrier: as its profile says, else as everywhere.

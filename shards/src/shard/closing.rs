@@ -47,9 +47,9 @@ impl Shard {
         let urgency = if waited { Urgency::Waited } else { Urgency::Lazy };
         let appended = self.journal.add(now.mono, &record, urgency);
         if event.kind.names_part() {
-            let part = PartRef { sequence, part: event.part };
-            self.table.index(event.carrier, &event.detail, part);
+            self.note_name(now, event.carrier, &event.detail, sequence, event.part);
         }
+        self.stir(sequence);
         let Some(message) = self.table.note(sequence, appended.at, appended.len) else {
             panic!("an event for a message that this shard does not hold");
         };
@@ -75,6 +75,7 @@ impl Shard {
     ) -> Lsn {
         let appended = self.journal.add(now.mono, record, urgency);
         self.table.note(sequence, appended.at, appended.len);
+        self.stir(sequence);
         appended.lsn
     }
 
@@ -140,17 +141,25 @@ impl Shard {
             return;
         }
         message.closing = None;
+        if let Some(filed) = message.filed.take() {
+            self.cold.settle(&filed, sequence);
+        }
         let slot = Slot { status: message.status() as u8, at };
         self.registers.set_slot(sequence, slot);
         self.let_go(sequence);
     }
 
-    /// A message that is closed on disk leaves memory, unless somebody here waits for it.
+    /// A message that is closed on disk leaves memory, unless somebody here waits for it. An open one may
+    /// be parked from now on.
     pub(super) fn let_go(&mut self, sequence: u64) {
         let closed = |message: &Message| message.listed > 0 && message.closing.is_none();
-        if self.table.get(sequence).is_some_and(closed) && !self.lookups.holds(sequence) {
+        if self.lookups.holds(sequence) {
+            return;
+        }
+        if self.table.get(sequence).is_some_and(closed) {
             self.table.leave(sequence);
         }
+        self.stir(sequence);
     }
 
     /// The validity of a message is over: what was not sent is not sent any more, and what was
@@ -212,6 +221,7 @@ impl Shard {
         if self.table.get(sequence).is_some_and(|message| message.held_until().is_none()) {
             self.dispatch(now, sequence);
         }
+        self.stir(sequence);
     }
 
     /// Puts the message's next deadline into the wheel: it becomes due, or its validity ends.
@@ -246,7 +256,7 @@ impl Shard {
         self.begin(now, sequence);
     }
 
-    fn is_open(&self, sequence: u64) -> bool {
+    pub(super) fn is_open(&self, sequence: u64) -> bool {
         self.table.get(sequence).is_some_and(|message| message.outcome.is_none())
     }
 

@@ -1,6 +1,7 @@
 //! Which part a receipt is about: the one that its id names, or else the only one that it can mean;
 //! and what the part learns from it. Part of the shard's machine.
 
+use postrider_core::carrier_id::folded as normal;
 use postrider_core::clock::Now;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::limits;
@@ -10,6 +11,7 @@ use postrider_smpp::receipt::ReceiptState;
 use postrider_storage::crash;
 
 use super::Shard;
+use super::cold::receipts::PartName;
 use super::mesh::ReceiptNotice;
 use super::message::{ALL_PARTS, Event, Message, Part};
 use super::pdu::user_message_reference;
@@ -28,10 +30,15 @@ enum Candidate {
 }
 
 impl Shard {
-    /// Applies a receipt to the part that its id names, if that is here. What it changed is in the
-    /// log, not yet on disk.
-    pub(super) fn apply_receipt(&mut self, now: Now, notice: &ReceiptNotice) -> Option<PartRef> {
-        let part = self.named_by(notice)?;
+    /// Applies a receipt to the part that its id names, of these messages that are here. What it
+    /// changed is in the log, not yet on disk.
+    pub(super) fn apply_receipt(
+        &mut self,
+        now: Now,
+        notice: &ReceiptNotice,
+        among: &[u64],
+    ) -> Option<PartRef> {
+        let part = self.named_by(notice, among)?;
         if let Some(ids) = self.shared.learned.of(notice.carrier) {
             ids.note_match();
         }
@@ -41,12 +48,12 @@ impl Shard {
         Some(part)
     }
 
-    /// The part that one of the receipt's ids names under the carrier's forms. Should they name
-    /// several, the recipient tells.
-    fn named_by(&self, notice: &ReceiptNotice) -> Option<PartRef> {
+    /// The part of these messages that one of the receipt's ids names under the carrier's forms. Should
+    /// they name several, the recipient tells.
+    pub(super) fn named_by(&self, notice: &ReceiptNotice, among: &[u64]) -> Option<PartRef> {
         let carrier = self.shared.carrier_number(notice.carrier);
         let forms = self.shared.learned.forms(notice.carrier);
-        let mut found = notice.spellings(forms).filter_map(|id| self.table.find(carrier, &id));
+        let mut found = notice.spellings(forms).filter_map(|id| self.called(carrier, &id, among));
         let first = found.next()?;
         let meant = |part: &PartRef| {
             let message = self.table.get(part.sequence);
@@ -55,17 +62,55 @@ impl Shard {
         if meant(&first) { Some(first) } else { found.find(meant).or(Some(first)) }
     }
 
-    /// The messages that one of the receipt's ids may name, in memory or not.
-    pub(super) fn may_name(&self, notice: &ReceiptNotice) -> Vec<u64> {
-        let carrier = self.shared.carrier_number(notice.carrier);
-        let forms = self.shared.learned.forms(notice.carrier);
-        let mut named = Vec::new();
-        for id in notice.spellings(forms) {
-            named.extend(self.table.named(carrier, &id).iter().map(|part| part.sequence));
+    /// The part of these messages that the carrier calls `id`: the exact spelling first, then without
+    /// regard to case, then without leading zeros; two that fit equally well are no match. No id is no
+    /// match either.
+    fn called(&self, carrier: u32, id: &[u8], among: &[u64]) -> Option<PartRef> {
+        // Without its leading zeros an id of zeros alone is empty too.
+        if id.is_empty() {
+            return None;
         }
+        let exact: fn(&[u8], &[u8]) -> bool = |a, b| a == b;
+        let folded: fn(&[u8], &[u8]) -> bool = |a, b| a.eq_ignore_ascii_case(b);
+        let any: fn(&[u8], &[u8]) -> bool = |a, b| normal(a) == normal(b);
+        for same in [exact, folded, any] {
+            let messages = among.iter().filter_map(|sequence| self.table.get(*sequence));
+            let mut fitting: Vec<PartRef> = messages
+                .flat_map(|message| {
+                    let sequence = message.envelope.sequence;
+                    let own = message.carrier_ids().filter(move |(_, own_carrier, own)| {
+                        *own_carrier == carrier && same(own, id)
+                    });
+                    own.map(move |(part, ..)| PartRef { sequence, part })
+                })
+                .collect();
+            fitting.dedup();
+            match fitting.as_slice() {
+                [only] => return Some(*only),
+                [] => {}
+                [..] => return None,
+            }
+        }
+        None
+    }
+
+    /// The messages that one of the receipt's ids may name, as far as carriers named them lately.
+    pub(super) fn named_lately(&self, notice: &ReceiptNotice) -> Vec<u64> {
+        let receipts = self.cold.receipts();
+        let names = self.names_in(notice);
+        let parts = names.iter().flat_map(|name| receipts.parts(*name));
+        let mut named: Vec<u64> = parts.map(|(sequence, _)| sequence).collect();
         named.sort_unstable();
         named.dedup();
         named
+    }
+
+    /// What the receipt's ids may be filed as.
+    pub(super) fn names_in(&self, notice: &ReceiptNotice) -> Vec<PartName> {
+        let carrier = self.shared.carrier_number(notice.carrier);
+        let forms = self.shared.learned.forms(notice.carrier);
+        let receipts = self.cold.receipts();
+        notice.spellings(forms).filter_map(|id| receipts.name(carrier, &id)).collect()
     }
 
     /// Applies a receipt that no id names to the only part that it can mean: by the reference that
@@ -187,6 +232,9 @@ impl Shard {
         let known = |event: &Event| event.kind == kind && *event.detail == *notice.words;
         let repeated = matches!(kind, PartEvent::LateReceipt | PartEvent::Intermediate);
         if repeated && message.events.iter().any(|event| event.part == part.part && known(event)) {
+            return self.stats.inc(Counter::ReceiptsDuplicate);
+        }
+        if repeated && message.bytes >= limits::RECORDS_PER_MESSAGE {
             return self.stats.inc(Counter::ReceiptsDuplicate);
         }
         self.stats.inc(if kind == PartEvent::LateReceipt {

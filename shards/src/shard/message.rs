@@ -13,7 +13,7 @@ use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_storage::{Position, SegmentId, mask_number};
 
-use super::cold::{Group, Lane};
+use super::cold::{Filing, Group, Lane};
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
 use super::envelope_record::Apart;
 pub(crate) use super::part::Part;
@@ -210,6 +210,8 @@ pub(crate) struct Message {
     pub(crate) stays: bool,
     /// Records about its content that are on their way to the disk.
     pub(crate) contents_under_way: u8,
+    /// What is filed of it in the indexes of cold messages.
+    pub(crate) filed: Option<Box<Filing>>,
     /// The accepted record is on disk: only then does the message exist for anybody.
     pub(crate) durable: bool,
     /// When its customer had it redacted.
@@ -254,6 +256,7 @@ impl Message {
             closing: None,
             stays: false,
             contents_under_way: 0,
+            filed: None,
             durable: false,
             redacted: None,
             recovered: false,
@@ -480,6 +483,17 @@ impl Message {
     /// Whether a carrier may have a part of it under an id that nobody knows.
     pub(crate) fn has_lost_part(&self) -> bool {
         self.parts.iter().any(|part| part.lost)
+    }
+
+    /// Whether a bind is busy with it, or soon will be.
+    pub(crate) fn is_under_way(&self) -> bool {
+        let busy = |part: &Part| part.in_flight || part.recording || part.waiting;
+        self.queued_on.is_some() || self.parts.iter().any(busy)
+    }
+
+    /// Whether it is to be sent as soon as its turn comes.
+    pub(crate) fn wants_sending(&self) -> bool {
+        self.outcome.is_none() && self.next_sendable().is_some()
     }
 
     /// Whether no carrier has anything of it, for certain.

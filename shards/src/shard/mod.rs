@@ -26,7 +26,6 @@ mod matching;
 mod mesh;
 mod message;
 pub mod moving;
-mod named;
 pub(crate) mod offline;
 mod opt_outs;
 mod orphans;
@@ -131,6 +130,8 @@ pub(crate) enum After {
     Controlled { ticket: u64, answer: ControlAnswer },
     /// That a message is redacted is on disk: tell its customer.
     Redacted { to: ShowTo },
+    /// The record lies there that leads to all of a message which leaves memory.
+    Parked { sequence: u64, at: Position },
     /// The attempt is on record: the part may be written to a bind.
     Attempted { carrier: CarrierIx, part: PartRef },
 }
@@ -302,6 +303,11 @@ pub struct Shard {
     turned: Duration,
     /// When the store of cold messages has something to do.
     cold_due: Option<Duration>,
+    /// Messages to which something happened: their seats are to be looked at.
+    stirred: Vec<u64>,
+    /// The first number of a message that this process accepts.
+    first_sequence: u64,
+    sweep: reclaim::Sweep,
 }
 
 /// How far a graceful stop has come.
@@ -446,15 +452,14 @@ impl Shard {
     /// housekeeping.
     fn pump(&mut self, now: Now) {
         self.turned = now.mono;
-        while let Some(after) = self.journal.poll_ready() {
-            self.happen(now, after);
+        self.pump_messages(now);
+        // What was brought back, or left its seat to others, may go on at once.
+        if self.pump_cold(now) {
+            self.pump_messages(now);
+            self.pump_cold(now);
         }
-        self.pump_contents(now);
-        self.pump_carriers(now);
-        self.pump_webhooks(now);
         self.pump_inbound(now);
         self.pump_deliveries(now);
-        self.pump_cold(now);
         self.pump_reclaim(now);
         self.pump_erasures(now);
         self.archives.now = now.wall;
@@ -462,6 +467,15 @@ impl Shard {
         self.pump_reads();
         self.pump_checkpoint(now);
         self.pump_drain(now);
+    }
+
+    fn pump_messages(&mut self, now: Now) {
+        while let Some(after) = self.journal.poll_ready() {
+            self.happen(now, after);
+        }
+        self.pump_contents(now);
+        self.pump_carriers(now);
+        self.pump_webhooks(now);
     }
 
     fn happen(&mut self, now: Now, after: After) {
@@ -486,11 +500,15 @@ impl Shard {
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
             After::Closed { sequence, at } => self.closed(sequence, at),
             After::Carried { sequence, at } => self.carried(sequence, at),
-            After::Released { before } => self.registers.release_before(before),
+            After::Released { before } => {
+                self.registers.release_before(before);
+                self.cold.release_before(before);
+            }
             After::Controlled { ticket, answer } => {
                 self.ops.push_back(Op::Controlled { ticket, answer });
             }
             After::Redacted { to } => self.redacted(to, Ok(())),
+            After::Parked { sequence, at } => self.parked(now, sequence, at),
             After::Attempted { carrier, part } => self.attempt_recorded(now, carrier, part),
         }
     }

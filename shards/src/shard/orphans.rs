@@ -248,7 +248,8 @@ impl Shard {
         for orphan in self.orphans.called(carrier, id) {
             let parked = self.orphans.parked.get(&orphan);
             let Some(notice) = parked.map(|parked| parked.notice.clone()) else { continue };
-            if self.apply_receipt(now, &notice).is_some() {
+            let lately = self.named_lately(&notice);
+            if self.apply_receipt(now, &notice, &lately).is_some() {
                 self.close_orphan(now, orphan, OrphanOutcome::Matched);
             }
         }
@@ -292,7 +293,8 @@ impl Shard {
             let parked = parked.filter(|parked| parked.notice.carrier == carrier);
             let Some(notice) = parked.map(|parked| parked.notice.clone()) else { continue };
             self.orphans.index(orphan, forms);
-            if self.apply_receipt(now, &notice).is_some() {
+            let lately = self.named_lately(&notice);
+            if self.apply_receipt(now, &notice, &lately).is_some() {
                 self.close_orphan(now, orphan, OrphanOutcome::Matched);
             }
         }

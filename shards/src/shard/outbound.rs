@@ -176,9 +176,19 @@ impl Shard {
             return self.erasures.unsent(sequence);
         }
         match self.choose(message) {
-            Some(carrier) => self.enqueue(carrier, sequence, FairQueue::push_back),
+            Some(carrier) if self.has_seat(sequence) => {
+                self.enqueue(carrier, sequence, FairQueue::push_back);
+            }
+            Some(_) => self.cold.turn_away(sequence),
             None => self.no_carrier_left(now, sequence),
         }
+    }
+
+    /// Whether a message that is to be sent may be in memory until then: it has a seat, or one is free.
+    fn has_seat(&mut self, sequence: u64) -> bool {
+        let Some(message) = self.table.get(sequence) else { return false };
+        let group = self.group_of(message);
+        self.cold.is_sending(sequence) || self.cold.admit(sequence, group)
     }
 
     /// The carrier for a message: the one that took parts of it already, since a handset can only
@@ -235,7 +245,11 @@ impl Shard {
             return self.erasures.unsent(sequence);
         }
         let Some(carrier) = self.choose(message) else { return };
-        self.enqueue(carrier, sequence, FairQueue::push_front);
+        if self.has_seat(sequence) {
+            self.enqueue(carrier, sequence, FairQueue::push_front);
+        } else {
+            self.cold.turn_away(sequence);
+        }
     }
 
     /// Where the driver connects a bind: the carrier's `host:port`.

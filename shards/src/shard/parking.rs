@@ -4,15 +4,20 @@
 use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
+use postrider_storage::register::Slot;
 use postrider_storage::runs::{RunConfig, RunRows};
+use postrider_storage::{CARRIED_PARKED, Position, Record};
 
 use super::cold::receipts::PartName;
 use super::cold::store::Rows;
-use super::cold::{ColdConfig, ColdTurn, Filing, Group, Seats};
+use super::cold::{Cold, ColdConfig, ColdTurn, Filing, Group, Seats};
 use super::deliveries::owed_group;
+use super::fetch::{ENDED, Wanted};
 use super::message::{ALL_PARTS, Message, NO_CARRIER, Webhook};
 use super::part::Part;
-use super::{Drain, Shard, Shared};
+use super::reclaim::carried_state;
+use super::{After, Drain, Shard, Shared};
+use crate::stats::Counter;
 
 /// Settings of a shard's store of cold messages.
 pub(super) fn cold_config(shared: &Shared, shards: u16) -> ColdConfig {
@@ -38,7 +43,6 @@ pub(super) fn cold_config(shared: &Shared, shards: u16) -> ColdConfig {
     }
 }
 
-#[allow(dead_code, reason = "a message that is open stays in memory as yet")]
 impl Shard {
     /// What can wake a message when it is on disk alone. It follows from the message's records and the
     /// configuration.
@@ -89,20 +93,249 @@ impl Shard {
         carriers.into_iter().map(|carrier| self.cold.receipts().recipient(carrier, to)).collect()
     }
 
-    /// Lets messages leave that have no seat, and brings those back whose turn has come.
-    pub(super) fn pump_cold(&mut self, now: Now) {
-        if self.drain != Drain::No {
+    /// A carrier called a part so.
+    pub(super) fn note_name(&mut self, now: Now, carrier: u32, id: &[u8], sequence: u64, part: u8) {
+        let Some(name) = self.cold.receipts().name(carrier, id) else { return };
+        if !self.cold.named(now.mono, name, sequence, part) {
+            self.file_names(sequence);
+        }
+    }
+
+    /// Files what carriers call the parts of a message that stays in memory for longer than the names of
+    /// the hour do.
+    fn file_names(&mut self, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        let names = self.names_of_open_parts(message);
+        if names.is_empty() || message.filed.is_some() {
             return;
         }
-        for _ in 0..limits::COLD_PER_TURN {
-            match self.cold.poll(now) {
-                Some(ColdTurn::Look(search)) => self.look_for_rows(now, search),
-                Some(ColdTurn::Owed(customer, found)) => self.owed_found(now, customer, found),
-                Some(ColdTurn::Wake(_)) => {}
-                None => break,
+        let at = message.anchor();
+        let filing = Filing { names, ..Filing::default() };
+        self.cold.file(&filing, Cold { sequence, at });
+        if let Some(message) = self.table.get_mut(sequence) {
+            message.filed = Some(Box::new(filing));
+        }
+    }
+
+    /// Something happened to a message: its seat is to be looked at.
+    pub(super) fn stir(&mut self, sequence: u64) {
+        if self.stirred.last() != Some(&sequence) {
+            self.stirred.push(sequence);
+        }
+    }
+
+    /// Lets messages leave that have no seat, and brings those back whose turn has come. False when
+    /// nothing came of it.
+    pub(super) fn pump_cold(&mut self, now: Now) -> bool {
+        let stirred = std::mem::take(&mut self.stirred);
+        if self.drain != Drain::No {
+            self.cold_due = None;
+            return false;
+        }
+        for sequence in &stirred {
+            self.look_at_seat(now, *sequence);
+        }
+        let writable = self.cold.has_room() && !self.storage_is_short();
+        let mut turns = 0;
+        while writable
+            && turns < limits::COLD_PER_TURN
+            && let Some(sequence) = self.cold.poll_leaving(now.mono)
+        {
+            self.leave_memory(now, sequence);
+            turns += 1;
+        }
+        let left = turns;
+        while turns < 2 * limits::COLD_PER_TURN
+            && let Some(turn) = self.cold.poll(now)
+        {
+            match turn {
+                ColdTurn::Look(search) => self.look_for_rows(now, search),
+                ColdTurn::Wake(message) => self.wake(now, message.sequence),
+                ColdTurn::Owed(customer, found) => self.owed_found(now, customer, found),
+            }
+            turns += 1;
+        }
+        let more = left == limits::COLD_PER_TURN || turns == 2 * limits::COLD_PER_TURN;
+        let next = self.cold.poll_timeout(now, writable);
+        self.cold_due = if more { Some(now.mono) } else { next };
+        turns > 0 || !self.stirred.is_empty()
+    }
+
+    /// Gives a message the seat that its state asks for.
+    fn look_at_seat(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return self.cold.leave(sequence) };
+        if !message.durable {
+            return;
+        }
+        if message.listed > 0 {
+            return self.cold.leave(sequence);
+        }
+        let (records, under_way) = (message.records.len(), message.is_under_way());
+        if records > limits::RECORDS_OF_MESSAGE {
+            // It was tried for hours: one record tells what came of it.
+            self.carry_forward(now, sequence);
+        }
+        let Some(message) = self.table.get(sequence) else { return };
+        if under_way {
+            let queued = message.queued_on.is_some();
+            if !self.cold.is_sending(sequence) {
+                let group = self.group_of(message);
+                self.cold.seat(sequence, group);
+            }
+            if queued {
+                self.file_names(sequence);
+            }
+        } else if message.wants_sending() {
+            if !self.cold.is_sending(sequence) {
+                self.cold.turn_away(sequence);
+            }
+        } else if !self.may_leave(now, message) {
+            self.cold.hold(sequence);
+            self.file_names(sequence);
+        } else if !(self.cold.is_wanted(sequence) && is_telling(now, message)) {
+            // One that was woken to tell of its end keeps its seat until it has tried.
+            self.cold.idle(sequence, now.mono);
+        }
+    }
+
+    /// Whether nothing needs a message in memory.
+    fn may_leave(&self, now: Now, message: &Message) -> bool {
+        let sequence = message.envelope.sequence;
+        let timed =
+            |part: &Part| part.status == PartStatus::OutcomeUnknown && part.timer > now.mono;
+        let writing = message.contents_under_way > 0 || self.webhooks.is_in_flight(sequence);
+        let quiet = !message.is_under_way() && !message.parts.iter().any(timed);
+        let open = message.durable && message.listed == 0 && !message.is_closed();
+        open && !writing && quiet && !self.lookups.holds(sequence)
+    }
+
+    /// A message has no seat any more: it leaves once a record on disk leads to all of its state.
+    fn leave_memory(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence).filter(|message| message.listed == 0) else {
+            return;
+        };
+        if self.cold.is_hot(sequence) || !message.durable {
+            return;
+        }
+        let at = if self.may_leave(now, message) { self.whole_record(now, sequence) } else { None };
+        match at {
+            Some(at) => {
+                self.journal.then(After::Parked { sequence, at });
+            }
+            None => self.stay(now, sequence),
+        }
+    }
+
+    /// A message that cannot leave memory stays there; one that is to be sent is queued.
+    fn stay(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        if message.wants_sending() && !self.lookups.holds(sequence) {
+            let group = self.group_of(message);
+            self.cold.seat(sequence, group);
+            self.dispatch(now, sequence);
+        } else {
+            self.cold.hold(sequence);
+        }
+    }
+
+    /// The record that leads to all of a message's state: its first when nothing came since, else one
+    /// that is written now. `None` when its state does not fit in one.
+    fn whole_record(&mut self, now: Now, sequence: u64) -> Option<Position> {
+        let message = self.table.get(sequence)?;
+        let first = message.anchor();
+        // What is being emptied now was looked through already, maybe.
+        let stays = first.segment > self.journal.log.oldest_segment();
+        if message.records.len() == 1 && (stays || !self.is_emptying()) {
+            return Some(first);
+        }
+        let state = carried_state(message, &self.shared)?;
+        let from = first.pack();
+        let record = Record::Carried { sequence, from, reason: CARRIED_PARKED, state: &state };
+        let appended = self.journal.append_lazy(now.mono, &record);
+        self.table.rehome(sequence, appended.at, appended.len);
+        Some(appended.at)
+    }
+
+    /// A record leads to all of a message: it leaves memory, unless something happened meanwhile.
+    pub(super) fn parked(&mut self, now: Now, sequence: u64, at: Position) {
+        let Some(message) = self.table.get(sequence) else { return };
+        if message.records != [at] || self.cold.is_hot(sequence) || !self.may_leave(now, message) {
+            self.carried(sequence, at);
+            return self.stir(sequence);
+        }
+        if !self.shelve(sequence) {
+            // A bind has some of what it owes.
+            self.carried(sequence, at);
+            return self.cold.hold(sequence);
+        }
+        let Some(message) = self.table.get(sequence) else { return };
+        let mut filing = self.filing(message);
+        if message.outcome.is_some() {
+            // Its time has come, and it did not get a turn: it is not to come back at once.
+            let later = now.wall.after(self.shared.config.limits.park_after);
+            filing.due = filing.due.map(|due| due.max(later));
+        }
+        let slot = Slot { status: slot_status(message), at };
+        self.registers.set_slot(sequence, slot);
+        self.webhooks.remove(sequence);
+        self.set_deadline(sequence, None);
+        let filed = self.table.get_mut(sequence).and_then(|message| message.filed.take());
+        if let Some(filed) = filed.filter(|filed| **filed != filing) {
+            self.cold.settle(&filed, sequence);
+        }
+        self.cold.park(&filing, Cold { sequence, at });
+        self.table.park(sequence);
+        self.stats.inc(Counter::MessagesParked);
+    }
+
+    /// The turn of a message on disk has come, or its time.
+    fn wake(&mut self, now: Now, sequence: u64) {
+        if let Some(message) = self.table.get(sequence) {
+            let waits = message.wants_sending();
+            self.cold.was_not_counted(sequence);
+            if waits {
+                self.dispatch(now, sequence);
+            }
+            self.stir(sequence);
+        } else {
+            self.want(now, vec![sequence], Wanted::Turn);
+        }
+    }
+
+    /// An open message has been read: it is hot again.
+    pub(super) fn bring_back(&mut self, now: Now, mut message: Box<Message>) {
+        self.stats.inc(Counter::MessagesWoken);
+        let sequence = message.envelope.sequence;
+        let filing = self.filing(&message);
+        self.cold.arrived(now.mono, &filing, sequence);
+        message.filed = Some(Box::new(filing));
+        message.recovered = sequence < self.first_sequence;
+        self.contents.restore(&mut message);
+        self.table.wake(message);
+        self.content_woken(now, sequence);
+        self.unshelve(sequence);
+        self.take_up(now, sequence);
+    }
+
+    /// Does what is to be done for an open message that is in memory again, now or later.
+    pub(super) fn take_up(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        if message.is_closed() {
+            self.close_if_done(now, sequence);
+        } else if message.outcome.is_some() {
+            self.rearm_webhook(now, sequence);
+        } else if message.held_until().is_some() {
+            self.due(now, sequence);
+        } else if message.envelope.valid_until > now.wall {
+            self.arm_message(now, sequence);
+            self.resume_parts(now, sequence);
+        } else {
+            self.validity_over(now, sequence);
+            if self.is_open(sequence) {
+                self.grace_over(now, sequence);
             }
         }
-        self.cold_due = self.cold.poll_timeout(now);
+        self.look_at_seat(now, sequence);
     }
 
     /// Rows that were looked for.
@@ -111,8 +344,18 @@ impl Shard {
     }
 }
 
+/// Whether a message has ended and tells of it now.
+fn is_telling(now: Now, message: &Message) -> bool {
+    let told = matches!(message.webhook, Webhook::Pending { due, .. } if due <= now.wall);
+    message.outcome.is_some() && told
+}
+
+/// The status of a message on disk alone, as slots have it.
+pub(super) fn slot_status(message: &Message) -> u8 {
+    if message.outcome.is_some() { ENDED } else { message.status() as u8 }
+}
+
 /// The first time at which something is to be done for a message.
-#[allow(dead_code, reason = "a message that is open stays in memory as yet")]
 fn due_of(message: &Message) -> Option<UnixMs> {
     let valid_until = message.envelope.valid_until;
     if message.outcome.is_some() {

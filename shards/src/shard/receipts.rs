@@ -4,7 +4,7 @@
 use postrider_core::clock::Now;
 use postrider_core::place::ShardId;
 
-use super::fetch::{ReceiptAt, Wanted};
+use super::fetch::ReceiptAt;
 use super::mesh::{Call, CallId, ReceiptNotice, ReceiptOutcome, Reply, Request, Seeker};
 use super::{After, Delivery, Shard};
 use crate::stats::Counter;
@@ -33,26 +33,34 @@ impl Shard {
         }
     }
 
-    /// Applies a receipt to its message here, or does what its place asks when there is none. What a
-    /// carrier's id may mean that is closed is read from the disk first.
+    /// Applies a receipt to its message here, or does what its place asks when there is none. What it
+    /// may mean that is on disk alone is read first.
     pub(super) fn take_receipt(&mut self, now: Now, notice: Box<ReceiptNotice>, at: ReceiptAt) {
-        let named = self.may_name(&notice);
-        if named.iter().all(|sequence| self.table.has(*sequence)) {
-            self.receipt_at(now, notice, at);
+        let lately = self.named_lately(&notice);
+        let here = lately.iter().all(|sequence| self.table.has(*sequence));
+        if here && self.named_by(&notice, &lately).is_some() {
+            self.receipt_at(now, notice, at, &lately);
         } else if self.lookups.is_crowded() {
             self.refuse_at(now, notice, at);
         } else {
-            self.want(now, named, Wanted::Receipt(notice, at));
+            self.look_for_parts(now, notice, at, lately);
         }
     }
 
-    /// As `take_receipt`, with everything in memory that there is.
-    pub(super) fn receipt_at(&mut self, now: Now, notice: Box<ReceiptNotice>, at: ReceiptAt) {
+    /// As `take_receipt`, with everything in memory that there is: it may be about one of these
+    /// messages.
+    pub(super) fn receipt_at(
+        &mut self,
+        now: Now,
+        notice: Box<ReceiptNotice>,
+        at: ReceiptAt,
+        among: &[u64],
+    ) {
         if matches!(at, ReceiptAt::Orphan(orphan) if !self.orphans.is_parked(orphan)) {
             // It was matched while the disk was read for it.
             return;
         }
-        let applied = self.apply_receipt(now, &notice).is_some();
+        let applied = self.apply_receipt(now, &notice, among).is_some();
         match at {
             ReceiptAt::Owner(delivery) | ReceiptAt::Bind(delivery) if applied => {
                 self.journal.then(After::Respond { delivery, status: 0 });

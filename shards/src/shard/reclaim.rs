@@ -6,14 +6,16 @@
 use std::collections::VecDeque;
 
 use postrider_core::clock::{Now, UnixMs};
+use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_core::place::Partition;
-use postrider_storage::register::Slot;
+use postrider_storage::register::{Anchored, AnchoredCursor, Slot, Statuses};
 use postrider_storage::{CARRIED_RECYCLED, Position, Record, SegmentId, crash};
 
+use super::cold::Cold;
 use super::deliveries::receipt_record;
 use super::envelope_record::accepted_record;
-use super::fetch::HOT;
+use super::fetch::{ENDED, HOT, Wanted};
 use super::message::{Event, Message, Webhook, WebhookAttempt};
 use super::{After, Shard};
 
@@ -57,12 +59,37 @@ impl Ages {
     }
 }
 
+/// The look for open messages on disk alone in the segment that is being emptied.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    segment: Option<SegmentId>,
+    /// Where it goes on.
+    next: Option<AnchoredCursor>,
+    /// Messages that are still to be read.
+    found: Vec<u64>,
+    /// Something is being looked for, or read.
+    under_way: bool,
+    /// Messages that could not be read.
+    missed: usize,
+    /// It is the second look, for those.
+    again: bool,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        let next = Some(AnchoredCursor::default());
+        Sweep { segment: None, next, found: Vec::new(), under_way: false, missed: 0, again: false }
+    }
+}
+
 impl Shard {
     /// Empties the oldest segment when its time is over or few are left, a share each turn.
     pub(super) fn pump_reclaim(&mut self, now: Now) {
         let (oldest, head) = (self.journal.log.oldest_segment(), self.journal.log.head_segment());
         self.ages.note(head, now.wall);
         if oldest >= head || !(self.is_outdated(now, oldest) || self.runs_short()) {
+            // What is parked from now on may lie there again.
+            self.sweep.segment = None;
             return;
         }
         match self.table.oldest_home().filter(|home| *home <= oldest) {
@@ -71,10 +98,12 @@ impl Shard {
                     self.carry(now, sequence, home);
                 }
             }
+            None if !self.sweep(now, oldest) => {}
             None if !self.carry_inbound(now, oldest) => {}
             None if !self.carry_opt_outs(now, oldest) => {}
             None => {
                 self.carry_orphans(now);
+                self.sweep.segment = None;
                 self.release_before(SegmentId(oldest.0 + 1));
             }
         }
@@ -109,13 +138,76 @@ impl Shard {
         crash::point("released");
     }
 
-    fn carry(&mut self, now: Now, sequence: u64, home: SegmentId) {
-        let Some(message) = self.table.get(sequence) else { return };
-        if message.home() != home || message.listed > 0 {
-            return;
+    /// Whether the oldest segment is being emptied: nothing is parked that lies there.
+    pub(super) fn is_emptying(&self) -> bool {
+        self.sweep.segment.is_some()
+    }
+
+    /// Brings the open messages into memory that are on disk alone and lie in the oldest segment, a few
+    /// at a time; they are carried forward from there. True when there are no more.
+    fn sweep(&mut self, now: Now, oldest: SegmentId) -> bool {
+        if self.sweep.under_way {
+            return false;
         }
-        let mut state = Vec::new();
-        encode_state(message, self.shared.partition_of(&message.envelope), &mut state);
+        if self.sweep.segment != Some(oldest) {
+            self.sweep = Sweep { segment: Some(oldest), ..Sweep::default() };
+        }
+        let rest = self.sweep.found.len().saturating_sub(limits::RECLAIM_PER_TURN);
+        let mut next = self.sweep.found.split_off(rest);
+        next.retain(|sequence| !self.table.has(*sequence));
+        if !next.is_empty() {
+            self.sweep.under_way = true;
+            self.want(now, next, Wanted::Sweep);
+            return false;
+        }
+        if self.sweep.found.is_empty() {
+            match self.sweep.next {
+                Some(next) => {
+                    self.sweep.under_way = true;
+                    let parked = parked_statuses();
+                    let rows = limits::RECLAIM_PER_TURN;
+                    let search = self.registers.anchored_in(oldest, parked, next, rows);
+                    self.look_for_anchored(now, search);
+                }
+                None if self.sweep.missed > 0 && !self.sweep.again => {
+                    // Damage is in the same place the next time; what failed otherwise may not.
+                    let segment = Some(oldest);
+                    self.sweep = Sweep { segment, again: true, ..Sweep::default() };
+                }
+                None => return true,
+            }
+        }
+        false
+    }
+
+    /// Messages on disk alone that lie in the segment which is being emptied; `None`: they could not be
+    /// looked for, and are looked for again.
+    pub(super) fn anchored_found(&mut self, found: Option<Anchored>) {
+        self.sweep.under_way = false;
+        if let Some(found) = found {
+            self.sweep.next = found.next;
+            self.sweep.found.extend(found.rows.into_iter().map(|(sequence, _)| sequence));
+        }
+    }
+
+    /// Those that were wanted are in memory, as far as they could be read.
+    pub(super) fn swept(&mut self, wanted: &[u64]) {
+        self.sweep.under_way = false;
+        self.sweep.missed += wanted.iter().filter(|sequence| !self.table.has(**sequence)).count();
+    }
+
+    fn carry(&mut self, now: Now, sequence: u64, home: SegmentId) {
+        if self.table.get(sequence).is_some_and(|m| m.home() == home && m.listed == 0) {
+            self.carry_forward(now, sequence);
+        }
+    }
+
+    /// Writes the whole state of an open message as one record, which leads to it from now on.
+    pub(super) fn carry_forward(&mut self, now: Now, sequence: u64) {
+        let Some(message) = self.table.get(sequence) else { return };
+        let Some(state) = carried_state(message, &self.shared) else {
+            panic!("a message whose state is too large for a record was let grow");
+        };
         let from = message.anchor().pack();
         let reason = CARRIED_RECYCLED;
         let record = Record::Carried { sequence, from, reason, state: &state };
@@ -126,11 +218,30 @@ impl Shard {
         crash::point("carried");
     }
 
-    /// A message that was carried is on disk.
+    /// The record is on disk that leads to all of a message which stays in memory.
     pub(super) fn carried(&mut self, sequence: u64, at: Position) {
         // Closed since: the record that closes it comes later, and leads on.
         self.registers.set_slot(sequence, Slot { status: HOT, at });
+        let filed = self.table.get(sequence).and_then(|message| message.filed.as_deref());
+        if let Some(filed) = filed {
+            self.cold.file(filed, Cold { sequence, at });
+        }
     }
+}
+
+/// Statuses of messages on disk alone that are not closed.
+pub(super) fn parked_statuses() -> Statuses {
+    let open =
+        [PartStatus::Queued, PartStatus::Held, PartStatus::Submitted, PartStatus::OutcomeUnknown];
+    let [queued, held, submitted, unknown] = open.map(|status| status as u8);
+    Statuses::of(&[queued, held, submitted, unknown, ENDED])
+}
+
+/// A message's whole state as a record of kind carried has it; `None` when it does not fit in one.
+pub(super) fn carried_state(message: &Message, shared: &super::Shared) -> Option<Vec<u8>> {
+    let mut state = Vec::new();
+    encode_state(message, shared.partition_of(&message.envelope), &mut state);
+    (state.len() <= limits::CARRIED_STATE_MAX).then_some(state)
 }
 
 /// A message's whole state: the records that would rebuild it, one after the other.

@@ -60,6 +60,7 @@ impl Shard {
             {
                 message.queued_on = None;
             }
+            self.stir(sequence);
             return true;
         };
         let Some(message) = self.table.get(sequence) else { return false };

@@ -1,10 +1,9 @@
 //! The messages that a shard holds in memory and the ways to find them: by sequence, by customer and
-//! time, by what the carrier called a part. One per shard; everything in it can be rebuilt from the
-//! log. A message leaves once the record that closes it is on disk.
+//! time, by recipient. One per shard; everything in it can be rebuilt from the log. A message leaves
+//! once the record that closes it is on disk, or when it is parked: then it is counted still.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use postrider_core::carrier_id::folded as normal;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
 use postrider_core::limits;
@@ -12,10 +11,9 @@ use postrider_core::number::Msisdn;
 use postrider_storage::{Position, SegmentId};
 
 use super::message::Message;
-use super::named::{Named, name_of};
 
 /// A part of a message of this shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PartRef {
     pub(crate) sequence: u64,
     /// From 0.
@@ -32,8 +30,6 @@ const STALE_MAX: usize = 64;
 pub(crate) struct Table {
     messages: BTreeMap<u64, Box<Message>>,
     by_customer: BTreeSet<(u32, UnixMs, u64)>,
-    /// What carriers call parts, of messages here and of those that left last.
-    named: Named,
     /// Messages of which a receipt may speak without an id that is known, by recipient.
     by_handset: HashMap<Msisdn, Vec<u64>, FixedHasher>,
     /// Messages of one submit_multi each.
@@ -45,6 +41,9 @@ pub(crate) struct Table {
     open: usize,
     /// Octets of the records of the messages here.
     bytes: u64,
+    /// Open messages that are on disk alone, and the octets of their records.
+    cold: usize,
+    cold_bytes: u64,
 }
 
 /// Messages whose oldest record lies in one segment.
@@ -60,17 +59,18 @@ impl Table {
         Table {
             messages: BTreeMap::new(),
             by_customer: BTreeSet::new(),
-            named: Named::new(limits::CARRIER_IDS_OF_CLOSED),
             by_handset: HashMap::default(),
             by_group: BTreeSet::new(),
             by_home: BTreeMap::new(),
             lost: VecDeque::new(),
             open: 0,
             bytes: 0,
+            cold: 0,
+            cold_bytes: 0,
         }
     }
 
-    /// Messages that are not closed.
+    /// Messages that are not closed, in memory or not.
     pub(crate) fn open(&self) -> usize {
         self.open
     }
@@ -80,9 +80,9 @@ impl Table {
         self.messages.len()
     }
 
-    /// Octets of the records of the messages in memory.
+    /// Octets of the records of the messages in memory, and of the open ones that are not.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes + self.cold_bytes
     }
 
     pub(crate) fn has(&self, sequence: u64) -> bool {
@@ -119,9 +119,6 @@ impl Table {
         self.open += usize::from(message.listed == 0);
         self.bytes += u64::from(message.bytes);
         self.settle(message.home(), sequence);
-        for (part, carrier, id) in message.carrier_ids() {
-            self.index(carrier, id, PartRef { sequence, part });
-        }
         let before = self.messages.insert(sequence, message);
         assert!(before.is_none(), "sequence {sequence} was given twice");
     }
@@ -137,9 +134,12 @@ impl Table {
         Some(message)
     }
 
-    /// Brings a closed message back that was read from the disk.
+    /// Brings a message back that was read from the disk.
     pub(crate) fn wake(&mut self, message: Box<Message>) {
         let sequence = message.envelope.sequence;
+        if message.listed == 0 {
+            self.count_cold_less(Some(message.bytes));
+        }
         self.insert(message);
         self.publish(sequence);
     }
@@ -208,7 +208,8 @@ impl Table {
 
     /// The message is closed: it is open no more.
     pub(crate) fn close(&mut self, sequence: u64) {
-        self.open = self.open.checked_sub(1).unwrap_or_else(|| panic!("closed more than opened"));
+        debug_assert!(self.open > 0, "closed more than opened");
+        self.open = self.open.saturating_sub(1);
         let lost = self.get(sequence).is_none_or(Message::has_lost_part);
         if let Some(to) = self.get(sequence).map(|message| message.envelope.to).filter(|_| !lost) {
             self.leave_handset(to, sequence);
@@ -230,42 +231,59 @@ impl Table {
         sequences.filter_map(|sequence| self.get(*sequence))
     }
 
-    /// A closed message leaves memory. The ids that carriers gave to its parts stay known for a
-    /// while. Of a part whose answer was lost a receipt may still come with an id that nobody
+    /// A closed message leaves memory. Of a part whose answer was lost a receipt may still come with an id that nobody
     /// knows: such a message stays, until too many others do.
     pub(crate) fn leave(&mut self, sequence: u64) {
         let Some(message) = self.messages.get_mut(&sequence) else { return };
         if !message.has_lost_part() {
-            return self.take_out(sequence);
+            self.remove(sequence);
+            return;
         }
         if !std::mem::replace(&mut message.stays, true) {
             self.lost.push_back(sequence);
         }
         while self.lost.len() > limits::LOST_PARTS_KEPT {
             if let Some(oldest) = self.lost.pop_front() {
-                self.take_out(oldest);
+                self.remove(oldest);
             }
         }
     }
 
-    fn take_out(&mut self, sequence: u64) {
-        let Some(message) = self.remove(sequence) else { return };
-        for (part, carrier, id) in message.carrier_ids() {
-            let part = PartRef { sequence, part };
-            let oldest = self.named.leave(name_of(carrier, id), part);
-            if let Some((name, part)) = oldest.filter(|(_, part)| !self.has(part.sequence)) {
-                self.named.remove(name, part);
-            }
+    /// An open message leaves memory: it is counted still.
+    pub(crate) fn park(&mut self, sequence: u64) {
+        if let Some(message) = self.remove(sequence) {
+            self.cold += 1;
+            self.cold_bytes += u64::from(message.bytes);
         }
+    }
+
+    /// So many open messages are on disk alone, and their records take so many octets (at the start).
+    pub(crate) fn count_cold(&mut self, (count, bytes): (u64, u64)) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.open += count;
+        self.cold += count;
+        self.cold_bytes += bytes;
+    }
+
+    /// One of them is so no more, or is closed. How much its records took is taken for the mean when it
+    /// is not known.
+    pub(crate) fn count_cold_less(&mut self, bytes: Option<u32>) {
+        let (cold, octets) = self.cold();
+        let bytes = bytes.map_or(octets / cold.max(1), u64::from);
+        self.open = self.open.saturating_sub(1);
+        self.cold = self.cold.saturating_sub(1);
+        self.cold_bytes = octets.saturating_sub(bytes);
+    }
+
+    /// Open messages that are on disk alone, and the octets of their records.
+    pub(crate) fn cold(&self) -> (u64, u64) {
+        (u64::try_from(self.cold).unwrap_or(u64::MAX), self.cold_bytes)
     }
 
     /// Forgets a message whose state is replaced (replay).
     pub(crate) fn discard(&mut self, sequence: u64) {
         let Some(message) = self.remove(sequence) else { return };
         self.open = self.open.saturating_sub(usize::from(message.listed == 0));
-        for (part, carrier, id) in message.carrier_ids() {
-            self.named.remove(name_of(carrier, id), PartRef { sequence, part });
-        }
     }
 
     fn remove(&mut self, sequence: u64) -> Option<Box<Message>> {
@@ -279,48 +297,6 @@ impl Table {
         self.bytes = self.bytes.saturating_sub(message.bytes.into());
         self.unsettle(message.home());
         Some(message)
-    }
-
-    /// Notes what the carrier calls a part. An empty id cannot be matched and is not kept.
-    pub(crate) fn index(&mut self, carrier: u32, id: &[u8], part: PartRef) {
-        if !id.is_empty() {
-            self.named.insert(name_of(carrier, id), part);
-        }
-    }
-
-    /// The part of a message in memory that the carrier calls `id`: the exact spelling first, then
-    /// without regard to case, then without leading zeros; two that fit equally well are no match.
-    /// No id is no match either.
-    pub(crate) fn find(&self, carrier: u32, id: &[u8]) -> Option<PartRef> {
-        // Without its leading zeros an id of zeros alone is empty too.
-        if id.is_empty() {
-            return None;
-        }
-        let found = self.named.parts(name_of(carrier, id));
-        let spelled = |part: &PartRef, same: fn(&[u8], &[u8]) -> bool| {
-            self.get(part.sequence).is_some_and(|message| {
-                message.carrier_ids().any(|(index, own_carrier, own)| {
-                    (index, own_carrier) == (part.part, carrier) && same(own, id)
-                })
-            })
-        };
-        let exact: fn(&[u8], &[u8]) -> bool = |a, b| a == b;
-        let folded: fn(&[u8], &[u8]) -> bool = |a, b| a.eq_ignore_ascii_case(b);
-        let any: fn(&[u8], &[u8]) -> bool = |a, b| normal(a) == normal(b);
-        for same in [exact, folded, any] {
-            let mut fitting = found.iter().filter(|part| spelled(part, same));
-            match (fitting.next(), fitting.next()) {
-                (Some(only), None) => return Some(*only),
-                (Some(_), Some(_)) => return None,
-                (None, _) => {}
-            }
-        }
-        None
-    }
-
-    /// The parts that the carrier may call `id`, of messages in memory and of some that left it.
-    pub(crate) fn named(&self, carrier: u32, id: &[u8]) -> &[PartRef] {
-        if id.is_empty() { &[] } else { self.named.parts(name_of(carrier, id)) }
     }
 
     /// The oldest segment in which a record lies of a message in memory.

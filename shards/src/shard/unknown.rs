@@ -49,6 +49,7 @@ impl Shard {
             }
         }
         self.close_if_done(now, part.sequence);
+        self.stir(part.sequence);
     }
 
     /// Writes down that nobody knows, and does what is to be done about it.
@@ -94,6 +95,7 @@ impl Shard {
 
     /// No sign of the part in its time of grace.
     pub(super) fn grace_without_sign(&mut self, now: Now, part: PartRef) {
+        self.stir(part.sequence);
         for part in self.spread(part) {
             if self.part(part).is_some_and(|held| held.timer <= now.mono) {
                 self.resend(now, part);

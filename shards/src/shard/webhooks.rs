@@ -150,12 +150,13 @@ impl Shard {
         self.close_if_done(now, sequence);
     }
 
-    /// After a restart: an attempt that was still owed.
+    /// Of a message that is in memory again: an attempt that was still owed.
     pub(super) fn rearm_webhook(&mut self, now: Now, sequence: u64) {
         let Some(message) = self.table.get(sequence) else { return };
         let Webhook::Pending { due, .. } = message.webhook else { return };
         let Some(url) = message.envelope.webhook_url.clone() else { return };
         let endpoint = self.webhooks.intern(&endpoint_of(&url));
+        self.webhooks.remove(sequence);
         // The wall clock may be far behind the one of the process before.
         let rest = due.since(now.wall).min(RETRY_AFTER_MAX);
         self.queue_webhook(sequence, endpoint, now.mono + rest);

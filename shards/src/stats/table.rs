@@ -161,6 +161,12 @@ series! {
         /// Messages of which sender, recipient and text were forgotten.
         MessagesRedacted = "messages_redacted",
             "Messages of which sender, recipient and text were forgotten.";
+        /// Open messages that left memory.
+        MessagesParked = "messages_parked",
+            "Open messages that left memory until something happens to them.";
+        /// Open messages that were read back from the disk.
+        MessagesWoken = "messages_woken",
+            "Open messages that were read back from the disk.";
         /// Webhook requests sent.
         WebhookAttempts = "webhook_attempts",
             "Webhook requests sent.";

@@ -179,6 +179,7 @@ impl World {
         for index in 0..self.shared.placement.shards() {
             let contents = self.open_contents(index);
             let (parts, log) = self.parts(&self.shared, index, contents);
+            self.stats.push(Arc::clone(&parts.stats));
             let dies_at = self.dies_recovering();
             let disk = &mut self.disks[usize::from(index)];
             let fault = |nth| Fault { nth, forever: true, kind: LogIoErrorKind::Io };

@@ -1,5 +1,7 @@
 //! What a simulated world is made from: its configuration and the manners of its carriers.
 
+use std::time::Duration;
+
 use postrider_core::config::Config;
 use postrider_core::config::OnUnknownOutcome::{self, Fail, HoldForReceipt, Resubmit};
 use postrider_core::id::IdCipher;
@@ -63,10 +65,19 @@ prefix = ""
 carriers = ["beta", "alpha"]
 "#;
 
+const HOT_MESSAGES: u32 = 8;
+const PARK_AFTER: Duration = Duration::from_millis(200);
+
 /// What each carrier does about unknown outcomes.
 pub fn policies(seed: u64) -> [OnUnknownOutcome; 2] {
     let all = [Resubmit, HoldForReceipt, Fail];
     [seed / 2 % 3, seed / 6 % 3].map(|turn| all[turn as usize])
+}
+
+/// Whether there is little room in memory for open messages, in which they stay for a short time: most
+/// of them are on disk alone while they wait for anything.
+pub fn parks_early(seed: u64) -> bool {
+    !seed.is_multiple_of(3)
 }
 
 /// What all shards read. The carriers' policies for unknown outcomes are the seed's.
@@ -79,6 +90,10 @@ pub fn shared(seed: u64, epochs: &[Epoch]) -> Shared {
     }
     for customer in &mut config.customers {
         customer.content_retention = retention(seed);
+    }
+    if parks_early(seed) {
+        config.limits.hot_messages = HOT_MESSAGES;
+        config.limits.park_after = PARK_AFTER;
     }
     Shared::new(
         config,

@@ -10,6 +10,7 @@ use postrider_core::clock::Now;
 use postrider_core::id::MessageId;
 use postrider_core::place::{Epoch, ShardId};
 use postrider_shards::shard::{ApiResponse, BindIx, ChoreDone, Op, Shard, ShardChore, Shared};
+use postrider_shards::stats::{Counter, Stats};
 use postrider_storage::{Ask, Disk, MemDisk};
 
 use super::carrier::Carrier;
@@ -87,6 +88,8 @@ pub struct World {
     pub checkpoints: u64,
     /// Changes of the number of shards, and messages that they moved.
     pub resized: (u64, u64),
+    /// What each shard of each process counted.
+    pub(super) stats: Vec<Arc<Stats>>,
     hash: std::collections::hash_map::DefaultHasher,
     pub events: u64,
     /// Operations until the process is killed, the next kill last.
@@ -146,6 +149,7 @@ impl World {
             starts_checked: 0,
             checkpoints: 0,
             resized: (0, 0),
+            stats: Vec::new(),
             hash: std::collections::hash_map::DefaultHasher::new(),
             events: 0,
             ops_to_kill: Vec::new(),
@@ -222,6 +226,11 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// How often the shards of all processes counted this.
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.stats.iter().map(|stats| stats.get(counter)).sum()
     }
 
     /// A number that is the same for the same history.

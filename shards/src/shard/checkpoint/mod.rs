@@ -127,6 +127,7 @@ impl Shard {
             next_sequence: self.next_sequence,
             next_inbound: self.inbox.next_number(),
             next_orphan: self.orphans.next_number(),
+            cold: self.table.cold(),
         }
     }
 }

@@ -50,6 +50,8 @@ pub(in crate::shard) struct Past {
     pub(in crate::shard) next_sequence: u64,
     pub(in crate::shard) next_inbound: u64,
     pub(in crate::shard) next_orphan: u64,
+    /// Open messages that were on disk alone, and the octets of their records.
+    pub(in crate::shard) cold: (u64, u64),
 }
 
 impl Past {
@@ -61,7 +63,8 @@ impl Past {
             let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
             checkpoint.add(name, bytes);
         };
-        add(COUNTERS, vec![VERSION, self.next_inbound, self.next_orphan]);
+        let (cold, octets) = self.cold;
+        add(COUNTERS, vec![VERSION, self.next_inbound, self.next_orphan, cold, octets]);
         let mut messages = Vec::new();
         for (sequence, listed) in &self.messages {
             let counts = [listed.closed, listed.records.len()];
@@ -84,7 +87,9 @@ impl Past {
     /// What a checkpoint tells; `None` when its sections are not as this release writes them.
     pub(in crate::shard) fn of(checkpoint: &Checkpoint) -> Option<Self> {
         let counters = numbers(checkpoint, COUNTERS)?;
-        let [VERSION, next_inbound, next_orphan] = counters.as_slice() else { return None };
+        let [VERSION, next_inbound, next_orphan, cold, octets] = counters.as_slice() else {
+            return None;
+        };
         let pairs = |name| {
             let numbers = numbers(checkpoint, name)?;
             let (pairs, rest) = numbers.as_chunks::<2>();
@@ -114,6 +119,7 @@ impl Past {
             next_sequence: checkpoint.next_sequence,
             next_inbound: *next_inbound,
             next_orphan: *next_orphan,
+            cold: (*cold, *octets),
         })
     }
 }
@@ -158,6 +164,7 @@ mod tests {
             next_sequence: 10,
             next_inbound: 2,
             next_orphan: 9,
+            cold: (3, 900),
         }
     }
 

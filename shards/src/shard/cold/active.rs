@@ -49,6 +49,7 @@ pub struct ActiveSet {
     /// Of these, those that routes have beyond what they have for good.
     beyond: usize,
     wanted: usize,
+    held: usize,
     /// The route that had its turn last.
     last: u32,
     /// Something happened since nobody's turn had come.
@@ -64,6 +65,8 @@ enum Seat {
     Wanted,
     /// It waits for something else, since then.
     Idle(Duration),
+    /// It waits for something that ends soon, and cannot leave before.
+    Held,
 }
 
 #[derive(Debug, Default)]
@@ -159,6 +162,7 @@ impl ActiveSet {
             sending: 0,
             beyond: 0,
             wanted: 0,
+            held: 0,
             last: 0,
             stirred: false,
         }
@@ -191,11 +195,31 @@ impl ActiveSet {
         self.make_room();
     }
 
+    /// A message waits for something that ends soon, and cannot leave memory before.
+    pub fn hold(&mut self, sequence: u64) {
+        self.leave(sequence);
+        self.held += 1;
+        self.hot.insert(sequence, Seat::Held);
+        self.make_room();
+    }
+
+    /// A message is to be sent and cannot wait on disk: it has a seat of its route's in any case.
+    pub fn seat(&mut self, sequence: u64, group: Group) {
+        self.leave(sequence);
+        self.hot.insert(sequence, Seat::Sending(group));
+        self.take(group);
+    }
+
+    /// A message that found no seat goes to disk.
+    pub fn turn_away(&mut self, sequence: u64) {
+        self.part_with(sequence);
+    }
+
     /// Something happened to a message, hot or cold. False when too many such are hot already: it is
     /// to be tried again.
     pub fn want(&mut self, sequence: u64) -> bool {
         match self.hot.get(&sequence) {
-            Some(Seat::Sending(_) | Seat::Wanted) => return true,
+            Some(Seat::Sending(_) | Seat::Wanted | Seat::Held) => return true,
             Some(Seat::Idle(_)) | None => {}
         }
         if self.wanted >= self.seats.wanted {
@@ -206,6 +230,12 @@ impl ActiveSet {
         self.hot.insert(sequence, Seat::Wanted);
         self.make_room();
         true
+    }
+
+    /// Whether one more message that something happened to would have a seat.
+    #[must_use]
+    pub fn has_room_for_wanted(&self) -> bool {
+        self.wanted < self.seats.wanted
     }
 
     /// Keeps a seat for a message that is looked for because its turn has come otherwise than by its
@@ -228,6 +258,7 @@ impl ActiveSet {
         match self.hot.remove(&sequence) {
             Some(Seat::Sending(group)) => self.give_back(group),
             Some(Seat::Wanted) => self.wanted -= 1,
+            Some(Seat::Held) => self.held -= 1,
             Some(Seat::Idle(since)) => {
                 self.idle.remove(&(since, sequence));
             }
@@ -334,13 +365,28 @@ impl ActiveSet {
     /// Whether it is hot because it is to be sent.
     #[must_use]
     pub fn is_sending(&self, sequence: u64) -> bool {
-        matches!(self.hot.get(&sequence), Some(Seat::Sending(_)))
+        self.group_of(sequence).is_some()
+    }
+
+    /// The group with which a message has a seat because it is to be sent.
+    #[must_use]
+    pub fn group_of(&self, sequence: u64) -> Option<Group> {
+        match self.hot.get(&sequence) {
+            Some(Seat::Sending(group)) => Some(*group),
+            Some(Seat::Wanted | Seat::Idle(_) | Seat::Held) | None => None,
+        }
+    }
+
+    /// Whether it is hot because something happened to it.
+    #[must_use]
+    pub fn is_wanted(&self, sequence: u64) -> bool {
+        self.hot.get(&sequence) == Some(&Seat::Wanted)
     }
 
     /// Messages that are hot; with the seats kept for those that are being read.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sending + self.wanted + self.idle.len()
+        self.sending + self.wanted + self.held + self.idle.len()
     }
 
     /// Whether no message is hot.

@@ -28,6 +28,13 @@ pub struct ReceiptIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartName(u64);
 
+/// The name of what a carrier, by its durable number, calls a part, under a data directory's key. An
+/// empty id names nothing.
+#[must_use]
+pub fn part_name(key: [u64; 2], carrier: u32, id: &[u8]) -> Option<PartName> {
+    (!id.is_empty()).then(|| PartName(fingerprint(carrier, &folded(id), key)))
+}
+
 /// Before the digits of a recipient, where it takes the place of an id: no id begins so.
 const RECIPIENT: u8 = 0;
 /// The part that stands for a message as a whole.
@@ -56,7 +63,7 @@ impl ReceiptIndex {
     /// The name of what a carrier, by its durable number, calls a part. An empty id names nothing.
     #[must_use]
     pub fn name(&self, carrier: u32, id: &[u8]) -> Option<PartName> {
-        (!id.is_empty()).then(|| PartName(fingerprint(carrier, &folded(id), self.key)))
+        part_name(self.key, carrier, id)
     }
 
     /// The name under which a message is found by its recipient, once a carrier has something of it.

@@ -13,8 +13,10 @@
 use std::time::Duration;
 
 use postrider_core::clock::{Now, UnixMs};
-use postrider_storage::runs::{RunChore, RunConfig, RunDone, RunRange, RunRows, RunSet, RunState};
-use postrider_storage::{Disk, IndexKind, LogIoError, Lsn, Search, SideFile, Step};
+use postrider_storage::runs::{
+    MergeRule, RunChore, RunConfig, RunDone, RunRange, RunRows, RunSet, RunState,
+};
+use postrider_storage::{Disk, IndexKind, LogIoError, Lsn, Search, SegmentId, SideFile, Step};
 
 use super::receipts::{PartLookup, PartName};
 use super::{ActiveSet, Backlog, Cold, Due, DueTurn, Group, ReceiptIndex, Seats, Turn};
@@ -203,6 +205,46 @@ impl ColdStore {
         self.set.idle(sequence, now);
     }
 
+    /// A message cannot leave memory until something ends that it waits for.
+    pub fn hold(&mut self, sequence: u64) {
+        self.set.hold(sequence);
+    }
+
+    /// A message is to be sent, and cannot wait on disk for a seat.
+    pub fn seat(&mut self, sequence: u64, group: Group) {
+        self.set.seat(sequence, group);
+    }
+
+    /// A message that was not admitted is to be parked.
+    pub fn turn_away(&mut self, sequence: u64) {
+        self.set.turn_away(sequence);
+    }
+
+    /// Whether a message has a seat.
+    #[must_use]
+    pub fn is_hot(&self, sequence: u64) -> bool {
+        self.set.is_hot(sequence)
+    }
+
+    /// Whether it has one because it is to be sent.
+    #[must_use]
+    pub fn is_sending(&self, sequence: u64) -> bool {
+        self.set.is_sending(sequence)
+    }
+
+    /// Whether it has one because something happened to it.
+    #[must_use]
+    pub fn is_wanted(&self, sequence: u64) -> bool {
+        self.set.is_wanted(sequence)
+    }
+
+    /// A row led to a message that is in memory, or to none: it was not counted.
+    pub fn was_not_counted(&mut self, sequence: u64) {
+        if let Some(group) = self.set.group_of(sequence) {
+            self.set.filed(group);
+        }
+    }
+
     /// Something happened to a message, hot or cold; false when there are too many such: try again.
     pub fn want(&mut self, sequence: u64) -> bool {
         self.set.want(sequence)
@@ -262,12 +304,13 @@ impl ColdStore {
 
     /// A message that was to be woken has been read. `filing`: as it was parked with.
     pub fn arrived(&mut self, now: Duration, filing: &Filing, sequence: u64) {
-        // One that came by its turn was taken off the count then.
-        if let Some((group, _)) = filing.sending
-            && !group.is_owed()
-            && !self.set.is_sending(sequence)
-        {
-            self.set.unfiled(group);
+        // One that came by its turn was taken off the count then. A row that was left over leads to a
+        // message of another group, or of none.
+        let counted = filing.sending.map(|(group, _)| group).filter(|group| !group.is_owed());
+        let turn = self.set.group_of(sequence);
+        if turn != counted {
+            turn.into_iter().for_each(|group| self.set.filed(group));
+            counted.into_iter().for_each(|group| self.set.unfiled(group));
         }
         for (name, part) in &filing.names {
             // A table without room costs a read, no more: the rows are still there.
@@ -445,6 +488,13 @@ impl ColdStore {
         settled
     }
 
+    /// Segments before this one are given up: rows that lead there are left behind by and by.
+    pub fn release_before(&mut self, segment: SegmentId) {
+        for set in [&mut self.to_send, &mut self.times, &mut self.names] {
+            set.set_rule(MergeRule { segment_from: segment, ..MergeRule::KEEP });
+        }
+    }
+
     /// Asks for all that is in memory to be written.
     pub fn flush(&mut self) {
         self.to_send.flush();
@@ -459,11 +509,14 @@ impl ColdStore {
         self.names.retry_chores();
     }
 
-    /// When `poll`, `poll_leaving` or `poll_chore` has something at the latest.
+    /// When `poll`, `poll_leaving` or `poll_chore` has something at the latest. `may_park`: whether the
+    /// owner takes what `poll_leaving` gives.
     #[must_use]
-    pub fn poll_timeout(&self, now: Now) -> Option<Duration> {
+    pub fn poll_timeout(&self, now: Now, may_park: bool) -> Option<Duration> {
         let merges = self.sets().map(RunSet::poll_timeout);
-        let own = [self.set.poll_timeout(), self.due.poll_timeout(now)];
+        let leaving = self.set.poll_timeout().filter(|_| may_park);
+        let due = self.due.poll_timeout(now).filter(|_| self.set.has_room_for_wanted());
+        let own = [leaving, due];
         merges.into_iter().chain(own).flatten().min()
     }
 

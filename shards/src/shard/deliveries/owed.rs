@@ -12,7 +12,6 @@ use crate::shard::fetch::Wanted;
 use crate::shard::message::Message;
 
 /// The group in which a message waits for its customer's binds, and since when, if it owes a receipt.
-#[allow(dead_code, reason = "a message that is open stays in memory as yet")]
 pub(in crate::shard) fn owed_group(message: &Message) -> Option<(Group, UnixMs)> {
     let since = message.owed.iter().filter_map(|receipt| owed_since(message, *receipt)).min()?;
     Some((Group::owed(message.envelope.customer), since))
@@ -21,7 +20,6 @@ pub(in crate::shard) fn owed_group(message: &Message) -> Option<(Group, UnixMs)>
 impl Shard {
     /// A message leaves memory: what it owes leaves the queue. False while a bind has some of it, or
     /// did not take it and is to be asked again.
-    #[allow(dead_code, reason = "a message that is open stays in memory as yet")]
     pub(in crate::shard) fn shelve(&mut self, sequence: u64) -> bool {
         let Some(message) = self.table.get(sequence) else { return true };
         let customer = self.shared.customer_of(message.envelope.customer);

@@ -100,7 +100,6 @@ impl Queue {
 
     /// Items that are kept elsewhere leave the queue, unless one of them is out or waits to be tried
     /// again. Whether they are here no more.
-    #[allow(dead_code, reason = "a message that is open stays in memory as yet")]
     pub(crate) fn withdraw(&mut self, items: &[Item]) -> bool {
         let places = items.iter().filter_map(|item| self.places.get(item).copied());
         let places: Vec<Place> = places.collect();

@@ -19,7 +19,6 @@ impl Default for Shelf {
 
 impl Shelf {
     /// A message of the customer's went to disk.
-    #[allow(dead_code, reason = "a message that is open stays in memory as yet")]
     pub(crate) fn put(&mut self) {
         self.some = true;
     }

@@ -2,7 +2,6 @@
 //! then the pass over the files. Part of the shard's machine.
 
 use postrider_core::clock::Now;
-use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_storage::register::{PageQuery, RegisterPage, Slot, Statuses};
 use postrider_storage::{ERASED_DONE, Lsn, Position, Record, crash};
@@ -10,6 +9,7 @@ use postrider_storage::{ERASED_DONE, Lsn, Position, Record, crash};
 use super::pass::{EraseDone, Pass, Stage};
 use super::{Asked, ErasureState, Subject, Touch, Touched};
 use crate::shard::fetch::{HOT, Wanted};
+use crate::shard::reclaim::parked_statuses;
 use crate::shard::{After, Op, Shard, ShardChore, Timer};
 use postrider_core::place::low_half;
 
@@ -238,8 +238,7 @@ impl Shard {
         let oldest = log.oldest_segment();
         let from = self.registers.home_of(sequence).unwrap_or(oldest);
         let hot = slot.is_none_or(|slot| slot.status == HOT) || self.table.has(sequence);
-        let open = slot.and_then(|slot| PartStatus::from_u8(slot.status));
-        let cold = !hot && open.is_some_and(|status| !status.is_final());
+        let cold = !hot && slot.is_some_and(|slot| parked_statuses().has(slot.status));
         let last = slot.filter(|_| !hot && !cold).map(|slot: Slot| slot.at);
         if let Some(pass) = &mut self.erasures.pass {
             pass.touch(from, last.map(|at: Position| at.segment));

@@ -14,7 +14,7 @@ use postrider_http::response::MessageView;
 use postrider_storage::register::{PageQuery, RegisterPage, Slot, Statuses};
 
 use super::find::Find;
-use super::{Lookup, Then};
+use super::{ENDED, Lookup, Then};
 use crate::shard::Shard;
 use crate::shard::mesh::{CallId, Page, Reply};
 use crate::shard::message::Message;
@@ -163,9 +163,9 @@ impl Shard {
             oldest_ms: query.from.map_or(0, |from| from.0),
             after: before,
             statuses: match query.status {
+                Some(status) if status.is_final() => Statuses::of(&[status as u8, ENDED]),
                 Some(status) => Statuses::of(&[status as u8]),
-                // Those in memory are there already.
-                None => Statuses::of(&PartStatus::ALL.map(|status| status as u8)),
+                None => listed(),
             },
             limit: usize::from(query.limit) + 1,
             scan_max: limits::LIST_SCAN_MAX,
@@ -307,6 +307,13 @@ impl Shard {
         let id = self.shared.cipher.seal(IdFields { time, partition, sequence });
         ListKey { created: time, sequence, id }
     }
+}
+
+/// Statuses of all messages but those in memory, which are there already.
+fn listed() -> Statuses {
+    let mut statuses = PartStatus::ALL.map(|status| status as u8).to_vec();
+    statuses.push(ENDED);
+    Statuses::of(&statuses)
 }
 
 fn key(message: &Message) -> ListKey {

@@ -21,7 +21,7 @@ pub(crate) struct Fetch {
     message: Option<Box<Message>>,
     /// How many of them a record of kind closed names; 0: none did.
     listed: usize,
-    /// Records that came after that one.
+    /// Records that came after the one that leads to the others.
     later: Vec<Position>,
     /// The read under way.
     ask: Ask,
@@ -53,7 +53,7 @@ impl Fetch {
         Self { records, listed: closed, ..new }
     }
 
-    /// With these records of it, which no record of kind closed names yet.
+    /// With these records of it, to which nothing leads yet.
     pub(crate) fn with_later(self, later: Vec<Position>) -> Self {
         Self { later, ..self }
     }
@@ -82,6 +82,7 @@ impl Fetch {
             (None, record) => {
                 let message = message_of(record, at).ok().flatten();
                 self.message = Some(Box::new(message.ok_or(self.damaged())?));
+                self.records.append(&mut self.later);
             }
         }
         self.read += 1;

@@ -16,7 +16,7 @@ use postrider_core::place::ShardId;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 use postrider_http::response::MessageView;
-use postrider_storage::register::{PageSearch, RegisterRow, Slot};
+use postrider_storage::register::{AnchoredSearch, PageSearch, RegisterRow, Slot};
 use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, SegmentId, Step};
 
 use self::find::Find;
@@ -35,6 +35,10 @@ use crate::stats::Counter;
 
 /// Number of a slot's status while its message is in memory: what is there counts.
 pub(crate) const HOT: u8 = 15;
+
+/// Number of a slot's status while its message is on disk alone, has ended, and is owed something still:
+/// its records say how it ended.
+pub(crate) const ENDED: u8 = 14;
 
 type FixedHasher = std::hash::BuildHasherDefault<ahash::AHasher>;
 
@@ -68,6 +72,7 @@ enum Lookup {
     Rows(Box<RowSearch>),
     /// What is to be forgotten of a customer (0: of others).
     Touch(Box<Touch>, u32),
+    Anchored(Box<AnchoredSearch>),
 }
 
 /// What a message is looked up for.
@@ -168,6 +173,11 @@ impl Shard {
         self.look_up(now, Lookup::Rows(Box::new(search)));
     }
 
+    /// Looks for messages that lie in a segment.
+    pub(super) fn look_for_anchored(&mut self, now: Now, search: AnchoredSearch) {
+        self.look_up(now, Lookup::Anchored(Box::new(search)));
+    }
+
     /// Begins a look-up in the shard's own log.
     fn look_up(&mut self, now: Now, lookup: Lookup) {
         self.look_up_in(now, self.id.0, lookup);
@@ -217,6 +227,11 @@ impl Shard {
                 Step::Done(Ok(found)) => return self.touched(now, *customer, Some(found)),
                 Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
+            Lookup::Anchored(search) => match search.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(found)) => return self.anchored_found(Some(found)),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
+            },
         };
         self.lookups.under_way.insert(id, UnderWay { lookup, log, ask });
         self.lookups.queued.push_back((id, log, ask));
@@ -237,11 +252,20 @@ impl Shard {
             SearchError::Gone => {}
         }
         match lookup {
+            Lookup::Message(find, then)
+                if log == self.id.0 && find.lay_before(self.journal.log.oldest_segment()) =>
+            {
+                // It was carried forward meanwhile, or is gone.
+                let sequence = find.sequence();
+                let again = Find::new(sequence, self.registers.slot(sequence)).once_more();
+                self.look_up(now, Lookup::Message(Box::new(again), then));
+            }
             Lookup::Message(_, then) => self.message_found(now, log, then, None),
             Lookup::Page(_, list) => self.page_found(now, list, None),
             Lookup::Wanted(..) => self.wanted_found(now, lookup, Vec::new()),
             Lookup::Rows(search) => self.rows_found(search.rows(), None),
             Lookup::Touch(_, customer) => self.touched(now, customer, None),
+            Lookup::Anchored(_) => self.anchored_found(None),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Messages on disk that are wanted in memory: a receipt may be about one, a customer asks for it by an
-//! operation or replaces it. Each is read once however many wait for it; when the last one that somebody waits for
-//! has come, he goes on where he was. Part of the shard's machine.
+//! operation or replaces it, its turn or its time has come. Each is read once however many wait for it;
+//! when the last one that somebody waits for has come, he goes on where he was. Part of the shard's
+//! machine.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_storage::Search;
 use postrider_storage::register::Statuses;
 
-use super::find::Find;
+use super::find::{Find, Parts};
 use super::{Lookup, ShowTo, Then, group_hash};
 use crate::shard::customers::{Members, OperatedTo, Operation};
 use crate::shard::mesh::{CallId, ReceiptNotice};
@@ -43,6 +44,10 @@ pub(crate) enum Wanted {
     Forget(u64),
     /// Its customer wants it redacted.
     Redact { to: ShowTo, customer: CustomerIx, id: MessageId, sequence: u64 },
+    /// Its turn has come, or its time.
+    Turn,
+    /// The segment in which they lie is being emptied.
+    Sweep,
 }
 
 /// Where a receipt has got to on its way to its message.
@@ -112,10 +117,17 @@ impl Shard {
 
     /// A message that is wanted has been read, or is gone.
     pub(super) fn woken(&mut self, now: Now, sequence: u64, message: Option<Box<Message>>) {
-        if let Some(message) = message.filter(|message| message.listed > 0) {
-            self.table.wake(message);
-            self.content_woken(now, sequence);
-            self.unshelve(sequence);
+        match message {
+            Some(message) if message.listed == 0 => self.bring_back(now, message),
+            message => {
+                // A row that was left over led here.
+                self.cold.was_not_counted(sequence);
+                self.cold.leave(sequence);
+                if let Some(message) = message {
+                    self.table.wake(message);
+                    self.content_woken(now, sequence);
+                }
+            }
         }
         let waiting = &mut self.lookups.waiting;
         waiting.reading.remove(&sequence);
@@ -137,8 +149,10 @@ impl Shard {
     fn go_on(&mut self, now: Now, id: u64) {
         let Some(waiter) = self.lookups.waiting.waiters.remove(&id) else { return };
         match waiter.wanted {
-            Wanted::Receipt(notice, at) => self.receipt_at(now, notice, at),
+            Wanted::Receipt(notice, at) => self.receipt_at(now, notice, at, &waiter.sequences),
             Wanted::Inferred(notice, at) => self.infer_here(now, notice, at),
+            Wanted::Turn => {}
+            Wanted::Sweep => self.swept(&waiter.sequences),
             Wanted::Head(customer, operation, to) => {
                 self.find_members(now, customer, operation, to);
             }
@@ -163,6 +177,20 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Looks on disk for the messages that a receipt may mean, beside those that carriers named lately.
+    pub(in crate::shard) fn look_for_parts(
+        &mut self,
+        now: Now,
+        notice: Box<ReceiptNotice>,
+        at: ReceiptAt,
+        lately: Vec<u64>,
+    ) {
+        let names = self.names_in(&notice);
+        let lookups = names.into_iter().map(|name| self.cold.lookup(name)).collect();
+        let search = Box::new(Parts { lookups, found: lately });
+        self.look_up(now, Lookup::Wanted(search, Wanted::Receipt(notice, at)));
     }
 
     /// Finds what an operation is about, then does it.

@@ -155,6 +155,7 @@ impl Replay<'_> {
         for (at, fingerprint) in &past.known {
             self.inbox.came(*at, *fingerprint);
         }
+        self.table.count_cold(past.cold);
         self.read_messages(disk, &past)?;
         let old =
             |held: (&u64, &Position)| (held.1.segment < past.from).then_some((*held.0, *held.1));

@@ -18,6 +18,7 @@ use postrider_storage::{Disk, LogConfig, OpenError, Recovery, crash};
 pub(super) use self::begin::CONFIG;
 use self::begin::{Begun, from_checkpoint, from_scratch};
 pub(super) use self::replay::Replay;
+use self::resume::Left;
 use super::archives::Archives;
 use super::checkpoint::Pace;
 use super::customers::Customers;
@@ -27,6 +28,7 @@ use super::inbound::Owners;
 use super::journal::Journal;
 use super::mesh::Mesh;
 use super::outbound::Outbound;
+use super::reclaim::Sweep;
 use super::{Drain, Shard, ShardParts};
 use crate::wheel::Wheel;
 
@@ -56,9 +58,9 @@ impl Shard {
         let Begun { mut replay, log, recovery, cold } = begun;
         let broken_off = replay.end();
         let Replay { table, orphans, inbox, references, past, .. } = replay;
-        let (registers, ages, late) = (replay.registers, replay.ages, replay.late);
-        let (erasures, opt_outs, claims) = (replay.erasures, replay.opt_outs, replay.claims);
-        let (strangers, gone) = (replay.strangers, replay.gone);
+        let Replay { registers, ages, erasures, opt_outs, strangers, .. } = replay;
+        let Replay { claims, gone, late, names, .. } = replay;
+        let left = Left { broken_off, claims, gone, late, names };
         let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
@@ -95,22 +97,14 @@ impl Shard {
             drain: Drain::No,
             seed: parts.seed,
             turned: now.mono,
-            cold_due: None,
+            cold_due: Some(now.mono),
+            stirred: Vec::new(),
+            first_sequence: sequence::next_free(next, parts.id.0),
+            sweep: Sweep::default(),
             shared: parts.shared,
             stats: parts.stats,
         };
-        if broken_off {
-            shard.repeat_epoch(now);
-        }
-        shard.registers.replayed();
-        shard.registers.release_before(shard.journal.log.oldest_segment());
-        shard.resume_contents(now, &claims, &gone);
-        shard.forget(now);
-        shard.resume_all(now);
-        shard.resume_erasures(now);
-        for (sequence, places) in late {
-            shard.resume_late(disk, now, sequence, places)?;
-        }
+        shard.resume_from(disk, now, left)?;
         if recovery.records > 0 {
             // What was read now need not be read again.
             shard.checkpoint_soon();

@@ -4,19 +4,21 @@
 //! account, only those count that make up what it names; everything else in them is on disk. All
 //! records go to the registers, which take again what they know.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use postrider_core::clock::UnixMs;
 use postrider_core::lifecycle::PartEvent;
+use postrider_core::limits;
 use postrider_core::place::{Epoch, Partition, owner_among};
 use postrider_core::sequence::{self, Origin};
 use postrider_storage::register::{Registers, Slot};
 use postrider_storage::{
-    Disk, LogIoError, Observer, Position, Progress, Record, Replayed, SegmentId,
+    CARRIED_MOVED, Disk, LogIoError, Observer, Position, Progress, Record, Replayed, SegmentId,
 };
 
 use crate::shard::Shared;
 use crate::shard::checkpoint::Past;
+use crate::shard::cold::receipts::{PartName, part_name};
 use crate::shard::contents::{Claims, until};
 use crate::shard::envelope_record::Apart;
 use crate::shard::erasing::Erasures;
@@ -28,6 +30,7 @@ use crate::shard::message::{Envelope, Message};
 use crate::shard::moving::owner_of_parked;
 use crate::shard::opt_outs::OptOuts;
 use crate::shard::orphans::Orphans;
+use crate::shard::parking::slot_status;
 use crate::shard::receipt_pdu::orphan_notice;
 use crate::shard::reclaim::Ages;
 use crate::shard::submit::References;
@@ -59,6 +62,8 @@ pub(in crate::shard) struct Replay<'a> {
     broken_off: bool,
     /// Open messages that may turn out to be another shard's.
     doubtful: Option<BTreeMap<u64, Partition>>,
+    /// What carriers called parts last.
+    pub(super) names: VecDeque<(PartName, PartRef)>,
     /// Records that came after the one that closed their message.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// Messages that another shard has by now.
@@ -115,6 +120,7 @@ impl<'a> Replay<'a> {
             claims: Claims::new(),
             broken_off: false,
             doubtful: (shared.placement.epochs().len() > 1).then(BTreeMap::new),
+            names: VecDeque::new(),
             late: BTreeMap::new(),
             gone: BTreeSet::new(),
             oldest,
@@ -214,11 +220,23 @@ impl<'a> Replay<'a> {
             self.references.seen(&envelope.sender, envelope.to, envelope.reference);
         }
         if in_memory && told != Told::All {
+            let moved = matches!(record, Record::Carried { reason: CARRIED_MOVED, .. });
+            if !moved && self.was_cold(sequence) {
+                self.table.count_cold_less(Some(message.bytes));
+            }
             self.table.discard(sequence);
             self.late.remove(&sequence);
             self.unread.remove(&Unread::Message(sequence));
             self.table.insert(Box::new(message));
         }
+    }
+
+    /// Whether a message of which a record tells was open, and on disk alone, when the checkpoint was
+    /// taken; of one that is not closed.
+    fn was_cold(&self, sequence: u64) -> bool {
+        sequence < self.past.next_sequence
+            && !self.past.messages.contains_key(&sequence)
+            && !self.table.has(sequence)
     }
 
     /// Notes whose a content is that nobody was known to have.
@@ -232,7 +250,7 @@ impl<'a> Replay<'a> {
     fn register(&mut self, message: &Message, record: &Record<'_>, in_memory: bool) {
         let mut row = register_row(self.shared, message);
         if !in_memory {
-            row.slot.status = message.status() as u8;
+            row.slot.status = slot_status(message);
         }
         if matches!(sequence::origin(row.sequence), Origin::Log(log) if log != self.log) {
             self.registers.moved(&row);
@@ -310,7 +328,11 @@ impl<'a> Replay<'a> {
         if let Record::Part { part, event, carrier, detail, .. } = record
             && PartEvent::from_u8(*event).is_some_and(PartEvent::names_part)
         {
-            self.table.index(*carrier, detail, PartRef { sequence, part: *part });
+            let name = part_name(self.shared.placement.names_key(), *carrier, detail);
+            self.names.extend(name.map(|name| (name, PartRef { sequence, part: *part })));
+            if self.names.len() > limits::CARRIER_IDS_OF_CLOSED {
+                self.names.pop_front();
+            }
         }
     }
 
@@ -328,7 +350,12 @@ impl<'a> Replay<'a> {
         if told == Told::All {
             return;
         }
-        self.late.remove(&sequence);
+        let late = self.late.remove(&sequence).unwrap_or_default();
+        // What is closed anew lists what had closed it before, too.
+        let anchored = Position::list(records).count() == 1 + late.len();
+        if told == Told::Nothing && anchored && self.was_cold(sequence) {
+            self.table.count_cold_less(None);
+        }
         self.unread.remove(&Unread::Message(sequence));
         if let Some(message) = self.table.get_mut(sequence) {
             let before = std::mem::replace(&mut message.listed, message.records.len());

@@ -1,20 +1,61 @@
 //! Taking up what was under way when the process ended, once the shard is as its log tells. Part of
 //! its start.
 
-use postrider_core::clock::Now;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use postrider_core::clock::{Now, UnixMs};
 use postrider_core::lifecycle::PartStatus;
 use postrider_storage::{Disk, LogIoError, LookUpError, Position, search};
 
 use crate::shard::Shard;
+use crate::shard::cold::receipts::PartName;
+use crate::shard::contents::Claims;
 use crate::shard::deliveries::receipt::owed_since;
 use crate::shard::fetch::Fetch;
 use crate::shard::message::ALL_PARTS;
 use crate::shard::table::PartRef;
 use crate::stats::Counter;
 
+/// What a replay leaves to be done once the shard is made.
+pub(super) struct Left {
+    /// A change of the number of shards was begun and is not to be.
+    pub(super) broken_off: bool,
+    /// Contents of which nobody knew whose they are.
+    pub(super) claims: Claims,
+    /// Messages that another shard has by now.
+    pub(super) gone: BTreeSet<u64>,
+    /// Records of messages that are not in memory.
+    pub(super) late: BTreeMap<u64, Vec<Position>>,
+    /// What carriers called parts last.
+    pub(super) names: VecDeque<(PartName, PartRef)>,
+}
+
 impl Shard {
-    /// Records came after the one that closed their message: it is closed anew with them.
-    pub(super) fn resume_late<D: Disk>(
+    /// Takes up what was under way.
+    pub(super) fn resume_from<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        now: Now,
+        left: Left,
+    ) -> Result<(), LogIoError> {
+        if left.broken_off {
+            self.repeat_epoch(now);
+        }
+        self.registers.replayed();
+        self.registers.release_before(self.journal.log.oldest_segment());
+        self.resume_contents(now, &left.claims, &left.gone);
+        self.forget(now);
+        self.resume_all(now);
+        self.resume_erasures(now);
+        for (sequence, places) in left.late {
+            self.resume_late(disk, now, sequence, places)?;
+        }
+        self.resume_names(now, left.names);
+        Ok(())
+    }
+
+    /// Records came of a message that is not in memory: they are added to what its slot leads to.
+    fn resume_late<D: Disk>(
         &mut self,
         disk: &mut D,
         now: Now,
@@ -24,10 +65,15 @@ impl Shard {
         let slot = known(search::run(self.registers.slot(sequence), disk))?;
         let Some(slot) = slot.flatten() else { return Ok(()) };
         let fetch = Fetch::new(sequence, slot.at).with_later(places);
-        if let Some(mut message) = known(search::run(fetch, disk))? {
-            self.contents.restore(&mut message);
-            self.table.wake(message);
-            self.content_woken(now, sequence);
+        let Some(mut message) = known(search::run(fetch, disk))? else { return Ok(()) };
+        self.contents.restore(&mut message);
+        let open = message.listed == 0;
+        self.table.wake(message);
+        self.content_woken(now, sequence);
+        if open {
+            let owed = self.resume_message(now, sequence);
+            self.resume_deliveries(owed);
+        } else {
             self.close_if_done(now, sequence);
         }
         Ok(())
@@ -35,22 +81,10 @@ impl Shard {
 
     /// Takes up what was under way: parts without an answer are queued again, deadlines armed,
     /// webhooks and parked receipts scheduled.
-    pub(super) fn resume_all(&mut self, now: Now) {
+    fn resume_all(&mut self, now: Now) {
         let mut owed = Vec::new();
         for sequence in self.table.sequences() {
-            let Some(message) = self.table.publish(sequence) else { continue };
-            message.recovered = true;
-            owed.extend(message.owed.iter().filter_map(|receipt| {
-                owed_since(message, *receipt).map(|since| (since, sequence, *receipt))
-            }));
-            if message.is_closed() {
-                self.close_if_done(now, sequence);
-            } else if message.outcome.is_some() {
-                self.rearm_webhook(now, sequence);
-            } else {
-                self.arm_message(now, sequence);
-                self.resume_parts(now, sequence);
-            }
+            owed.extend(self.resume_message(now, sequence));
         }
         self.resume_deliveries(owed);
         self.resume_inbound(now);
@@ -59,9 +93,35 @@ impl Shard {
         }
     }
 
+    /// Takes up one message; gives the receipts that its customer is owed.
+    fn resume_message(&mut self, now: Now, sequence: u64) -> Vec<(UnixMs, u64, u16)> {
+        let Some(message) = self.table.publish(sequence) else { return Vec::new() };
+        message.recovered = true;
+        let owed = message.owed.iter().filter_map(|receipt| {
+            owed_since(message, *receipt).map(|since| (since, sequence, *receipt))
+        });
+        let owed = owed.collect();
+        let ids: Vec<(u8, u32, Box<[u8]>)> =
+            message.carrier_ids().map(|(part, carrier, id)| (part, carrier, id.into())).collect();
+        for (part, carrier, id) in ids {
+            self.note_name(now, carrier, &id, sequence, part);
+        }
+        self.take_up(now, sequence);
+        owed
+    }
+
+    /// Names of parts of messages that are not in memory: late receipts find them.
+    fn resume_names(&mut self, now: Now, names: VecDeque<(PartName, PartRef)>) {
+        for (name, PartRef { sequence, part }) in names {
+            if !self.table.has(sequence) {
+                self.cold.named(now.mono, name, sequence, part);
+            }
+        }
+    }
+
     /// Queues what was not sent, and does what is to be done with what nobody can tell whether it
     /// was.
-    fn resume_parts(&mut self, now: Now, sequence: u64) {
+    pub(in crate::shard) fn resume_parts(&mut self, now: Now, sequence: u64) {
         for part in self.spread(PartRef { sequence, part: ALL_PARTS }) {
             let Some(held) = self.part(part) else { continue };
             if held.status == PartStatus::Queued && held.attempted {
