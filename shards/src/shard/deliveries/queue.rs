@@ -73,7 +73,8 @@ pub(crate) struct Queue {
     places: BTreeMap<Item, Place>,
     /// All items, by the time since when they are owed.
     ages: BTreeSet<(UnixMs, Place)>,
-    ready: BTreeSet<Place>,
+    /// Those that may leave, by the same.
+    ready: BTreeSet<(UnixMs, Place)>,
     waits: BTreeSet<(Duration, Place)>,
     next: Place,
     /// The customer said that it is full: nothing leaves before.
@@ -95,7 +96,7 @@ impl Queue {
         self.ages.insert((since, place));
         let entry = Entry { item, since, tries: 0, again: 0, refusals: 0, stage: Stage::Ready };
         self.entries.insert(place, entry);
-        self.ready.insert(place);
+        self.ready.insert((since, place));
     }
 
     /// Items that are kept elsewhere leave the queue, unless one of them is out or waits to be tried
@@ -103,10 +104,14 @@ impl Queue {
     pub(crate) fn withdraw(&mut self, items: &[Item]) -> bool {
         let places = items.iter().filter_map(|item| self.places.get(item).copied());
         let places: Vec<Place> = places.collect();
-        let ready = places.iter().all(|place| self.ready.contains(place));
+        let is_ready = |place| {
+            self.entries.get(place).is_some_and(|entry: &Entry| entry.stage == Stage::Ready)
+        };
+        let ready = places.iter().all(is_ready);
         for place in places.into_iter().filter(|_| ready) {
-            self.ready.remove(&place);
-            self.remove(place);
+            if let Some(entry) = self.remove(place) {
+                self.ready.remove(&(entry.since, place));
+            }
         }
         ready
     }
@@ -124,14 +129,14 @@ impl Queue {
         if now < self.paused_until || self.waits.len() >= limits::DELIVERIES_AGAIN {
             return None;
         }
-        let place = *self.ready.first()?;
+        let (_, place) = *self.ready.first()?;
         self.entries.get(&place).map(|entry| (place, entry.item))
     }
 
     /// The item at `place` leaves; [`Queue::answered`] ends that.
     pub(crate) fn take(&mut self, place: Place) {
-        if self.ready.remove(&place)
-            && let Some(entry) = self.entries.get_mut(&place)
+        if let Some(entry) = self.entries.get_mut(&place)
+            && self.ready.remove(&(entry.since, place))
         {
             entry.stage = Stage::Out;
             entry.tries = entry.tries.saturating_add(1);
@@ -146,7 +151,7 @@ impl Queue {
         answer: DeliveryAnswer,
     ) -> Option<(Item, u16, Settled)> {
         let entry = self.entries.get_mut(&place).filter(|entry| entry.stage == Stage::Out)?;
-        let (item, tries) = (entry.item, entry.tries);
+        let (item, tries, since) = (entry.item, entry.tries, entry.since);
         let settled = match reaction(answer) {
             Reaction::Taken => {
                 self.pauses = 0;
@@ -181,7 +186,7 @@ impl Queue {
                 self.waits.insert((until, place));
             }
             (Settled::Again, Stage::Ready | Stage::Out) => {
-                self.ready.insert(place);
+                self.ready.insert((since, place));
             }
             (Settled::Delivered | Settled::GivenUp, _) => {
                 self.remove(place);
@@ -194,9 +199,9 @@ impl Queue {
     pub(crate) fn handle_timeout(&mut self, now: Duration) {
         while let Some((until, place)) = self.waits.first().copied().filter(|w| w.0 <= now) {
             self.waits.remove(&(until, place));
-            self.ready.insert(place);
             if let Some(entry) = self.entries.get_mut(&place) {
                 entry.stage = Stage::Ready;
+                self.ready.insert((entry.since, place));
             }
         }
     }
@@ -210,7 +215,7 @@ impl Queue {
         match self.entries.get(&place)?.stage {
             Stage::Out => return None,
             Stage::Ready => {
-                self.ready.remove(&place);
+                self.ready.remove(&(since, place));
             }
             Stage::Waits(until) => {
                 self.waits.remove(&(until, place));
