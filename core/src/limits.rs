@@ -311,7 +311,6 @@ const _: () = assert!(
 );
 const _: () = assert!(CONTENT_RESERVE_SEGMENTS > SPARE_SEGMENTS);
 const _: () = assert!(RESERVE_PER_OPEN_MESSAGE <= STORE_PER_OPEN_MESSAGE);
-const _: () = assert!(OPEN_MESSAGES_DEFAULT <= OPEN_MESSAGES_MAX);
 const _: () = assert!(RETENTION_DEFAULT.as_secs() <= RETENTION_MAX.as_secs());
 const _: () = assert!(WEBHOOK_TIMEOUT_DEFAULT.as_secs() <= WEBHOOK_TIMEOUT_MAX.as_secs());
 // What lanes count on and what new messages may have leaves a backlog room.
@@ -320,10 +319,10 @@ const _: () = assert!(HOT_MESSAGES[0] <= HOT_MESSAGES[1] && HOT_MESSAGES[1] <= H
 const _: () = assert!(ACTIVE_LANE_SHARE >= 4 && ACTIVE_NEW_SHARE > ACTIVE_LANE_SHARE);
 const _: () = assert!(RUN_ROWS_IN_MEMORY as u64 <= RUN_SLICE_ROWS && RUNS_PER_INDEX >= 2);
 const _: () = assert!(BACKLOG_PAGE * 2 <= BACKLOG_ROWS && BACKLOG_PAGE <= DUE_ROWS);
-// The default store carries the default number of open messages in half of its segments.
+// Half of the largest store carries the most open messages.
 const _: () = assert!(
-    OPEN_MESSAGES_DEFAULT as u64 * STORE_PER_OPEN_MESSAGE
-        <= SEGMENTS[1] as u64 / 2 * SEGMENT_MIB[1] as u64 * 1024 * 1024
+    OPEN_MESSAGES_MAX as u64 * STORE_PER_OPEN_MESSAGE
+        == SEGMENTS[2] as u64 / 2 * SEGMENT_MIB[2] as u64 * 1024 * 1024
 );
 
 /// One bound as `postrider plan` prints it: name, value, unit.
@@ -457,7 +456,6 @@ const ALL: &[Limit] = table! {
     INBOUND_BYTES INBOUND_BYTES, "bytes";
     INBOUND_RESEND INBOUND_RESEND.as_secs(), "s";
     INBOUND_REMEMBERED INBOUND_REMEMBERED, "messages";
-    OPEN_MESSAGES_DEFAULT OPEN_MESSAGES_DEFAULT, "messages";
     OPEN_MESSAGES_MAX OPEN_MESSAGES_MAX, "messages";
     HOT_MESSAGES_MIN HOT_MESSAGES[0], "messages";
     HOT_MESSAGES_DEFAULT HOT_MESSAGES[1], "messages";

@@ -47,7 +47,7 @@ fn the_example_is_read() {
     assert_eq!(config.server.log_format, LogFormat::Text);
     assert!(config.server.pin && config.server.spin && config.store.direct);
     assert_eq!((config.store.segment_bytes, config.store.max_segments), (64 << 20, 64));
-    assert_eq!((config.limits.open_messages, config.limits.hot_messages), (200_000, 100_000));
+    assert_eq!((config.limits.open_messages, config.limits.hot_messages), (1_048_576, 100_000));
     assert_eq!(config.webhooks.timeout, Duration::from_secs(15));
     assert_eq!(config.customers[0].name, "acme");
     assert_eq!(config.customers[0].api_key_hashes[0][0], 0x3f);

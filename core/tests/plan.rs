@@ -37,7 +37,7 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.carriers[1].in_flight_max, 60);
     assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (3, 120));
     assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (4, 140));
-    assert_eq!(plan.shards[0].memory.hot_messages, 200_000 * 2_048);
+    assert_eq!(plan.shards[0].memory.hot_messages, 100_000 * 2_048);
     // A carrier without a rate, one with 300 parts a second, and one that only receives.
     let parts = 3_600 * (250 + 300) / 2;
     assert_eq!(plan.shards[0].receipts, parts);
@@ -138,7 +138,9 @@ fn what_cannot_work_is_refused() {
         ),
         (carrier("alpha", 129, ""), 2, "carriers[0].binds: carrier \"alpha\" has 129"),
         (
-            String::from("[store]\nmax_segments = 6\nsegment_mib = 8"),
+            String::from(
+                "[store]\nmax_segments = 6\nsegment_mib = 8\n[limits]\nopen_messages = 200000",
+            ),
             1,
             "limits.open_messages: 200000 open messages need 390.6 MiB of log, half of the store \
              of a shard is 24.0 MiB; set store.max_segments to 98 or more, or open_messages to \
@@ -156,10 +158,12 @@ fn what_cannot_work_is_refused() {
         assert_eq!(found.lines().count(), 1);
     }
     assert_eq!(plan("[server]\nshards = 4\npin = false", 2).shard_count(), 4);
-    let remedy = "[store]\nmax_segments = 98\nsegment_mib = 8";
+    let remedy = "[store]\nmax_segments = 98\nsegment_mib = 8\n[limits]\nopen_messages = 200000";
     assert_eq!(plan(remedy, 1).shard_count(), 1);
     let remedy = "[store]\nmax_segments = 6\nsegment_mib = 8\n[limits]\nopen_messages = 12288";
     assert_eq!(plan(remedy, 1).shard_count(), 1);
+    // Without a number there may be as many as fit.
+    assert_eq!(plan("[store]\nmax_segments = 6\nsegment_mib = 8", 1).open_messages, 12_288);
 }
 
 #[test]

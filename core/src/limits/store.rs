@@ -2,10 +2,9 @@
 
 use core::time::Duration;
 
-/// Messages of a shard that are not final, unless configured otherwise.
-pub const OPEN_MESSAGES_DEFAULT: u32 = 200_000;
-/// Most such messages that can be configured.
-pub const OPEN_MESSAGES_MAX: u32 = 20_000_000;
+/// Messages of a shard that are not final at most: what the largest store carries. Unless configured
+/// otherwise there may be as many as the configured store carries.
+pub const OPEN_MESSAGES_MAX: u32 = 268_435_456;
 /// Messages of a shard in memory at once: least, usual, most. All others are on disk alone.
 pub const HOT_MESSAGES: [u32; 3] = [64, 100_000, 10_000_000];
 /// How long messages can be read after they were accepted, as far as the store has room, unless

@@ -21,7 +21,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let e = &mut errors;
     let server = server::server(e, raw.server);
     let store = server::store(e, &raw.store);
-    let limits = server::limits_of(e, &raw.limits);
+    let limits = server::limits_of(e, &raw.limits, &store);
     let webhooks = server::webhooks(e, &raw.webhooks);
     let smpp = smpp::server(e, raw.smpp);
     let customers = customers::customers(e, raw.customers, &smpp);

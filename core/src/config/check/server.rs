@@ -52,12 +52,19 @@ fn retention(e: &mut ConfigErrors, hours: i64) -> Option<Duration> {
     (hours > 0).then(|| Duration::from_secs(hours * 3_600))
 }
 
-pub(super) fn limits_of(e: &mut ConfigErrors, raw: &RawLimits) -> LimitsConfig {
+pub(super) fn limits_of(
+    e: &mut ConfigErrors,
+    raw: &RawLimits,
+    store: &StoreConfig,
+) -> LimitsConfig {
     let open = 1..=i64::from(limits::OPEN_MESSAGES_MAX);
     let [least, _, most] = limits::HOT_MESSAGES;
     let hot = i64::from(least)..=i64::from(most);
     LimitsConfig {
-        open_messages: number(e, "limits.open_messages", raw.open_messages, open),
+        open_messages: match raw.open_messages {
+            Some(messages) => number(e, "limits.open_messages", messages, open),
+            None => u32::try_from(store.open_messages_that_fit()).unwrap_or(u32::MAX),
+        },
         hot_messages: number(e, "limits.hot_messages", raw.hot_messages, hot),
         park_after: limits::PARK_AFTER,
     }

@@ -1,7 +1,7 @@
 //! What a shard takes of memory when it is as full as its bounds let it be, and how many messages its
 //! disk carries. Pure, lives nowhere.
 
-use super::super::checked::{BindType, CarrierConfig, Config};
+use super::super::checked::{BindType, CarrierConfig, Config, StoreConfig};
 use super::super::smpp::CustomerSmpp;
 use super::{product, wide};
 use crate::limits;
@@ -45,8 +45,7 @@ pub(super) struct Counts {
 impl MemoryPlan {
     pub(super) fn new(config: &Config, counts: &Counts) -> Self {
         let peers = u64::from(counts.shards.saturating_sub(1));
-        // A shard keeps all open messages in memory as yet.
-        let hot = u64::from(config.limits.open_messages);
+        let hot = u64::from(config.limits.hot_messages.min(config.limits.open_messages));
         MemoryPlan {
             hot_messages: product(hot, limits::MEMORY_PER_HOT_MESSAGE),
             receipts: receipts(config, counts.shards),
@@ -101,12 +100,14 @@ impl Config {
         let [least, most] = limits::RECEIPTS_PLANNED;
         parts.div_ceil(u64::from(shards.max(1))).clamp(least, most)
     }
+}
 
+impl StoreConfig {
     /// Open messages that the log of a shard carries in half of its segments; the other half is being
     /// carried forward, or reserved.
     #[must_use]
     pub fn open_messages_that_fit(&self) -> u64 {
-        let half = product(u64::from(self.store.max_segments / 2), self.store.segment_bytes);
+        let half = product(u64::from(self.max_segments / 2), self.segment_bytes);
         half / limits::STORE_PER_OPEN_MESSAGE
     }
 }

@@ -145,7 +145,7 @@ impl Plan {
             customers: customer_plans(config),
             ports: ports(config),
             open_messages: config.limits.open_messages,
-            open_messages_fit: config.open_messages_that_fit(),
+            open_messages_fit: config.store.open_messages_that_fit(),
             hot_messages: config.limits.hot_messages,
             retention: config.store.retention,
             mesh_lane: if shards > 1 { limits::MESH_LANE } else { 0 },
@@ -178,7 +178,8 @@ fn check_cores(errors: &mut ConfigErrors, config: &Config, shards: u16, cores: u
 
 /// Open messages must fit half of the store: the other half is being carried forward or reserved.
 fn check_store(errors: &mut ConfigErrors, config: &Config) {
-    let (open, fit) = (u64::from(config.limits.open_messages), config.open_messages_that_fit());
+    let (open, fit) =
+        (u64::from(config.limits.open_messages), config.store.open_messages_that_fit());
     if open > fit {
         let needed = product(open, limits::STORE_PER_OPEN_MESSAGE);
         let what = format!(

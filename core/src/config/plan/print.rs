@@ -99,9 +99,10 @@ impl fmt::Display for Plan {
         )?;
         writeln!(
             f,
-            "per shard: {} open messages in memory (the disk carries {}); history {}",
+            "per shard: {} open messages (the disk carries {}), {} of them in memory; history {}",
             self.open_messages,
             self.open_messages_fit,
+            self.hot_messages.min(self.open_messages),
             match self.retention {
                 Some(retention) =>
                     format!("{} h as far as it has room", retention.as_secs() / 3_600),

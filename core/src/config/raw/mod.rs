@@ -119,17 +119,14 @@ impl Default for RawStore {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
-    pub(super) open_messages: i64,
+    pub(super) open_messages: Option<i64>,
     pub(super) hot_messages: i64,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
         let [_, hot_messages, _] = limits::HOT_MESSAGES;
-        RawLimits {
-            open_messages: limits::OPEN_MESSAGES_DEFAULT.into(),
-            hot_messages: hot_messages.into(),
-        }
+        RawLimits { open_messages: None, hot_messages: hot_messages.into() }
     }
 }
 
