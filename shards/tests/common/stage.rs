@@ -63,8 +63,11 @@ impl Shape {
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) data: PathBuf,
+    pub(crate) segment_mib: u16,
     pub(crate) max_segments: u16,
     pub(crate) open_messages: u32,
+    /// Of a shard, in memory.
+    pub(crate) hot_messages: u32,
 }
 
 /// See the module's header.
@@ -74,6 +77,8 @@ pub(crate) struct Stage {
     pub(crate) store: Store,
     /// What is said; `None`: as the sender has it built in.
     pub(crate) texts: Option<PathBuf>,
+    /// The end of the configuration: more carriers, routes and customers.
+    pub(crate) more: String,
     /// What the gateway's environment has beside ours.
     pub(crate) env: Vec<(String, String)>,
     pub(crate) listen: SocketAddr,
@@ -94,12 +99,19 @@ impl Stage {
         command.args(["--listen", "127.0.0.1:0", "--ledger"]).arg(folder.join("sink.ndjson"));
         command.env("POSTRIDER_WEBHOOK_SECRET", SECRET);
         let (sink_process, sink) = listening("sink", folder, command);
-        let store = Store { data: folder.join("data"), max_segments: 64, open_messages: 100_000 };
+        let store = Store {
+            data: folder.join("data"),
+            segment_mib: 8,
+            max_segments: 64,
+            open_messages: 100_000,
+            hot_messages: 100_000,
+        };
         let stage = Self {
             folder: folder.to_owned(),
             shape,
             store,
             texts: None,
+            more: String::new(),
             env: Vec::new(),
             listen: local(free_port()),
             admin: local(free_port()),
@@ -127,14 +139,14 @@ impl Stage {
 
     fn config_text(&self) -> String {
         let Shape { shards, binds, window, patience_s, .. } = self.shape;
-        let Store { data, max_segments, open_messages } = &self.store;
+        let Store { data, segment_mib, max_segments, open_messages, hot_messages } = &self.store;
         let (listen, admin) = (self.listen, self.admin);
         let hash: String = hash_api_key(KEY).iter().map(|octet| format!("{octet:02x}")).collect();
         let mut text = format!(
             "[server]\ndata_dir = {:?}\nshards = {shards}\nlisten = \"{listen}\"\n\
              admin_listen = \"{admin}\"\npin = false\nspin = false\n\
-             [store]\nsegment_mib = 8\nmax_segments = {max_segments}\n\
-             [limits]\nopen_messages = {open_messages}\n\
+             [store]\nsegment_mib = {segment_mib}\nmax_segments = {max_segments}\n\
+             [limits]\nopen_messages = {open_messages}\nhot_messages = {hot_messages}\n\
              [webhooks]\nallow_private = true\n\
              [[customers]]\nname = \"test\"\napi_keys = [\"sha256:{hash}\"]\n\
              webhook_secret = \"{SECRET}\"\n",
@@ -154,6 +166,7 @@ impl Stage {
             let ranked = ranked.join(", ");
             text.push_str(&format!("[[routes]]\nprefix = \"{code}\"\ncarriers = [{ranked}]\n"));
         }
+        text.push_str(&self.more);
         text
     }
 
@@ -179,7 +192,12 @@ impl Stage {
 
     /// Begins to send.
     pub(crate) fn start_load(&self, messages: u64, rate: f64) -> Load {
-        let options = LoadOptions {
+        Load::start(self.load(messages, rate))
+    }
+
+    /// What begins so.
+    pub(crate) fn load(&self, messages: u64, rate: f64) -> LoadOptions {
+        LoadOptions {
             url: format!("http://{}", self.listen),
             api_key: KEY.into(),
             messages,
@@ -191,11 +209,7 @@ impl Stage {
             ledger: Some(self.folder.join("load.ndjson")),
             corpus: self.texts.clone(),
             ..LoadOptions::default()
-        };
-        let stop = Stop::new();
-        let seen = stop.clone();
-        let thread = std::thread::spawn(move || run_load_until(&options, &seen));
-        Load { stop, thread }
+        }
     }
 
     /// Lets the carriers stand still: what is sent to them waits in the system's buffers.
@@ -228,7 +242,18 @@ impl Stage {
     }
 
     /// Stops everything in order and makes the account: the report, and the carriers' counts.
-    pub(crate) fn strike(mut self, mut gateway: Process) -> (Report, Vec<Value>) {
+    pub(crate) fn strike(mut self, gateway: Process) -> (Report, Vec<Value>) {
+        self.stop(gateway);
+        let file = |name: &str| self.folder.join(name);
+        let smsc = [file("smsc.ndjson")];
+        let report = ledger::join(&file("load.ndjson"), &smsc, &file("sink.ndjson"), None).unwrap();
+        let said = std::fs::read_to_string(file("smsc.out")).unwrap();
+        let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        (report, last["done"].as_array().unwrap().clone())
+    }
+
+    /// Stops everything in order.
+    pub(crate) fn stop(&mut self, mut gateway: Process) {
         gateway.terminate();
         let status = gateway.wait(HUNG);
         assert_eq!(status.code(), Some(0), "the gateway stops in order");
@@ -236,12 +261,6 @@ impl Stage {
             process.close_stdin();
             assert!(process.wait(HUNG).success());
         }
-        let file = |name: &str| self.folder.join(name);
-        let smsc = [file("smsc.ndjson")];
-        let report = ledger::join(&file("load.ndjson"), &smsc, &file("sink.ndjson"), None).unwrap();
-        let said = std::fs::read_to_string(file("smsc.out")).unwrap();
-        let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-        (report, last["done"].as_array().unwrap().clone())
     }
 }
 
@@ -252,6 +271,13 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    pub(crate) fn start(options: LoadOptions) -> Self {
+        let stop = Stop::new();
+        let seen = stop.clone();
+        let thread = std::thread::spawn(move || run_load_until(&options, &seen));
+        Load { stop, thread }
+    }
+
     pub(crate) fn is_at_work(&self) -> bool {
         !self.thread.is_finished()
     }
@@ -295,7 +321,11 @@ fn smsc_command(folder: &Path, shape: Shape) -> Command {
 }
 
 /// Starts a part of the meter and waits for its word where it listens.
-fn listening(name: &str, folder: &Path, mut command: Command) -> (Process, Vec<SocketAddr>) {
+pub(crate) fn listening(
+    name: &str,
+    folder: &Path,
+    mut command: Command,
+) -> (Process, Vec<SocketAddr>) {
     let ready = folder.join(format!("{name}.ready"));
     let (out, err) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.err")));
     command.arg("--ready-file").arg(&ready).stdin(Stdio::piped());
