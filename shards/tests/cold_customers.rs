@@ -9,7 +9,6 @@
     reason = "tests"
 )]
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod house;
 
 use std::time::Duration;

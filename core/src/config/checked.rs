@@ -98,8 +98,8 @@ pub struct LimitsConfig {
     pub open_messages: u32,
     /// Messages of a shard that are in memory at once, at least 64.
     pub hot_messages: u32,
-    /// How long a message for which nothing can be done is among them: [`limits::PARK_AFTER`], which
-    /// only tests change.
+    /// How long a message for which nothing can be done is among them:
+    /// [`PARK_AFTER`](crate::limits::PARK_AFTER), which only tests change.
     pub park_after: Duration,
 }
 
