@@ -32,7 +32,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::stage::{KEY, Load, Shape, Stage, assert_sound, listening};
-use common::{Client, Finals, HUNG, Process, alone, free_port, local, program, until};
+use common::{Client, Finals, HUNG, Process, alone, free_port, local, metric, program, until};
 use pdu::{BIND_TRX, Pdu};
 use postrider_core::config::{Config, MemoryPlan, Plan};
 use postrider_core::number::Msisdn;
@@ -306,6 +306,23 @@ fn drain(stage: &Stage, bank: &mut Bank, finals: &mut Finals, count: u64) -> Vec
     sent
 }
 
+/// Removes every file that is made anew from the segments.
+fn remove_side_files(data: &Path) {
+    let mut removed = 0;
+    let dir = DataDir::open(data, SHAPE.shards).unwrap();
+    for shard in 0..SHAPE.shards {
+        for file in std::fs::read_dir(dir.shard_dir(shard)).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap();
+            if ["reg-", "run-", "checkpoint-"].iter().any(|kind| name.starts_with(kind)) {
+                std::fs::remove_file(file).unwrap();
+                removed += 1;
+            }
+        }
+    }
+    assert!(removed > 0, "nothing was beside the segments");
+}
+
 /// Gathers a backlog, a tenth at a time, with the memory after each.
 fn gather(stage: &Stage, gateway: &Process, ledgers: &mut Vec<PathBuf>) -> Vec<u64> {
     let mut memory = vec![resident(gateway.id())];
@@ -331,6 +348,31 @@ fn gather(stage: &Stage, gateway: &Process, ledgers: &mut Vec<PathBuf>) -> Vec<u
     memory
 }
 
+/// Kills the process and starts it, from a checkpoint and then from the segments alone: memory does not
+/// grow with what waits.
+fn start_again(stage: &Stage, mut gateway: Process, bound: u64) -> Process {
+    until("both shards have written a checkpoint", 2 * HUNG, || {
+        metric(stage.admin, "postrider_checkpoints_total", "") >= 2
+    });
+    for (from, files) in [("a checkpoint", false), ("the log alone", true)] {
+        gateway.kill();
+        gateway.wait(HUNG);
+        if files {
+            remove_side_files(&stage.data());
+        }
+        let begun = Instant::now();
+        gateway = stage.start_gateway();
+        stage.await_ready(&mut gateway);
+        let (took, held) = (begun.elapsed(), resident(gateway.id()));
+        println!("ready from {from:<13} after {took:.1?}, {} MiB", mib(held));
+        assert!(held <= bound, "{held}");
+        until("all messages are open again", HUNG, || {
+            metric(stage.admin, "postrider_open_messages", "") == depth()
+        });
+    }
+    gateway
+}
+
 #[test]
 fn a_backlog_waits_on_disk_and_drains_in_order_beside_passwords() {
     let _alone = alone();
@@ -350,7 +392,6 @@ fn a_backlog_waits_on_disk_and_drains_in_order_beside_passwords() {
     stage.write_config();
     let mut gateway = stage.start_gateway();
     stage.await_ready(&mut gateway);
-    let reader = Reader::start(stage.listen);
     let mut ledgers = Vec::new();
     let memory = gather(&stage, &gateway, &mut ledgers);
     let bound = memory[0] + planned(&stage) + SLACK;
@@ -359,6 +400,8 @@ fn a_backlog_waits_on_disk_and_drains_in_order_beside_passwords() {
     // Once every seat is taken, messages add what is known of rows on disk.
     let grown = memory[memory.len() - 1].saturating_sub(memory[memory.len() / 2]);
     println!("memory grown        {} MiB over the second half", mib(grown));
+    gateway = start_again(&stage, gateway, bound);
+    let reader = Reader::start(stage.listen);
 
     // Other carriers' traffic goes its way.
     let beside = LoadOptions {

@@ -87,6 +87,7 @@ pub(super) fn from_scratch<'a, D: Disk>(
     let registers = Registers::new(CONFIG);
     let begin = (oldest, parts.contents.unowned());
     let mut replay = Replay::new(parts.id.0, (&parts.shared, &parts.stats), registers, begin);
+    replay.most = usize::try_from(parts.shared.config.limits.hot_messages).ok();
     let (log, recovery) =
         Log::open_from(disk, config.clone(), now.mono, now.wall.0, None, &mut replay)?;
     let cold = open_cold(parts, disk, Filed::default(), now)?;

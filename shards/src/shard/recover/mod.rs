@@ -2,6 +2,7 @@
 //! starts again. Runs before the shard takes its first input.
 
 mod begin;
+mod cold;
 mod replay;
 mod resume;
 
@@ -60,7 +61,7 @@ impl Shard {
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let Replay { registers, ages, erasures, opt_outs, strangers, .. } = replay;
         let Replay { claims, gone, late, names, .. } = replay;
-        let left = Left { broken_off, claims, gone, late, names };
+        let left = Left { broken_off, claims, gone, over: replay.over, late, names };
         let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;

@@ -68,6 +68,11 @@ pub(in crate::shard) struct Replay<'a> {
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// Messages that another shard has by now.
     pub(super) gone: BTreeSet<u64>,
+    /// Messages that memory may hold: open ones beyond are left to the disk. `None`: the checkpoint says
+    /// what is in memory.
+    pub(super) most: Option<usize>,
+    /// Some were left.
+    pub(super) over: bool,
     /// The oldest segment there is.
     oldest: SegmentId,
     /// The one that is being read.
@@ -122,6 +127,8 @@ impl<'a> Replay<'a> {
             doubtful: (shared.placement.epochs().len() > 1).then(BTreeMap::new),
             names: VecDeque::new(),
             late: BTreeMap::new(),
+            most: None,
+            over: false,
             gone: BTreeSet::new(),
             oldest,
             segment: oldest,
@@ -228,7 +235,21 @@ impl<'a> Replay<'a> {
             self.late.remove(&sequence);
             self.unread.remove(&Unread::Message(sequence));
             self.table.insert(Box::new(message));
+            self.leave_out(sequence);
         }
+    }
+
+    /// Leaves a message to the disk that has just come when there are too many: the others have waited
+    /// longer. Its slot leads to the record that it came with; what comes behind that is noted.
+    fn leave_out(&mut self, sequence: u64) {
+        if self.most.is_none_or(|most| self.table.len() <= most) {
+            return;
+        }
+        let Some(message) = self.table.get(sequence) else { return };
+        let slot = Slot { status: slot_status(message), at: message.anchor() };
+        self.registers.set_slot(sequence, slot);
+        self.table.discard(sequence);
+        self.over = true;
     }
 
     /// Whether a message of which a record tells was open, and on disk alone, when the checkpoint was

@@ -12,7 +12,7 @@ use crate::shard::cold::receipts::PartName;
 use crate::shard::contents::Claims;
 use crate::shard::deliveries::receipt::owed_since;
 use crate::shard::fetch::Fetch;
-use crate::shard::message::ALL_PARTS;
+use crate::shard::message::{ALL_PARTS, Message};
 use crate::shard::table::PartRef;
 use crate::stats::Counter;
 
@@ -24,6 +24,8 @@ pub(super) struct Left {
     pub(super) claims: Claims,
     /// Messages that another shard has by now.
     pub(super) gone: BTreeSet<u64>,
+    /// Open messages were left to the disk: they are not counted, and nothing is filed of them.
+    pub(super) over: bool,
     /// Records of messages that are not in memory.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// What carriers called parts last.
@@ -48,7 +50,10 @@ impl Shard {
         self.resume_all(now);
         self.resume_erasures(now);
         for (sequence, places) in left.late {
-            self.resume_late(disk, now, sequence, places)?;
+            self.resume_late(disk, now, left.over, (sequence, places))?;
+        }
+        if left.over {
+            self.resume_cold(disk, now)?;
         }
         self.resume_names(now, left.names);
         Ok(())
@@ -59,13 +64,24 @@ impl Shard {
         &mut self,
         disk: &mut D,
         now: Now,
-        sequence: u64,
-        places: Vec<Position>,
+        over: bool,
+        (sequence, places): (u64, Vec<Position>),
     ) -> Result<(), LogIoError> {
         let slot = known(search::run(self.registers.slot(sequence), disk))?;
         let Some(slot) = slot.flatten() else { return Ok(()) };
         let fetch = Fetch::new(sequence, slot.at).with_later(places);
-        let Some(mut message) = known(search::run(fetch, disk))? else { return Ok(()) };
+        if let Some(message) = known(search::run(fetch, disk))? {
+            if over && message.listed == 0 {
+                self.table.count_cold((1, message.bytes.into()));
+            }
+            self.resume_read(now, message);
+        }
+        Ok(())
+    }
+
+    /// Takes a message into memory that was read from the disk, and takes it up.
+    pub(super) fn resume_read(&mut self, now: Now, mut message: Box<Message>) {
+        let sequence = message.envelope.sequence;
         self.contents.restore(&mut message);
         let open = message.listed == 0;
         self.table.wake(message);
@@ -76,7 +92,6 @@ impl Shard {
         } else {
             self.close_if_done(now, sequence);
         }
-        Ok(())
     }
 
     /// Takes up what was under way: parts without an answer are queued again, deadlines armed,
