@@ -322,9 +322,9 @@ series! {
         ContentOctets = "content_bytes", "Octets of contents held that are not kept.";
         /// Receipts parked until their part is known.
         OrphansParked = "orphans_parked", "Receipts parked until their part is known.";
-        /// Receipts and inbound messages that customers' binds are owed.
+        /// Receipts and inbound messages in memory that customers' binds are owed.
         DeliveriesWaiting = "customer_deliveries_waiting",
-            "Receipts and inbound messages that customers' binds are owed.";
+            "Receipts and inbound messages in memory that customers' binds are owed.";
         /// Fragments of messages from handsets that wait for siblings or for their customer.
         InboundHeld = "inbound_held",
             "Fragments of messages from handsets that wait for siblings or for their customer.";
