@@ -291,6 +291,10 @@ const _: () = assert!(LOGIN_DELAY_FIRST.as_secs() <= LOGIN_DELAY_MAX.as_secs());
 const _: () = assert!(LOGIN_DELAY_MAX.as_secs() < LOGIN_FAILURES_FORGOTTEN.as_secs());
 const _: () = assert!(CUSTOMER_UNBIND_AFTER.as_secs() < DRAIN_LIMIT.as_secs());
 const _: () = assert!(SCHEDULE_SLACK.as_secs() < SCHEDULE_MAX.as_secs());
+const _: () = assert!(
+    SCHEDULE_MAX.as_secs() + VALIDITY_MAX.as_secs() + RECEIPT_GRACE.as_secs()
+        <= DUE_FURTHEST.as_secs()
+);
 const _: () = assert!(MAX_CARRIERS <= u16::MAX as usize);
 const _: () = assert!(ORPHAN_RETRIES[0].as_secs() < ORPHAN_RETRIES[1].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[1].as_secs() < ORPHAN_RETRIES[2].as_secs());
@@ -547,6 +551,7 @@ const ALL: &[Limit] = table! {
     BACKLOG_PAGE BACKLOG_PAGE, "rows";
     BACKLOG_ROWS BACKLOG_ROWS, "rows";
     DUE_SCAN DUE_SCAN.as_secs(), "s";
+    DUE_FURTHEST DUE_FURTHEST.as_secs(), "s";
     DUE_ROWS DUE_ROWS, "rows";
 };
 

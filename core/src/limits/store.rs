@@ -157,6 +157,9 @@ pub const BACKLOG_PAGE: usize = 256;
 pub const BACKLOG_ROWS: usize = 65_536;
 /// How far ahead a shard looks for messages on disk that become due.
 pub const DUE_SCAN: Duration = Duration::from_secs(60);
+/// No message has to be looked at later than this from now: a day more than the longest schedule and the
+/// longest validity.
+pub const DUE_FURTHEST: Duration = Duration::from_secs(11 * 24 * 3_600);
 /// Rows of those in memory at which no more are looked for.
 pub const DUE_ROWS: usize = 16_384;
 /// What carriers call parts is in memory this long after they said it; then in the index on disk.

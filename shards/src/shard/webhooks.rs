@@ -157,8 +157,9 @@ impl Shard {
         let Some(url) = message.envelope.webhook_url.clone() else { return };
         let endpoint = self.webhooks.intern(&endpoint_of(&url));
         self.webhooks.remove(sequence);
-        // The wall clock may be far behind the one of the process before.
-        let rest = due.since(now.wall).min(RETRY_AFTER_MAX);
+        // No attempt is put off for longer: it was when the wall clock was far ahead.
+        let rest = due.since(now.wall);
+        let rest = if rest > RETRY_AFTER_MAX { Duration::ZERO } else { rest };
         self.queue_webhook(sequence, endpoint, now.mono + rest);
     }
 }

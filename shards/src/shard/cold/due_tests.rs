@@ -61,6 +61,40 @@ fn each_message_comes_at_its_time_from_memory_or_disk() {
 }
 
 #[test]
+fn times_of_a_clock_that_was_far_ahead_are_due_when_it_steps_back() {
+    const YEAR: u64 = 365 * 24 * 3_600;
+    let (mut shelf, mut machine) = (Shelf::new(IndexKind::Due, 64), Due::default());
+    let ahead = Now { wall: wall(10 + YEAR), ..at(10) };
+    assert!(due(&mut machine, &mut shelf, ahead).is_empty());
+    let strays = 2 * limits::BACKLOG_PAGE as u64 + 7;
+    (1..=strays).for_each(|n| machine.file(&mut shelf.runs, wall(YEAR + 60 + n), cold(n)));
+    shelf.work();
+    machine.file(&mut shelf.runs, wall(11), cold(10_000));
+    machine.file(&mut shelf.runs, wall(3_600), cold(10_001));
+    let found = due(&mut machine, &mut shelf, at(20));
+    let mut sequences: Vec<u64> = found.iter().map(|(_, sequence)| *sequence).collect();
+    sequences.sort_unstable();
+    let all: Vec<u64> = (1..=strays).chain([10_000]).collect();
+    assert_eq!(sequences, all, "all at once, each once, and nothing of the present clock's");
+    assert!(due(&mut machine, &mut shelf, at(21)).is_empty());
+    // A restart finds them too, and one that could not be looked at comes again.
+    let mut machine = Due::default();
+    let first = loop {
+        match machine.poll(at(30)).unwrap() {
+            DueTurn::Read => {
+                let found = shelf.find(machine.search(&shelf.runs));
+                machine.handle_rows(Some(found));
+            }
+            DueTurn::Message(time, message) => break (time, message),
+        }
+    };
+    machine.give_back(first.0, first.1);
+    let again = due(&mut machine, &mut shelf, at(31));
+    assert!(again.contains(&(first.0, first.1.sequence)));
+    assert_eq!(again.len() as u64, strays + 1);
+}
+
+#[test]
 fn what_was_missed_while_the_process_was_down_comes_at_once_and_in_order() {
     let mut shelf = Shelf::new(IndexKind::Due, 64);
     let mut machine = Due::default();
