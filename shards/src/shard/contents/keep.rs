@@ -123,7 +123,9 @@ impl Shard {
         };
         let Some(apart) = message.envelope.apart else { return };
         message.envelope.content = Content::Discarded;
-        if self.contents.discard(now.mono, apart.content()) {
+        // A record that was redacted does not tell it any more.
+        let content = self.contents.of(sequence).unwrap_or(apart.content());
+        if self.contents.discard(now.mono, content) {
             self.stats.inc(Counter::ContentsDiscarded);
             message.contents_under_way += 1;
             self.contents.then(AfterContent::Settled { sequence });
