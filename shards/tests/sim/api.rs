@@ -11,10 +11,12 @@ use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, ro
 use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{ApiResponse, WebhookPost};
+use postrider_storage::Disk as _;
 
 use super::contents::{asks_to_discard, retention};
 use super::happening::Happening;
 use super::process::Step;
+use super::setup::number;
 use super::world::{Submission, World};
 
 impl World {
@@ -23,7 +25,7 @@ impl World {
         let count = if self.has_a_small_log() { 100 } else { 20 } + self.rng.below(30);
         for index in 0..count {
             let country = if self.rng.chance(50) { "4477009" } else { "3361234" };
-            let number = format!("{country}{index:05}");
+            let number = number(country, index);
             let length = match self.rng.below(4) {
                 0 => 300 + self.rng.below(200),
                 _ => 1 + self.rng.below(150),
@@ -120,6 +122,15 @@ impl World {
             let before = last.insert((*teller, log), fields.sequence);
             before.is_none_or(|before| before < fields.sequence)
         })
+    }
+
+    /// Whether what was written into the log of this message may have been given back: its segments are
+    /// few, or a clock that stepped made them old.
+    pub fn may_be_given_back(&mut self, id: MessageId) -> bool {
+        let fields = self.shared.cipher.open(id).unwrap();
+        let log = usize::from(self.shared.placement.accepted_in(fields));
+        let is_left = log >= self.shards.len() && self.disks[log].list().unwrap().is_empty();
+        self.has_a_small_log() || (is_left && !self.clock.is_right())
     }
 
     /// Asks for a message as the customer would, at its owner's shard or at another.

@@ -16,6 +16,7 @@ use postrider_smpp::tlv::tag;
 use super::happening::Happening;
 use super::process::Step;
 use super::rng::Rng;
+use super::setup::number;
 use super::world::{SHARDS, World};
 
 /// How ill the customer behaves, in percent.
@@ -136,7 +137,7 @@ impl World {
         }
         for index in 0..8 + self.rng.below(12) {
             let country = if self.rng.chance(50) { "4478009" } else { "3361239" };
-            let number = format!("{country}{index:05}");
+            let number = number(country, index);
             self.customer.submitted.push(Submitted {
                 number,
                 text: format!("smpp {index}"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use postrider_core::text::{self, Concat, ReferenceWidth};
 
 use super::carrier::Pending;
+use super::setup::number;
 use super::world::World;
 
 /// One message from a handset.
@@ -26,8 +27,8 @@ impl World {
             let text = format!("mo {index} {}", letter.to_string().repeat(length));
             let handset = match self.rng.below(3) {
                 0 => format!("Shop{index}"),
-                1 => format!("4479009{index:05}"),
-                _ => format!("3361238{index:05}"),
+                1 => number("4479009", index),
+                _ => number("3361238", index),
             };
             self.write_inbound(usize::try_from(index).unwrap(), handset, &text);
         }

@@ -316,7 +316,7 @@ impl World {
     /// is one.
     fn begin_chore(&mut self, shard: usize, chore: ShardChore) -> Begun {
         self.working[shard] = true;
-        if matches!(chore, ShardChore::Log(_) | ShardChore::Erase(..)) {
+        if matches!(chore, ShardChore::Log(_)) || chore.archive().is_some() {
             return Begun::Log(chore);
         }
         let bytes = self.segment_bytes();
