@@ -48,6 +48,11 @@ pub const LISTS_AT_ONCE: usize = 16;
 /// Receipts and operations of a shard that wait for messages from the disk; beyond it receipts are
 /// put off.
 pub const WAKES_AT_ONCE: usize = 4_096;
+/// Messages of a shard of which rows on disk may be left over from before a crash; when there are more,
+/// all that was filed by then is in doubt.
+pub const DOUBTED_MESSAGES: usize = 131_072;
+/// Messages that leave memory while receipts look for rows, as far as they are told apart.
+pub const DEPARTURES_NOTED: usize = 8_192;
 /// Files that a shard keeps open for reading.
 pub const READ_FILES: usize = 128;
 /// Octets of the first read of a record: most are shorter.

@@ -157,6 +157,7 @@ impl Shard {
             return;
         }
         if self.table.get(sequence).is_some_and(closed) {
+            self.lookups.note_departure(sequence);
             self.table.leave(sequence);
         }
         self.stir(sequence);

@@ -31,6 +31,9 @@ pub(crate) fn message_of(
             None => message = begun(&record),
         }
     }
+    if let Some(message) = &mut message {
+        message.carried = true;
+    }
     Ok(message)
 }
 

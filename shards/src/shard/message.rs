@@ -200,6 +200,8 @@ pub(crate) struct Message {
     pub(crate) receipts: Vec<ReceiptEnd>,
     /// Where its records lie, oldest first; the first one stands for all that came before it.
     pub(crate) records: Vec<Position>,
+    /// That one is of kind carried: rows may lead there.
+    pub(crate) carried: bool,
     /// Octets of those.
     pub(crate) bytes: u32,
     /// How many of them its last record of kind closed names; 0: it has none.
@@ -251,6 +253,7 @@ impl Message {
             owed: Vec::new(),
             receipts: Vec::new(),
             records,
+            carried: false,
             bytes: u32::try_from(len).unwrap_or(u32::MAX),
             listed: 0,
             closing: None,

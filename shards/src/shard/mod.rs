@@ -14,6 +14,7 @@ pub mod cold;
 pub(crate) mod contents;
 mod customers;
 mod deliveries;
+mod doubts;
 mod envelope_record;
 mod erasing;
 mod fetch;
@@ -286,6 +287,7 @@ pub struct Shard {
     archives: archives::Archives,
     lookups: fetch::Lookups,
     cold: ColdStore,
+    doubts: doubts::Doubts,
     erasures: erasing::Erasures,
     opt_outs: opt_outs::OptOuts,
     inbox: inbound::Inbox,
@@ -503,6 +505,7 @@ impl Shard {
             After::Released { before } => {
                 self.registers.release_before(before);
                 self.cold.release_before(before);
+                self.doubts.release_before(before);
             }
             After::Controlled { ticket, answer } => {
                 self.ops.push_back(Op::Controlled { ticket, answer });

@@ -284,6 +284,7 @@ impl Shard {
             self.cold.settle(&filed, sequence);
         }
         self.cold.park(&filing, Cold { sequence, at });
+        self.lookups.note_departure(sequence);
         self.table.park(sequence);
         self.stats.inc(Counter::MessagesParked);
     }

@@ -182,6 +182,7 @@ impl Table {
         let before = message.home();
         self.bytes = self.bytes.saturating_sub(message.bytes.into());
         message.records = vec![at];
+        message.carried = true;
         message.bytes = u32::try_from(len).unwrap_or(u32::MAX);
         self.bytes += u64::from(message.bytes);
         self.settle(at.segment, sequence);

@@ -99,7 +99,7 @@ pub(crate) struct Rig {
     pub(crate) disk_held: bool,
     /// Nothing comes from the disk.
     pub(crate) reads_held: bool,
-    reads: VecDeque<(u64, Ask)>,
+    pub(crate) reads: VecDeque<(u64, Ask)>,
     writing: Option<Write>,
     /// How long a piece of slow work takes: none at first.
     pub(crate) chore_takes: Duration,

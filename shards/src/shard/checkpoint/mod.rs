@@ -18,7 +18,7 @@ use postrider_storage::{LogIoError, Position, SegmentId};
 
 pub(super) use self::filed::Filed;
 pub(super) use self::pace::Pace;
-pub(super) use self::past::{Listed, Past};
+pub(super) use self::past::{Listed, Past, numbers};
 use super::Shard;
 use super::erasing::known::{self, ERASURES};
 use super::message::Message;
@@ -28,6 +28,8 @@ use crate::stats::Counter;
 pub(super) const REGISTERS: &str = "registers";
 /// What the indexes of messages on disk have in their files.
 const INDEXES: &str = "indexes";
+/// Messages of which rows may be left over.
+pub(super) const DOUBTS: &str = "doubts";
 /// How many messages on disk wait to be sent.
 const BACKLOG: &str = "backlog";
 
@@ -86,6 +88,7 @@ impl Shard {
         self.registers.snapshot(&mut registers);
         taken.add(REGISTERS, registers);
         taken.add(BACKLOG, filed::backlog(&self.cold));
+        taken.add(DOUBTS, past::bytes(self.doubts.words()));
         let strangers = &self.journal.strangers;
         taken.add(ERASURES, known::encode(&self.erasures, &self.opt_outs, strangers));
         taken

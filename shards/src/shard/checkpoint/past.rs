@@ -59,10 +59,7 @@ impl Past {
     pub(in crate::shard) fn add_to(&self, checkpoint: &mut Checkpoint) {
         // What is added to the state is added to a section.
         let Past { until: _, from: _, next_sequence: _, .. } = self;
-        let mut add = |name, numbers: Vec<u64>| {
-            let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
-            checkpoint.add(name, bytes);
-        };
+        let mut add = |name, numbers: Vec<u64>| checkpoint.add(name, bytes(numbers));
         let (cold, octets) = self.cold;
         add(COUNTERS, vec![VERSION, self.next_inbound, self.next_orphan, cold, octets]);
         let mut messages = Vec::new();
@@ -124,7 +121,13 @@ impl Past {
     }
 }
 
-pub(super) fn numbers(checkpoint: &Checkpoint, name: &str) -> Option<Vec<u64>> {
+/// A section of numbers.
+pub(super) fn bytes(numbers: Vec<u64>) -> Vec<u8> {
+    numbers.into_iter().flat_map(u64::to_le_bytes).collect()
+}
+
+/// The numbers of a section.
+pub(in crate::shard) fn numbers(checkpoint: &Checkpoint, name: &str) -> Option<Vec<u64>> {
     let (numbers, rest) = checkpoint.section(name)?.as_chunks::<8>();
     rest.is_empty().then(|| numbers.iter().map(|number| u64::from_le_bytes(*number)).collect())
 }

@@ -2,6 +2,7 @@
 //! their answers. Nothing here waits: a search goes on when its bytes have come. Part of the shard's
 //! machine.
 
+mod departures;
 mod find;
 mod list;
 mod message;
@@ -19,12 +20,13 @@ use postrider_http::response::MessageView;
 use postrider_storage::register::{AnchoredSearch, PageSearch, RegisterRow, Slot};
 use postrider_storage::{Ask, FileRef, LogIoError, Search, SearchError, SegmentId, Step};
 
+use self::departures::Departures;
 use self::find::Find;
 pub use self::list::ListKey;
 pub(crate) use self::list::{ListTo, merge};
 pub(crate) use self::message::Fetch;
-use self::wanted::Waiting;
 pub(crate) use self::wanted::{ReceiptAt, Wanted};
+use self::wanted::{SoughtPart, Waiting};
 use super::cold::store::RowSearch;
 use super::erasing::Touch;
 use super::mesh::{CallId, Reply, Sought};
@@ -53,6 +55,7 @@ pub(crate) struct Lookups {
     closed: Option<(u16, SegmentId)>,
     lists: list::Lists,
     waiting: Waiting,
+    departures: Departures,
 }
 
 /// A look-up that waits for a read.
@@ -69,6 +72,8 @@ enum Lookup {
     Page(Box<PageSearch>, u64),
     /// The messages that somebody wants are not known yet.
     Wanted(Box<dyn Search<Found = Vec<u64>>>, Wanted),
+    /// What a receipt is about is not known yet.
+    Part(Box<SoughtPart>),
     Rows(Box<RowSearch>),
     /// What is to be forgotten of a customer (0: of others).
     Touch(Box<Touch>, u32),
@@ -104,12 +109,18 @@ impl Lookups {
             closed: None,
             lists: list::Lists::default(),
             waiting: Waiting::default(),
+            departures: Departures::default(),
         }
     }
 
     /// Whether somebody waits who needs this message in memory.
     pub(crate) fn holds(&self, sequence: u64) -> bool {
         self.waiting.holds(sequence)
+    }
+
+    /// A message leaves memory.
+    pub(crate) fn note_departure(&mut self, sequence: u64) {
+        self.departures.note(sequence);
     }
 
     /// Whether so many receipts wait for messages from the disk that no more are taken.
@@ -201,6 +212,9 @@ impl Shard {
         let ask = match &mut lookup {
             Lookup::Message(find, then) => match find.next(answer) {
                 Step::Read(ask) => ask,
+                Step::Done(Ok(message)) if !find.is_meant(&message) => {
+                    return self.give_up(now, log, lookup, SearchError::Gone);
+                }
                 Step::Done(Ok(mut message)) => {
                     self.contents.restore(&mut message);
                     return self.message_found(now, log, *then, Some(message));
@@ -215,6 +229,11 @@ impl Shard {
             Lookup::Wanted(search, _) => match search.next(answer) {
                 Step::Read(ask) => ask,
                 Step::Done(Ok(found)) => return self.wanted_found(now, lookup, found),
+                Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
+            },
+            Lookup::Part(receipt) => match receipt.search.next(answer) {
+                Step::Read(ask) => ask,
+                Step::Done(Ok(rows)) => return self.part_found(now, lookup, rows),
                 Step::Done(Err(error)) => return self.give_up(now, log, lookup, error),
             },
             Lookup::Rows(search) => match search.next(answer) {
@@ -253,16 +272,16 @@ impl Shard {
         }
         match lookup {
             Lookup::Message(find, then)
-                if log == self.id.0 && find.lay_before(self.journal.log.oldest_segment()) =>
+                if log == self.id.0 && find.may_be_elsewhere(self.journal.log.oldest_segment()) =>
             {
                 // It was carried forward meanwhile, or is gone.
-                let sequence = find.sequence();
-                let again = Find::new(sequence, self.registers.slot(sequence)).once_more();
+                let again = find.again(self.registers.slot(find.sequence()));
                 self.look_up(now, Lookup::Message(Box::new(again), then));
             }
             Lookup::Message(_, then) => self.message_found(now, log, then, None),
             Lookup::Page(_, list) => self.page_found(now, list, None),
             Lookup::Wanted(..) => self.wanted_found(now, lookup, Vec::new()),
+            Lookup::Part(_) => self.part_found(now, lookup, Vec::new()),
             Lookup::Rows(search) => self.rows_found(search.rows(), None),
             Lookup::Touch(_, customer) => self.touched(now, customer, None),
             Lookup::Anchored(_) => self.anchored_found(None),

@@ -15,8 +15,10 @@ use postrider_http::auth::CustomerIx;
 use postrider_storage::Search;
 use postrider_storage::register::Statuses;
 
+use super::departures::Since;
 use super::find::{Find, Parts};
 use super::{Lookup, ShowTo, Then, group_hash};
+use crate::shard::cold::Cold;
 use crate::shard::customers::{Members, OperatedTo, Operation};
 use crate::shard::mesh::{CallId, ReceiptNotice};
 use crate::shard::message::Message;
@@ -63,6 +65,16 @@ pub(crate) enum ReceiptAt {
     Orphan(u64),
 }
 
+/// A receipt whose part is looked for.
+pub(super) struct SoughtPart {
+    pub(super) search: Parts,
+    notice: Box<ReceiptNotice>,
+    at: ReceiptAt,
+    /// Messages that it may be about by what carriers named lately.
+    lately: Vec<u64>,
+    since: Since,
+}
+
 #[derive(Default)]
 pub(super) struct Waiting {
     next: u64,
@@ -95,6 +107,11 @@ impl Shard {
     /// Keeps these messages in memory, and brings back those that have left it; `wanted` goes on when
     /// all have come that there are.
     pub(in crate::shard) fn want(&mut self, now: Now, sequences: Vec<u64>, wanted: Wanted) {
+        self.want_by_rows(now, sequences, &[], wanted);
+    }
+
+    /// As `want`; rows say where some of the messages lie, and are to be trusted.
+    fn want_by_rows(&mut self, now: Now, sequences: Vec<u64>, rows: &[Cold], wanted: Wanted) {
         let waiting = &mut self.lookups.waiting;
         let id = waiting.next;
         waiting.next += 1;
@@ -110,8 +127,11 @@ impl Shard {
         }
         left.retain(|sequence| waiting.reading.insert(*sequence));
         for sequence in left {
-            let find = Box::new(Find::new(sequence, self.registers.slot(sequence)));
-            self.look_up(now, Lookup::Message(find, Then::Wake(sequence)));
+            let find = match rows.iter().find(|row| row.sequence == sequence) {
+                Some(row) => Find::by_row(*row),
+                None => Find::new(sequence, self.registers.slot(sequence)),
+            };
+            self.look_up(now, Lookup::Message(Box::new(find), Then::Wake(sequence)));
         }
     }
 
@@ -189,8 +209,27 @@ impl Shard {
     ) {
         let names = self.names_in(&notice);
         let lookups = names.into_iter().map(|name| self.cold.lookup(name)).collect();
-        let search = Box::new(Parts { lookups, found: lately });
-        self.look_up(now, Lookup::Wanted(search, Wanted::Receipt(notice, at)));
+        let search = Parts { lookups, found: Vec::new() };
+        let since = self.lookups.departures.begin();
+        let receipt = SoughtPart { search, notice, at, lately, since };
+        self.look_up(now, Lookup::Part(Box::new(receipt)));
+    }
+
+    /// What rows lead to of what a receipt may mean. They are trusted when none can be left over, and
+    /// nothing became of the message since the search began.
+    pub(super) fn part_found(&mut self, now: Now, lookup: Lookup, mut rows: Vec<Cold>) {
+        let Lookup::Part(receipt) = lookup else { return };
+        let SoughtPart { notice, at, lately: mut found, since, .. } = *receipt;
+        found.extend(rows.iter().map(|row| row.sequence));
+        found.sort_unstable();
+        found.dedup();
+        let departures = &self.lookups.departures;
+        let doubted = |row: &Cold| {
+            self.doubts.has(row.sequence, row.at) || departures.may_have(row.sequence, since)
+        };
+        rows.retain(|row| !doubted(row));
+        self.lookups.departures.end();
+        self.want_by_rows(now, found, &rows, Wanted::Receipt(notice, at));
     }
 
     /// Finds what an operation is about, then does it.

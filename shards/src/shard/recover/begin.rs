@@ -13,8 +13,9 @@ use postrider_storage::{
 use super::replay::{Replay, Unread};
 use super::resume::known;
 use crate::shard::ShardParts;
-use crate::shard::checkpoint::{Filed, Listed, Past, REGISTERS};
+use crate::shard::checkpoint::{DOUBTS, Filed, Listed, Past, REGISTERS, numbers};
 use crate::shard::cold::ColdStore;
+use crate::shard::doubts::Doubts;
 use crate::shard::erasing::known::{ERASURES, decode};
 use crate::shard::fetch::Fetch;
 use crate::shard::parking::cold_config;
@@ -47,7 +48,8 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let cold = open_cold(parts, disk, filed, now)?;
     let key = parts.shared.placement.key();
     let forgotten = checkpoint.section(ERASURES).and_then(|bytes| decode(key, bytes));
-    let Some(forgotten) = forgotten else { return Ok(None) };
+    let doubts = numbers(checkpoint, DOUBTS).and_then(|words| Doubts::of(&words));
+    let (Some(forgotten), Some(doubts)) = (forgotten, doubts) else { return Ok(None) };
     if checkpoint.shard != parts.id.0 || cold.covered() < checkpoint.lsn {
         return Ok(None);
     }
@@ -59,6 +61,7 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let begin = (oldest, parts.contents.unowned());
     let mut replay = Replay::new(parts.id.0, (&parts.shared, &parts.stats), registers, begin);
     (replay.erasures, replay.opt_outs, replay.strangers) = forgotten;
+    replay.doubts = doubts;
     replay.restore(disk, past, from)?;
     crash::point("checkpoint-read");
     let opened =

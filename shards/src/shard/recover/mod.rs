@@ -58,6 +58,7 @@ impl Shard {
         };
         let Begun { mut replay, log, recovery, cold } = begun;
         let broken_off = replay.end();
+        let doubts = replay.doubts(log.head_segment());
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let Replay { registers, ages, erasures, opt_outs, strangers, .. } = replay;
         let Replay { claims, gone, late, names, .. } = replay;
@@ -92,6 +93,7 @@ impl Shard {
             opt_outs,
             archives: Archives::default(),
             lookups: Lookups::new(),
+            doubts,
             cold,
             next_sequence: sequence::next_free(next, parts.id.0),
             segment_bytes: config.segment_bytes,

@@ -20,6 +20,7 @@ use crate::shard::Shared;
 use crate::shard::checkpoint::Past;
 use crate::shard::cold::receipts::{PartName, part_name};
 use crate::shard::contents::{Claims, until};
+use crate::shard::doubts::Doubts;
 use crate::shard::envelope_record::Apart;
 use crate::shard::erasing::Erasures;
 use crate::shard::fetch::register_row;
@@ -64,6 +65,9 @@ pub(in crate::shard) struct Replay<'a> {
     doubtful: Option<BTreeMap<u64, Partition>>,
     /// What carriers called parts last.
     pub(super) names: VecDeque<(PartName, PartRef)>,
+    /// Messages of which rows may be left over, by what the checkpoint said, and those that come to them.
+    pub(super) doubts: Doubts,
+    doubted: BTreeSet<u64>,
     /// Records that came after the one that closed their message.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// Messages that another shard has by now.
@@ -126,6 +130,8 @@ impl<'a> Replay<'a> {
             broken_off: false,
             doubtful: (shared.placement.epochs().len() > 1).then(BTreeMap::new),
             names: VecDeque::new(),
+            doubts: Doubts::default(),
+            doubted: BTreeSet::new(),
             late: BTreeMap::new(),
             most: None,
             over: false,
@@ -342,6 +348,7 @@ impl<'a> Replay<'a> {
             if told == Told::Nothing {
                 // After it was closed; or its beginning went with its segment.
                 self.late.entry(sequence).or_default().push(at);
+                self.doubt(sequence);
             }
             return;
         };
@@ -378,6 +385,11 @@ impl<'a> Replay<'a> {
             self.table.count_cold_less(None);
         }
         self.unread.remove(&Unread::Message(sequence));
+        match self.table.get(sequence) {
+            Some(message) if message.carried => self.doubt(sequence),
+            None if told == Told::Nothing => self.doubt(sequence),
+            Some(_) | None => {}
+        }
         if let Some(message) = self.table.get_mut(sequence) {
             let before = std::mem::replace(&mut message.listed, message.records.len());
             if before == 0 {
@@ -385,6 +397,26 @@ impl<'a> Replay<'a> {
             }
             self.table.leave(sequence);
         }
+    }
+
+    /// Rows may be left over of a message that a checkpoint knew or that moved behind it. A replay of the
+    /// whole log leaves none.
+    fn doubt(&mut self, sequence: u64) {
+        if self.most.is_none() && self.doubted.len() <= limits::DOUBTED_MESSAGES {
+            self.doubted.insert(sequence);
+        }
+    }
+
+    /// The log is read to its end, which lies in `end`: gives the messages of which rows may be left
+    /// over. Rows lead to records of kind carried; those of messages in memory are not to be trusted,
+    /// since what was filed of them is not known.
+    pub(super) fn doubts(&mut self, end: SegmentId) -> Doubts {
+        let carried = self.table.messages().filter(|message| message.carried);
+        let carried: Vec<u64> = carried.map(|message| message.envelope.sequence).collect();
+        carried.into_iter().for_each(|sequence| self.doubt(sequence));
+        let mut doubts = std::mem::take(&mut self.doubts);
+        doubts.add(end, std::mem::take(&mut self.doubted));
+        doubts
     }
 
     pub(super) fn orphan(&mut self, at: Position, record: &Record<'_>) {
