@@ -34,7 +34,7 @@ use postrider_shards::shard::{
     ShardChore, ShardParts, Shared, kinds,
 };
 use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
-use postrider_storage::{Ask, Disk as _, LogConfig, MemDisk, Write};
+use postrider_storage::{Ask, Disk as _, LogConfig, MemDisk, SideFile, Write};
 
 /// The wall clock when the monotonic one stood at zero.
 pub(crate) const WALL: u64 = 1_790_000_000_000;
@@ -94,6 +94,8 @@ pub(crate) struct Rig {
     config: Config,
     log: LogConfig,
     disk: MemDisk,
+    /// The files beside the segments when the shard had been opened, and nothing else was done.
+    pub(crate) opened_with: Vec<SideFile>,
     pub(crate) contents: ContentDisk,
     /// Nothing reaches the disk.
     pub(crate) disk_held: bool,
@@ -184,7 +186,9 @@ impl Rig {
         let (parts, stats) = parts(&config, contents.open(0, at(now)));
         let learned = Arc::clone(&parts.shared.learned);
         let (shard, _) = Shard::open(parts, &mut disk, log.clone(), at(now)).unwrap();
+        let opened_with = disk.list_side().unwrap().into_iter().map(|(file, _)| file).collect();
         let mut rig = Rig {
+            opened_with,
             shard,
             stats,
             now,

@@ -239,6 +239,12 @@ impl RunSet {
             || (self.frozen.is_none() && !self.full && self.damaged.is_none())
     }
 
+    /// Whether as many rows are in memory as may be before they are written.
+    #[must_use]
+    pub fn pressed(&self) -> bool {
+        self.memory.len() >= self.config.memory_rows
+    }
+
     /// All rows with this first key, in order of the second, up to [`LOOKUP_ROWS_MAX`]. For the
     /// kinds that have filters, one page of one run is read nearly always.
     #[must_use]

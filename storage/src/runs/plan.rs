@@ -123,7 +123,7 @@ impl RunSet {
     }
 
     fn freeze(&mut self, applied: Lsn) {
-        let due = self.wanted || self.memory.len() >= self.config.memory_rows;
+        let due = self.wanted || self.pressed();
         if !due || self.frozen.is_some() {
             return;
         }

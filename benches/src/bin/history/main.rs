@@ -41,6 +41,7 @@ fn main() -> ExitCode {
     arguments.retain(|argument| argument != "--waiting");
     let messages = if arguments.len() < before { Messages::Waiting } else { Messages::Closed };
     let result = match arguments.as_slice() {
+        [word, ..] if word.starts_with('-') => Err(anyhow::anyhow!(USAGE)),
         [dir] => measure(Path::new(dir), MESSAGES, messages),
         [dir, count] => match count.parse() {
             Ok(count) => measure(Path::new(dir), count, messages),

@@ -463,6 +463,12 @@ impl ColdStore {
         self.sets().iter().all(|set| set.has_room())
     }
 
+    /// Whether as many rows are in memory as may be before they are written.
+    #[must_use]
+    pub fn pressed(&self) -> bool {
+        self.sets().iter().any(|set| set.pressed())
+    }
+
     /// Everything filed for records up to this one is on disk.
     #[must_use]
     pub fn covered(&self) -> Lsn {

@@ -68,7 +68,7 @@ impl Shard {
             return Ok(());
         }
         self.cold.park(&filing, Cold { sequence, at });
-        while self.registers.pressed() || !self.cold.has_room() {
+        while self.registers.pressed() || self.cold.pressed() {
             if !self.write_some(disk, now)? {
                 break;
             }
@@ -83,8 +83,9 @@ impl Shard {
             self.registers.handle_chore(Ok(done));
             return Ok(true);
         }
-        let (applied, durable) = (self.journal.last(), self.journal.log.durable());
-        let Some(chore) = self.cold.poll_chore(now.mono, applied, durable) else {
+        // What the start itself has appended is no reason of these rows.
+        let durable = self.journal.log.durable();
+        let Some(chore) = self.cold.poll_chore(now.mono, durable, durable) else {
             return Ok(false);
         };
         let done = chore.run(disk);

@@ -1,0 +1,77 @@
+//! A start that has nothing but the segments, with far more messages open than memory has room for. Pure,
+//! under a virtual clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests"
+)]
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{CUSTOMER, Rig, Undecided};
+use postrider_core::limits;
+use postrider_shards::stats::Gauge;
+use postrider_storage::{Disk as _, IndexKind, SideFile};
+
+/// Messages that share a batch.
+const SHARE: usize = 64;
+
+/// A shard whose carrier is never reached, with room for few messages in memory.
+fn unreached() -> Rig {
+    let config = format!(
+        r#"
+[limits]
+hot_messages = 64
+{CUSTOMER}
+[[carriers]]
+name = "alpha"
+address = "127.0.0.1:1"
+system_id = "a"
+password = "p"
+binds = 1
+window = 4
+[[routes]]
+prefix = ""
+carriers = ["alpha"]
+"#
+    );
+    Rig::with_segments(&config, 400)
+}
+
+#[test]
+fn a_replay_of_the_whole_log_writes_what_it_files_as_it_goes() {
+    let messages = u64::try_from(limits::RUN_ROWS_IN_MEMORY).unwrap() + 2_000;
+    let mut rig = unreached();
+    for first in (0..messages).step_by(SHARE) {
+        let share = first..messages.min(first + SHARE as u64);
+        rig.disk_held = true;
+        for to in share.clone().map(|n| 447_700_000_000 + n) {
+            rig.post_without_answer(&format!(r#"{{"from":"Acme","to":"+{to}","body":"on disk"}}"#));
+        }
+        rig.disk_held = false;
+        rig.settle();
+        for _ in share {
+            rig.late_answer();
+        }
+    }
+    rig.pass(Duration::from_secs(60));
+    assert_eq!(rig.gauge(Gauge::OpenMessages), messages);
+    let side: Vec<SideFile> = rig.disk().list_side().unwrap().into_iter().map(|f| f.0).collect();
+    side.into_iter().for_each(|file| rig.disk().remove_side(file).unwrap());
+    let mut rig = rig.crash(Duration::from_secs(1), Undecided::Lost);
+    for index in [IndexKind::Backlog, IndexKind::Due] {
+        let written = rig
+            .opened_with
+            .iter()
+            .any(|file| matches!(file, SideFile::Run(kind, _) if *kind == index));
+        assert!(written, "all rows of {index:?} stayed in memory");
+    }
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.gauge(Gauge::OpenMessages), messages);
+    assert!(rig.gauge(Gauge::MessagesInMemory) <= 64);
+}
