@@ -18,6 +18,8 @@ use harness::pdu::{self, Pdu, taken};
 use harness::{Rig, Undecided, one_carrier};
 use postrider_core::id::MessageId;
 use postrider_core::limits;
+use postrider_core::number::Msisdn;
+use postrider_shards::shard::{ControlRequest, Subject};
 use postrider_shards::stats::{Counter, Gauge};
 use postrider_storage::{Ask, FileRef};
 
@@ -193,6 +195,24 @@ fn a_row_that_is_read_while_its_message_closes_does_not_open_it_again() {
     assert_eq!(outcomes(&rig), [1, 1, 0]);
     assert_eq!((rig.status(id), rig.gauge(Gauge::OpenMessages)), ("delivered", 0));
     assert_eq!(rig.count(Counter::MessagesDelivered), 1);
+}
+
+#[test]
+fn who_is_erased_stays_forgotten_when_a_receipt_comes_and_the_process_dies() {
+    let mut rig = bound();
+    let id = submitted(&mut rig, 1, 2);
+    park(&mut rig);
+    rig.disk_held = true;
+    let subject = Subject::Recipient(Msisdn::from_u64(FIRST + 1).unwrap());
+    let now = rig.at();
+    rig.shard.handle_control(now, 1, ControlRequest::Erase { id: 1, subject });
+    rig.send(0, &[receipt_of(1, (1, 0), "DELIVRD")]);
+    rig.write_one();
+    rig.write_one();
+    assert_eq!(rig.received(0).len(), 1, "it is on disk");
+    let mut rig = crash(rig);
+    let view = rig.view(id);
+    assert!(view.redacted, "{view:?}");
 }
 
 #[test]

@@ -55,6 +55,8 @@ impl Shard {
         if left.over {
             self.resume_cold(disk, now)?;
         }
+        // Those that were brought from the disk meanwhile.
+        self.forget(now);
         self.resume_names(now, left.names);
         Ok(())
     }
