@@ -88,17 +88,78 @@ impl Ask {
 ///
 /// # Errors
 /// [`LookUpError`].
-pub fn run<S: Search, D: Disk>(mut search: S, disk: &mut D) -> Result<S::Found, LookUpError> {
+pub fn run<S: Search, D: Disk>(search: S, disk: &mut D) -> Result<S::Found, LookUpError> {
+    drive(search, |ask| ask.read_from(disk))
+}
+
+fn drive<S: Search>(
+    mut search: S,
+    mut read: impl FnMut(Ask) -> Result<Vec<u8>, LogIoError>,
+) -> Result<S::Found, LookUpError> {
     let mut step = search.next(None);
     loop {
         let ask = match step {
             Step::Done(found) => return Ok(found?),
             Step::Read(ask) => ask,
         };
-        let bytes = match ask.read_from(disk) {
+        let bytes = match read(ask) {
             Err(error) if error.is_missing() => return Err(SearchError::Gone.into()),
             read => read?,
         };
         step = search.next(Some(&bytes));
+    }
+}
+
+/// Drives many searches one after the other, which want what lies in files in order: what comes behind a
+/// read is read with it when the read before was near. Nothing may write to the files meanwhile.
+#[derive(Debug, Default)]
+pub struct InOrder {
+    /// What was read last, and whether the file ends there.
+    last: Option<(FileRef, u64)>,
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// Octets that are read at once.
+const AHEAD: u32 = 256 * 1_024;
+
+impl InOrder {
+    /// As [`run`].
+    ///
+    /// # Errors
+    /// [`LookUpError`].
+    pub fn run<S: Search, D: Disk>(
+        &mut self,
+        search: S,
+        disk: &mut D,
+    ) -> Result<S::Found, LookUpError> {
+        drive(search, |ask| self.read(ask, disk))
+    }
+
+    fn read<D: Disk>(&mut self, ask: Ask, disk: &mut D) -> Result<Vec<u8>, LogIoError> {
+        if let Some(bytes) = self.held(ask) {
+            return Ok(bytes.to_vec());
+        }
+        let len = if self.is_near(ask) { ask.len.max(AHEAD) } else { ask.len };
+        self.bytes = Ask { len, ..ask }.read_from(disk)?;
+        self.ended = self.bytes.len() < usize::try_from(len).unwrap_or(usize::MAX);
+        self.last = Some((ask.file, ask.offset));
+        Ok(self.held(ask).unwrap_or_default().to_vec())
+    }
+
+    /// The bytes of a read, as far as they are here.
+    fn held(&self, ask: Ask) -> Option<&[u8]> {
+        let (_, from) = self.last.filter(|(file, _)| *file == ask.file)?;
+        let rest = self.bytes.get(usize::try_from(ask.offset.checked_sub(from)?).ok()?..)?;
+        let len = usize::try_from(ask.len).ok()?;
+        rest.get(..len).or(self.ended.then_some(rest))
+    }
+
+    /// Whether a read begins not far behind the last one.
+    fn is_near(&self, ask: Ask) -> bool {
+        self.last.is_some_and(|(file, from)| {
+            let end = from + u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+            file == ask.file && from <= ask.offset && ask.offset <= end + u64::from(AHEAD)
+        })
     }
 }

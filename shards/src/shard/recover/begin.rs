@@ -5,9 +5,10 @@ use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_storage::checkpoint::Checkpoint;
 use postrider_storage::register::{REGISTER_ROWS_MAX, RegisterConfig, Registers};
+use postrider_storage::search::InOrder;
 use postrider_storage::{
     Ask, Disk, Log, LogConfig, LogIoError, Lsn, OpenError, Position, ReadBack, Record, Recovery,
-    SegmentId, crash, read_record, search,
+    SegmentId, crash, read_record,
 };
 
 use super::replay::{Replay, Unread};
@@ -196,9 +197,10 @@ impl Replay<'_> {
             }
         }
         old.sort_by_key(|(_, listed)| listed.records.first());
+        let mut reader = InOrder::default();
         for (sequence, listed) in old {
             let fetch = Fetch::of(sequence, listed.records.clone(), listed.closed);
-            match known(search::run(fetch, disk))? {
+            match known(reader.run(fetch, disk))? {
                 Some(message) => self.table.insert(message),
                 // A closed one goes with its segment.
                 None if listed.closed > 0 => {}

@@ -8,7 +8,8 @@ use postrider_core::clock::Now;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_storage::register::AnchoredCursor;
-use postrider_storage::{Disk, LogIoError, Position, SegmentId, search};
+use postrider_storage::search::{self, InOrder};
+use postrider_storage::{Disk, LogIoError, Position, SegmentId};
 
 use super::resume::known;
 use crate::shard::Shard;
@@ -31,6 +32,7 @@ impl Shard {
         now: Now,
     ) -> Result<(), LogIoError> {
         let head = self.journal.log.head_segment();
+        let mut reader = InOrder::default();
         let mut segment = self.journal.log.oldest_segment();
         while segment <= head {
             let mut from = Some(AnchoredCursor::default());
@@ -41,7 +43,10 @@ impl Shard {
                 from = found.next;
                 for (sequence, slot) in found.rows {
                     if !self.table.has(sequence) {
-                        self.file_found(disk, now, sequence, slot.at)?;
+                        let message = reader.run(Fetch::new(sequence, slot.at), disk);
+                        if let Some(message) = known(message)? {
+                            self.file_found(disk, now, slot.at, message)?;
+                        }
                     }
                 }
             }
@@ -50,17 +55,15 @@ impl Shard {
         Ok(())
     }
 
-    /// Reads a message, and files it.
+    /// Files a message that was read.
     fn file_found<D: Disk>(
         &mut self,
         disk: &mut D,
         now: Now,
-        sequence: u64,
         at: Position,
+        message: Box<Message>,
     ) -> Result<(), LogIoError> {
-        let Some(message) = known(search::run(Fetch::new(sequence, at), disk))? else {
-            return Ok(());
-        };
+        let sequence = message.envelope.sequence;
         let filing = self.filing(&message);
         self.table.count_cold((1, message.bytes.into()));
         if is_under_way(&message) || filing == Filing::default() {
