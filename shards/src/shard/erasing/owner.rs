@@ -4,7 +4,7 @@
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_storage::register::{PageQuery, RegisterPage, Slot, Statuses};
-use postrider_storage::{ERASED_DONE, Lsn, Position, Record, crash};
+use postrider_storage::{ERASED_DONE, Lsn, Record, crash};
 
 use super::pass::{EraseDone, Pass, Stage};
 use super::{Asked, ErasureState, Subject, Touch, Touched};
@@ -231,22 +231,24 @@ impl Shard {
         }
     }
 
-    /// A message is meant: its records lie between its acceptance and the last one that is told. One
-    /// that is open and only on disk is brought back, so that it is not sent any more.
+    /// A message is meant: its records lie between its acceptance and the last one that is told. What is
+    /// open of it is written anew; one that is only on disk is brought back for that, and is not sent
+    /// any more.
     fn touch(&mut self, now: Now, sequence: u64, slot: Option<Slot>) {
-        let log = &self.journal.log;
-        let oldest = log.oldest_segment();
+        let oldest = self.journal.log.oldest_segment();
         let from = self.registers.home_of(sequence).unwrap_or(oldest);
-        let hot = slot.is_none_or(|slot| slot.status == HOT) || self.table.has(sequence);
-        let cold = !hot && slot.is_some_and(|slot| parked_statuses().has(slot.status));
-        let last = slot.filter(|_| !hot && !cold).map(|slot: Slot| slot.at);
-        if let Some(pass) = &mut self.erasures.pass {
-            pass.touch(from, last.map(|at: Position| at.segment));
-        }
-        if cold {
-            if let Some(pass) = &mut self.erasures.pass {
-                pass.waking += 1;
-            }
+        let here = self.table.has(sequence);
+        let is_open = |slot: &Slot| slot.status == HOT || parked_statuses().has(slot.status);
+        let last = slot.filter(|slot| !here && !is_open(slot)).map(|slot| slot.at.segment);
+        // It may have left memory since the search.
+        let cold = !here && slot.as_ref().is_some_and(is_open);
+        let Some(pass) = &mut self.erasures.pass else { return };
+        pass.touch(from, last);
+        if here {
+            // It may have come into memory after all there were forgotten.
+            self.erasures.unsettled.push_back(sequence);
+        } else if cold {
+            pass.waking += 1;
             self.want(now, vec![sequence], Wanted::Forget(sequence));
         }
     }
