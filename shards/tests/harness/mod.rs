@@ -96,6 +96,8 @@ pub(crate) struct Rig {
     disk: MemDisk,
     /// The files beside the segments when the shard had been opened, and nothing else was done.
     pub(crate) opened_with: Vec<SideFile>,
+    /// Messages in memory then.
+    pub(crate) opened_in_memory: usize,
     pub(crate) contents: ContentDisk,
     /// Nothing reaches the disk.
     pub(crate) disk_held: bool,
@@ -189,6 +191,7 @@ impl Rig {
         let opened_with = disk.list_side().unwrap().into_iter().map(|(file, _)| file).collect();
         let mut rig = Rig {
             opened_with,
+            opened_in_memory: shard.messages_in_memory(),
             shard,
             stats,
             now,

@@ -63,6 +63,7 @@ pub(super) fn from_checkpoint<'a, D: Disk>(
     let mut replay = Replay::new(parts.id.0, (&parts.shared, &parts.stats), registers, begin);
     (replay.erasures, replay.opt_outs, replay.strangers) = forgotten;
     replay.doubts = doubts;
+    replay.most = hot_messages(parts);
     replay.restore(disk, past, from)?;
     crash::point("checkpoint-read");
     let opened =
@@ -91,7 +92,7 @@ pub(super) fn from_scratch<'a, D: Disk>(
     let registers = Registers::new(CONFIG);
     let begin = (oldest, parts.contents.unowned());
     let mut replay = Replay::new(parts.id.0, (&parts.shared, &parts.stats), registers, begin);
-    replay.most = usize::try_from(parts.shared.config.limits.hot_messages).ok();
+    (replay.most, replay.whole) = (hot_messages(parts), true);
     let (log, recovery) =
         Log::open_from(disk, config.clone(), now.mono, now.wall.0, None, &mut replay)?;
     let cold = open_cold(parts, disk, Filed::default(), now)?;
@@ -112,6 +113,10 @@ fn open_cold<D: Disk>(
         cold.count(group, count);
     }
     Ok(cold)
+}
+
+fn hot_messages(parts: &ShardParts) -> usize {
+    usize::try_from(parts.shared.config.limits.hot_messages).unwrap_or(usize::MAX)
 }
 
 fn oldest<D: Disk>(disk: &mut D) -> Result<SegmentId, LogIoError> {

@@ -1,8 +1,10 @@
-//! Open messages that a replay of the whole log left to the disk, since memory had no room for them: each
+//! Open messages that a replay left to the disk, since memory had no room for them: each
 //! is read once and filed, so that something wakes it. Part of the start.
 //!
 //! Of these one record tells all. What more is on record of was in memory when the process ended, where
 //! there is room for it again.
+
+use std::collections::BTreeMap;
 
 use postrider_core::clock::Now;
 use postrider_core::lifecycle::PartStatus;
@@ -42,12 +44,7 @@ impl Shard {
                 let found = known(search::run(search, disk))?.unwrap_or_default();
                 from = found.next;
                 for (sequence, slot) in found.rows {
-                    if !self.table.has(sequence) {
-                        let message = reader.run(Fetch::new(sequence, slot.at), disk);
-                        if let Some(message) = known(message)? {
-                            self.file_found(disk, now, slot.at, message)?;
-                        }
-                    }
+                    self.file_found(disk, now, &mut reader, (sequence, slot.at))?;
                 }
             }
             segment = SegmentId(segment.0 + 1);
@@ -55,15 +52,34 @@ impl Shard {
         Ok(())
     }
 
-    /// Files a message that was read.
+    /// Files these, which a record each tells all of.
+    pub(super) fn resume_left<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        now: Now,
+        messages: BTreeMap<u64, Position>,
+    ) -> Result<(), LogIoError> {
+        let mut reader = InOrder::default();
+        for message in messages {
+            self.file_found(disk, now, &mut reader, message)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a message, unless it is in memory, and files it.
     fn file_found<D: Disk>(
         &mut self,
         disk: &mut D,
         now: Now,
-        at: Position,
-        message: Box<Message>,
+        reader: &mut InOrder,
+        (sequence, at): (u64, Position),
     ) -> Result<(), LogIoError> {
-        let sequence = message.envelope.sequence;
+        if self.table.has(sequence) {
+            return Ok(());
+        }
+        let Some(message) = known(reader.run(Fetch::new(sequence, at), disk))? else {
+            return Ok(());
+        };
         let filing = self.filing(&message);
         self.table.count_cold((1, message.bytes.into()));
         if is_under_way(&message) || filing == Filing::default() {

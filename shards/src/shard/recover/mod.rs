@@ -62,7 +62,7 @@ impl Shard {
         let Replay { table, orphans, inbox, references, past, .. } = replay;
         let Replay { registers, ages, erasures, opt_outs, strangers, .. } = replay;
         let Replay { claims, gone, late, names, .. } = replay;
-        let left = Left { broken_off, claims, gone, over: replay.over, late, names };
+        let left = Left { broken_off, claims, gone, out: replay.left, late, names };
         let next = recovery.next_sequence.max(past.next_sequence);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
@@ -120,5 +120,11 @@ impl Shard {
     #[must_use]
     pub fn open_messages(&self) -> usize {
         self.table.open()
+    }
+
+    /// Messages in memory; for the start's report.
+    #[must_use]
+    pub fn messages_in_memory(&self) -> usize {
+        self.table.len()
     }
 }

@@ -72,11 +72,12 @@ pub(in crate::shard) struct Replay<'a> {
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// Messages that another shard has by now.
     pub(super) gone: BTreeSet<u64>,
-    /// Messages that memory may hold: open ones beyond are left to the disk. `None`: the checkpoint says
-    /// what is in memory.
-    pub(super) most: Option<usize>,
-    /// Some were left.
-    pub(super) over: bool,
+    /// Messages that memory may hold: of those that come behind the checkpoint, open ones beyond are left
+    /// to the disk.
+    pub(super) most: usize,
+    /// There is no checkpoint: nothing but the log is known.
+    pub(super) whole: bool,
+    pub(super) left: LeftOut,
     /// The oldest segment there is.
     oldest: SegmentId,
     /// The one that is being read.
@@ -89,6 +90,31 @@ pub(super) enum Unread {
     Message(u64),
     Inbound(u64),
     Orphan(u64),
+}
+
+/// Open messages that memory had no room for: they are not counted, and nothing is filed of them.
+#[derive(Debug)]
+pub(super) enum LeftOut {
+    /// These, with the records that tell all of them.
+    These(BTreeMap<u64, Position>),
+    /// All that are on disk alone.
+    AllOnDisk,
+}
+
+impl LeftOut {
+    pub(super) fn has(&self, sequence: u64) -> bool {
+        match self {
+            LeftOut::These(left) => left.contains_key(&sequence),
+            LeftOut::AllOnDisk => true,
+        }
+    }
+
+    /// It came into memory, or ended.
+    pub(super) fn remove(&mut self, sequence: u64) {
+        if let LeftOut::These(left) = self {
+            left.remove(&sequence);
+        }
+    }
 }
 
 /// What the checkpoint says of a record.
@@ -133,8 +159,9 @@ impl<'a> Replay<'a> {
             doubts: Doubts::default(),
             doubted: BTreeSet::new(),
             late: BTreeMap::new(),
-            most: None,
-            over: false,
+            most: usize::MAX,
+            whole: false,
+            left: LeftOut::These(BTreeMap::new()),
             gone: BTreeSet::new(),
             oldest,
             segment: oldest,
@@ -239,23 +266,35 @@ impl<'a> Replay<'a> {
             }
             self.table.discard(sequence);
             self.late.remove(&sequence);
+            self.left.remove(sequence);
             self.unread.remove(&Unread::Message(sequence));
             self.table.insert(Box::new(message));
-            self.leave_out(sequence);
+            if told == Told::Nothing {
+                self.leave_out(sequence);
+            }
         }
     }
 
     /// Leaves a message to the disk that has just come when there are too many: the others have waited
     /// longer. Its slot leads to the record that it came with; what comes behind that is noted.
     fn leave_out(&mut self, sequence: u64) {
-        if self.most.is_none_or(|most| self.table.len() <= most) {
+        if self.table.len() <= self.most {
             return;
         }
         let Some(message) = self.table.get(sequence) else { return };
-        let slot = Slot { status: slot_status(message), at: message.anchor() };
-        self.registers.set_slot(sequence, slot);
+        let (carried, at) = (message.carried, message.anchor());
+        self.registers.set_slot(sequence, Slot { status: slot_status(message), at });
         self.table.discard(sequence);
-        self.over = true;
+        match &mut self.left {
+            _ if self.whole => self.left = LeftOut::AllOnDisk,
+            LeftOut::These(left) => {
+                left.insert(sequence, at);
+            }
+            LeftOut::AllOnDisk => {}
+        }
+        if carried {
+            self.doubt(sequence);
+        }
     }
 
     /// Whether a message of which a record tells was open, and on disk alone, when the checkpoint was
@@ -264,6 +303,7 @@ impl<'a> Replay<'a> {
         sequence < self.past.next_sequence
             && !self.past.messages.contains_key(&sequence)
             && !self.table.has(sequence)
+            && !self.left.has(sequence)
     }
 
     /// Notes whose a content is that nobody was known to have.
@@ -323,6 +363,7 @@ impl<'a> Replay<'a> {
             if told != Told::All {
                 self.table.discard(sequence);
                 self.late.remove(&sequence);
+                self.left.remove(sequence);
                 self.unread.remove(&Unread::Message(sequence));
                 self.claims.retain(|_, (claimed, _)| *claimed != sequence);
             }
@@ -384,6 +425,7 @@ impl<'a> Replay<'a> {
         if told == Told::Nothing && anchored && self.was_cold(sequence) {
             self.table.count_cold_less(None);
         }
+        self.left.remove(sequence);
         self.unread.remove(&Unread::Message(sequence));
         match self.table.get(sequence) {
             Some(message) if message.carried => self.doubt(sequence),
@@ -402,7 +444,7 @@ impl<'a> Replay<'a> {
     /// Rows may be left over of a message that a checkpoint knew or that moved behind it. A replay of the
     /// whole log leaves none.
     fn doubt(&mut self, sequence: u64) {
-        if self.most.is_none() && self.doubted.len() <= limits::DOUBTED_MESSAGES {
+        if !self.whole && self.doubted.len() <= limits::DOUBTED_MESSAGES {
             self.doubted.insert(sequence);
         }
     }

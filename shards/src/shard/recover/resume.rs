@@ -16,6 +16,8 @@ use crate::shard::message::{ALL_PARTS, Message};
 use crate::shard::table::PartRef;
 use crate::stats::Counter;
 
+use super::replay::LeftOut;
+
 /// What a replay leaves to be done once the shard is made.
 pub(super) struct Left {
     /// A change of the number of shards was begun and is not to be.
@@ -24,8 +26,7 @@ pub(super) struct Left {
     pub(super) claims: Claims,
     /// Messages that another shard has by now.
     pub(super) gone: BTreeSet<u64>,
-    /// Open messages were left to the disk: they are not counted, and nothing is filed of them.
-    pub(super) over: bool,
+    pub(super) out: LeftOut,
     /// Records of messages that are not in memory.
     pub(super) late: BTreeMap<u64, Vec<Position>>,
     /// What carriers called parts last.
@@ -50,10 +51,11 @@ impl Shard {
         self.resume_all(now);
         self.resume_erasures(now);
         for (sequence, places) in left.late {
-            self.resume_late(disk, now, left.over, (sequence, places))?;
+            self.resume_late(disk, now, &left.out, (sequence, places))?;
         }
-        if left.over {
-            self.resume_cold(disk, now)?;
+        match left.out {
+            LeftOut::These(messages) => self.resume_left(disk, now, messages)?,
+            LeftOut::AllOnDisk => self.resume_cold(disk, now)?,
         }
         // Those that were brought from the disk meanwhile.
         self.forget(now);
@@ -66,14 +68,14 @@ impl Shard {
         &mut self,
         disk: &mut D,
         now: Now,
-        over: bool,
+        out: &LeftOut,
         (sequence, places): (u64, Vec<Position>),
     ) -> Result<(), LogIoError> {
         let slot = known(search::run(self.registers.slot(sequence), disk))?;
         let Some(slot) = slot.flatten() else { return Ok(()) };
         let fetch = Fetch::new(sequence, slot.at).with_later(places);
         if let Some(message) = known(search::run(fetch, disk))? {
-            if over && message.listed == 0 {
+            if out.has(sequence) && message.listed == 0 {
                 self.table.count_cold((1, message.bytes.into()));
             }
             self.resume_read(now, message);
