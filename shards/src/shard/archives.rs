@@ -159,12 +159,7 @@ impl Shard {
 /// Writes registers until nothing of them is left to be written.
 fn write_all<D: Disk>(registers: &mut Registers, disk: &mut D) -> Result<(), LogIoError> {
     registers.flush();
-    while let Some(chore) = registers.poll_chore() {
-        let done = chore.run(disk);
-        let failed = done.as_ref().err().cloned();
-        registers.handle_chore(done);
-        failed.map_or(Ok(()), Err)?;
-    }
+    while registers.work(disk)? {}
     Ok(())
 }
 

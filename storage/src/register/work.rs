@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::disk::{LogIoError, SideFile};
+use crate::disk::{Disk, LogIoError, SideFile};
 
 use super::chore::{Outcome, RegisterChore, RegisterDone, Work};
 use super::head::Summary;
@@ -49,6 +49,18 @@ impl Registers {
         let work = self.next_work()?;
         self.under_way = Some(work.clone());
         Some(RegisterChore(work))
+    }
+
+    /// Does the next chore at once, for who may block; false when there is none.
+    ///
+    /// # Errors
+    /// [`LogIoError`] that it met.
+    pub fn work<D: Disk>(&mut self, disk: &mut D) -> Result<bool, LogIoError> {
+        let Some(chore) = self.poll_chore() else { return Ok(false) };
+        let done = chore.run(disk);
+        let failed = done.as_ref().err().cloned();
+        self.handle_chore(done);
+        failed.map_or(Ok(true), Err)
     }
 
     /// The chore is done. After an error there is none until [`Registers::retry`].

@@ -1,5 +1,5 @@
-//! Open messages that a replay left to the disk, since memory had no room for them: each
-//! is read once and filed, so that something wakes it. Part of the start.
+//! Open messages that a replay left to the disk, since memory had no room for them: each is read once and
+//! filed, so that something wakes it. Part of the start.
 //!
 //! Of these one record tells all. What more is on record of was in memory when the process ended, where
 //! there is room for it again.
@@ -21,7 +21,7 @@ use crate::shard::message::{Message, Part};
 use crate::shard::reclaim::parked_statuses;
 
 /// Whether something is to be done for it now: an answer was lost, or it is about to be closed.
-fn is_under_way(message: &Message) -> bool {
+fn is_unsettled(message: &Message) -> bool {
     let unknown = |part: &Part| part.attempted || part.status == PartStatus::OutcomeUnknown;
     message.is_closed() || (message.outcome.is_none() && message.parts.iter().any(unknown))
 }
@@ -82,7 +82,7 @@ impl Shard {
         };
         let filing = self.filing(&message);
         self.table.count_cold((1, message.bytes.into()));
-        if is_under_way(&message) || filing == Filing::default() {
+        if is_unsettled(&message) || filing == Filing::default() {
             self.resume_read(now, message);
             return Ok(());
         }
@@ -97,9 +97,7 @@ impl Shard {
 
     /// Writes what does not fit in memory; false when there is nothing to be done.
     fn write_some<D: Disk>(&mut self, disk: &mut D, now: Now) -> Result<bool, LogIoError> {
-        if let Some(chore) = self.registers.poll_chore() {
-            let done = chore.run(disk)?;
-            self.registers.handle_chore(Ok(done));
+        if self.registers.work(disk)? {
             return Ok(true);
         }
         // What the start itself has appended is no reason of these rows.

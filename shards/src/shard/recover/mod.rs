@@ -64,6 +64,7 @@ impl Shard {
         let Replay { claims, gone, late, names, .. } = replay;
         let left = Left { broken_off, claims, gone, out: replay.left, late, names };
         let next = recovery.next_sequence.max(past.next_sequence);
+        let next_sequence = sequence::next_free(next, parts.id.0);
         let shards = parts.shared.placement.shards();
         let webhooks = &parts.shared.config.webhooks;
         let in_flight = limits::WEBHOOKS_IN_FLIGHT;
@@ -95,14 +96,14 @@ impl Shard {
             lookups: Lookups::new(),
             doubts,
             cold,
-            next_sequence: sequence::next_free(next, parts.id.0),
+            next_sequence,
             segment_bytes: config.segment_bytes,
             drain: Drain::No,
             seed: parts.seed,
             turned: now.mono,
             cold_due: Some(now.mono),
             stirred: Vec::new(),
-            first_sequence: sequence::next_free(next, parts.id.0),
+            first_sequence: next_sequence,
             sweep: Sweep::default(),
             shared: parts.shared,
             stats: parts.stats,

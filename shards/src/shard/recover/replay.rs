@@ -485,11 +485,7 @@ impl<D: Disk> Observer<D> for Replay<'_> {
     }
 
     fn between(&mut self, disk: &mut D) -> Result<(), LogIoError> {
-        while self.registers.pressed() {
-            let Some(chore) = self.registers.poll_chore() else { break };
-            let done = chore.run(disk)?;
-            self.registers.handle_chore(Ok(done));
-        }
+        while self.registers.pressed() && self.registers.work(disk)? {}
         Ok(())
     }
 }
