@@ -6,7 +6,7 @@ use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_storage::register::Slot;
 use postrider_storage::runs::{RunConfig, RunRows};
-use postrider_storage::{CARRIED_PARKED, Position, Record};
+use postrider_storage::{CARRIED_PARKED, Position};
 
 use super::cold::receipts::PartName;
 use super::cold::store::Rows;
@@ -249,11 +249,7 @@ impl Shard {
             return Some(first);
         }
         let state = carried_state(message, &self.shared)?;
-        let from = first.pack();
-        let record = Record::Carried { sequence, from, reason: CARRIED_PARKED, state: &state };
-        let appended = self.journal.append_lazy(now.mono, &record);
-        self.table.rehome(sequence, appended.at, appended.len);
-        Some(appended.at)
+        Some(self.write_carried(now, first, (sequence, CARRIED_PARKED), &state))
     }
 
     /// A record leads to all of a message: it leaves memory, unless something happened meanwhile.

@@ -208,14 +208,24 @@ impl Shard {
         let Some(state) = carried_state(message, &self.shared) else {
             panic!("a message whose state is too large for a record was let grow");
         };
-        let from = message.anchor().pack();
-        let reason = CARRIED_RECYCLED;
-        let record = Record::Carried { sequence, from, reason, state: &state };
-        let appended = self.journal.append_lazy(now.mono, &record);
-        let at = appended.at;
-        self.table.rehome(sequence, at, appended.len);
+        let at = self.write_carried(now, message.anchor(), (sequence, CARRIED_RECYCLED), &state);
         self.journal.then(After::Carried { sequence, at });
         crash::point("carried");
+    }
+
+    /// Writes the state of a message as one record of kind carried, which stands for all that came
+    /// since `anchor`: gives its place.
+    pub(super) fn write_carried(
+        &mut self,
+        now: Now,
+        anchor: Position,
+        (sequence, reason): (u64, u8),
+        state: &[u8],
+    ) -> Position {
+        let record = Record::Carried { sequence, from: anchor.pack(), reason, state };
+        let appended = self.journal.append_lazy(now.mono, &record);
+        self.table.rehome(sequence, appended.at, appended.len);
+        appended.at
     }
 
     /// The record is on disk that leads to all of a message which stays in memory.

@@ -71,13 +71,11 @@ impl Shard {
         let url = message.envelope.webhook_url.clone();
         let tells = |url: &str| mask_number(&mut url.as_bytes().to_vec(), 0);
         message.envelope.webhook_url = url.clone().filter(|url| !customers && !tells(url));
-        let (mut state, from) = (Vec::new(), message.anchor().pack());
+        let (mut state, anchor) = (Vec::new(), message.anchor());
         encode_state(message, self.shared.partition_of(&message.envelope), &mut state);
         message.envelope.webhook_url = url;
-        let record = Record::Carried { sequence, from, reason: CARRIED_RECYCLED, state: &state };
-        let appended = self.journal.append_lazy(now.mono, &record);
-        self.table.rehome(sequence, appended.at, appended.len);
-        self.journal.then(After::Carried { sequence, at: appended.at });
+        let at = self.write_carried(now, anchor, (sequence, CARRIED_RECYCLED), &state);
+        self.journal.then(After::Carried { sequence, at });
     }
 
     /// A redacted message that waited on disk is in memory.
