@@ -248,10 +248,15 @@ impl Shard {
         for orphan in self.orphans.called(carrier, id) {
             let parked = self.orphans.parked.get(&orphan);
             let Some(notice) = parked.map(|parked| parked.notice.clone()) else { continue };
-            let lately = self.named_lately(&notice);
-            if self.apply_receipt(now, &notice, &lately).is_some() {
-                self.close_orphan(now, orphan, OrphanOutcome::Matched);
-            }
+            self.match_orphan(now, orphan, &notice);
+        }
+    }
+
+    /// Applies a parked receipt to a part that is here, if there is one.
+    fn match_orphan(&mut self, now: Now, orphan: u64, notice: &ReceiptNotice) {
+        let lately = self.named_lately(notice);
+        if self.apply_receipt(now, notice, &lately).is_some() {
+            self.close_orphan(now, orphan, OrphanOutcome::Matched);
         }
     }
 
@@ -293,10 +298,7 @@ impl Shard {
             let parked = parked.filter(|parked| parked.notice.carrier == carrier);
             let Some(notice) = parked.map(|parked| parked.notice.clone()) else { continue };
             self.orphans.index(orphan, forms);
-            let lately = self.named_lately(&notice);
-            if self.apply_receipt(now, &notice, &lately).is_some() {
-                self.close_orphan(now, orphan, OrphanOutcome::Matched);
-            }
+            self.match_orphan(now, orphan, &notice);
         }
     }
 }

@@ -176,19 +176,26 @@ impl Shard {
             return self.erasures.unsent(sequence);
         }
         match self.choose(message) {
-            Some(carrier) if self.has_seat(sequence) => {
-                self.enqueue(carrier, sequence, FairQueue::push_back);
-            }
-            Some(_) => self.cold.turn_away(sequence),
+            Some(carrier) => self.seat_and_enqueue(carrier, sequence, FairQueue::push_back),
             None => self.no_carrier_left(now, sequence),
         }
     }
 
-    /// Whether a message that is to be sent may be in memory until then: it has a seat, or one is free.
-    fn has_seat(&mut self, sequence: u64) -> bool {
-        let Some(message) = self.table.get(sequence) else { return false };
+    /// As `enqueue`, when the message may be in memory until it is sent: it has a seat, or one is free.
+    /// Else it is turned away.
+    fn seat_and_enqueue(
+        &mut self,
+        carrier: CarrierIx,
+        sequence: u64,
+        put: fn(&mut FairQueue, Group, u64),
+    ) {
+        let Some(message) = self.table.get(sequence) else { return };
         let group = self.group_of(message);
-        self.cold.is_sending(sequence) || self.cold.admit(sequence, group)
+        if self.cold.is_sending(sequence) || self.cold.admit(sequence, group) {
+            self.enqueue(carrier, sequence, put);
+        } else {
+            self.cold.turn_away(sequence);
+        }
     }
 
     /// The carrier for a message: the one that took parts of it already, since a handset can only
@@ -245,11 +252,7 @@ impl Shard {
             return self.erasures.unsent(sequence);
         }
         let Some(carrier) = self.choose(message) else { return };
-        if self.has_seat(sequence) {
-            self.enqueue(carrier, sequence, FairQueue::push_front);
-        } else {
-            self.cold.turn_away(sequence);
-        }
+        self.seat_and_enqueue(carrier, sequence, FairQueue::push_front);
     }
 
     /// Where the driver connects a bind: the carrier's `host:port`.

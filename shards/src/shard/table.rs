@@ -232,8 +232,8 @@ impl Table {
         sequences.filter_map(|sequence| self.get(*sequence))
     }
 
-    /// A closed message leaves memory. Of a part whose answer was lost a receipt may still come with an id that nobody
-    /// knows: such a message stays, until too many others do.
+    /// A closed message leaves memory. Of a part whose answer was lost a receipt may still come with
+    /// an id that nobody knows: such a message stays, until too many others do.
     pub(crate) fn leave(&mut self, sequence: u64) {
         let Some(message) = self.messages.get_mut(&sequence) else { return };
         if !message.has_lost_part() {
