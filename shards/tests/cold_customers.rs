@@ -13,7 +13,7 @@ mod house;
 
 use std::time::Duration;
 
-use house::pdu::{self, DELIVER, Deliver, Pdu, receipt, tlv};
+use house::pdu::{self, Deliver, Pdu, receipt, tlv};
 use house::{House, Line, Operation, Submit, bind, config};
 
 use postrider_shards::stats::{Counter, Gauge};
@@ -46,23 +46,11 @@ fn owed(house: &mut House, line: Line, shard: usize, n: usize) -> String {
     id
 }
 
-/// The deliver_sm that came on a connection since the last look; probes are answered.
-fn deliveries(house: &mut House, line: Line) -> Vec<Pdu> {
-    let mut all = house.received(line);
-    let probes = all.iter().filter(|pdu| pdu.command == pdu::ENQUIRE);
-    let answers: Vec<Pdu> = probes.map(|pdu| pdu.answer(0)).collect();
-    if !answers.is_empty() {
-        house.send(line, &answers);
-    }
-    all.retain(|pdu| pdu.command == DELIVER);
-    all
-}
-
 /// Takes receipts on a bind until none comes any more: the ids in them.
 fn take_all(house: &mut House, line: Line) -> Vec<String> {
     let mut ids = Vec::new();
     loop {
-        let all = deliveries(house, line);
+        let all = house.deliveries(line);
         if all.is_empty() {
             return ids;
         }
@@ -164,7 +152,7 @@ fn messages_on_disk_are_canceled_and_replaced_by_their_recipient() {
     assert_eq!(house.gauge(Gauge::MessagesInMemory), 12);
     let to = |n| house.number_of(0, n);
     let (first, third) = (to(1), to(3));
-    deliveries(&mut house, line);
+    house.deliveries(line);
     let cancel = Operation { id: "", dest: (1, 1, &first), ..Operation::default() };
     assert_eq!(house.ask(line, cancel.cancel()).status, 0);
     assert_eq!((house.status(&one), house.status(&another)), ("canceled", "canceled"));

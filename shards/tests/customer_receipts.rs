@@ -12,7 +12,7 @@ mod house;
 
 use std::time::Duration;
 
-use house::pdu::{self, DELIVER, Delivered, Pdu, receipt};
+use house::pdu::{self, Delivered, Pdu, receipt};
 use house::{House, Line, Submit, bind, config};
 use postrider_shards::stats::{Counter, Gauge};
 
@@ -46,18 +46,6 @@ fn receipted(house: &mut House, line: Line, shard: usize, on: usize) -> String {
     house.pass(Duration::from_millis(5));
     assert_eq!(house.carrier_answers(on), [(0, 9)]);
     id
-}
-
-/// The deliver_sm that came on a connection since the last look; probes are answered.
-fn deliveries(house: &mut House, line: Line) -> Vec<Pdu> {
-    let mut all = house.received(line);
-    let probes = all.iter().filter(|pdu| pdu.command == pdu::ENQUIRE);
-    let answers: Vec<Pdu> = probes.map(|pdu| pdu.answer(0)).collect();
-    if !answers.is_empty() {
-        house.send(line, &answers);
-    }
-    all.retain(|pdu| pdu.command == DELIVER);
-    all
 }
 
 /// A bind of acme to which something may come at once.
@@ -96,7 +84,7 @@ fn a_receipt_goes_to_the_customer_with_the_id_that_it_was_given() {
     let id = house.submit(line, &submit);
     house.pass(secs(1));
     house.carrier_sends(0, &receipt(9, &number, "c1", "DELIVRD"));
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     let [pdu] = &all[..] else { panic!("{all:?}") };
     let Delivered { source, dest, esm_class, data_coding, text, .. } = pdu.delivered();
     assert_eq!((source, dest), ((0, 1, number), (3, 8, "72345".into())));
@@ -120,7 +108,7 @@ fn a_receipt_goes_to_the_customer_with_the_id_that_it_was_given() {
         house.view(0, &id).unwrap().timeline.into_iter().map(|entry| entry.event).collect();
     assert_eq!(events.last().unwrap(), "receipt_delivered");
     house.pass(secs(20));
-    assert_eq!(deliveries(&mut house, line), [], "once");
+    assert_eq!(house.deliveries(line), [], "once");
 }
 
 #[test]
@@ -134,7 +122,7 @@ fn only_the_receipts_that_were_asked_for_are_sent() {
             let (_, number, carrier_id) = taken(&mut house, line, 0, registered);
             house.carrier_sends(0, &receipt(9, &number, &carrier_id, stat));
             house.pass(secs(1));
-            let all = deliveries(&mut house, line);
+            let all = house.deliveries(line);
             assert_eq!(all.len(), usize::from(expected), "{registered} {stat}");
             assert!(all.iter().all(|pdu| pdu.delivered().word("stat:") == stat));
             let open = house.gauge(Gauge::OpenMessages);
@@ -153,7 +141,7 @@ fn an_interim_state_is_told_when_bit_4_asks_for_it() {
             house.carrier_sends(0, &receipt(sequence, &number, &carrier_id, stat));
             house.pass(secs(1));
         }
-        let all = deliveries(&mut house, line);
+        let all = house.deliveries(line);
         let told: Vec<(u8, String)> = all
             .iter()
             .map(|pdu| (pdu.delivered().esm_class, pdu.delivered().word("stat:")))
@@ -182,7 +170,7 @@ fn the_networks_own_error_is_passed_on() {
         ..pdu::Deliver::default()
     };
     house.carrier_sends(0, &receipt.pdu());
-    let told = deliveries(&mut house, line)[0].delivered();
+    let told = house.deliveries(line)[0].delivered();
     assert_eq!((told.word("err:"), told.word("dlvrd:")), ("21b".into(), "000".into()));
     assert_eq!(told.tlv(NETWORK_ERROR), Some(&[3, 0, 0x1b][..]));
     assert_eq!(told.tlv(MESSAGE_STATE), Some(&[5][..]));
@@ -203,7 +191,7 @@ fn every_destination_of_a_submit_multi_has_its_receipt_under_the_one_id() {
         let carrier_id = house.carrier_id(shard);
         house.carrier_sends(shard, &receipt(9, number, &carrier_id, "DELIVRD"));
     }
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     assert_eq!(ids(&all), [id.clone(), id]);
     let mut sources: Vec<String> = all.iter().map(|pdu| pdu.delivered().source.2).collect();
     sources.sort();
@@ -223,12 +211,12 @@ fn a_receipt_finds_the_receiver_wherever_it_is_bound() {
         let submits = bind_transmitter(&mut house, submitting);
         let line = bind_receiver(&mut house, receives);
         let id = receipted(&mut house, submits, owner, comes);
-        let all = deliveries(&mut house, line);
+        let all = house.deliveries(line);
         assert_eq!(ids(&all), [id], "{submitting} {owner} {comes} {receives}");
         answer(&mut house, line, &all, 0);
         assert_eq!(house.gauge(Gauge::OpenMessages), 0);
         assert_eq!(house.gauge(Gauge::DeliveriesWaiting), 0);
-        assert_eq!(deliveries(&mut house, submits), []);
+        assert_eq!(house.deliveries(submits), []);
     }
 }
 
@@ -240,7 +228,7 @@ fn nobody_elses_bind_gets_a_receipt() {
     receipted(&mut house, submits, 1, 0);
     house.pass(secs(20));
     for line in others {
-        assert_eq!(deliveries(&mut house, line), []);
+        assert_eq!(house.deliveries(line), []);
     }
     assert_eq!(house.gauge(Gauge::DeliveriesWaiting), 1);
 }
@@ -263,7 +251,7 @@ fn receipts_wait_for_the_customer_and_then_come_in_order_under_its_window() {
     let mut came = Vec::new();
     for _ in 0..100 {
         house.pass(Duration::from_millis(50));
-        let all = deliveries(&mut house, line);
+        let all = house.deliveries(line);
         assert!(all.len() <= 3, "{} at once in a window of 3", all.len());
         for pdu in &all {
             came.extend(ids(std::slice::from_ref(pdu)));
@@ -289,7 +277,7 @@ fn only_a_few_are_under_way_to_the_binds_of_another_shard() {
     let line = bind_receiver(&mut house, 0);
     house.hold_ring(true);
     house.hold_ring(false);
-    assert_eq!(deliveries(&mut house, line).len(), 1);
+    assert_eq!(house.deliveries(line).len(), 1);
     assert_eq!(house.gauge(Gauge::DeliveriesWaiting), 20);
     // Those that were given to the other shard come back when its bind is gone.
     house.hang_up(line);
@@ -297,7 +285,7 @@ fn only_a_few_are_under_way_to_the_binds_of_another_shard() {
     let line = bind_receiver(&mut house, 1);
     let mut came = 0;
     for _ in 0..200 {
-        let all = deliveries(&mut house, line);
+        let all = house.deliveries(line);
         came += all.len();
         answer(&mut house, line, &all, 0);
     }
@@ -311,14 +299,14 @@ fn a_full_customer_is_left_alone_for_a_while_and_a_temporary_refusal_comes_again
     let line = house.bound(0);
     let id = receipted(&mut house, line, 0, 0);
     for (status, wait) in [(RMSGQFUL, 1), (RMSGQFUL, 2), (RX_T_APPN, 1), (RX_T_APPN, 2)] {
-        let all = deliveries(&mut house, line);
+        let all = house.deliveries(line);
         assert_eq!(ids(&all), std::slice::from_ref(&id));
         answer(&mut house, line, &all, status);
         house.pass(secs(wait) - Duration::from_millis(20));
-        assert_eq!(deliveries(&mut house, line), [], "{status:#x}");
+        assert_eq!(house.deliveries(line), [], "{status:#x}");
         house.pass(Duration::from_millis(40));
     }
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     answer(&mut house, line, &all, 0);
     assert_eq!(house.gauge(Gauge::OpenMessages), 0);
     assert_eq!(house.count(Counter::DeliveriesAgain), 4);
@@ -331,7 +319,7 @@ fn what_is_refused_for_good_is_given_up_after_three_tries() {
     let id = receipted(&mut house, line, 0, 0);
     let mut tries = 0;
     for _ in 0..60 {
-        let all = deliveries(&mut house, line);
+        let all = house.deliveries(line);
         tries += all.len();
         answer(&mut house, line, &all, RX_R_APPN);
         house.pass(secs(1));
@@ -348,13 +336,13 @@ fn what_was_on_a_lost_bind_comes_again_on_another() {
     let mut house = House::new(&config(2, ""));
     let line = house.bound(0);
     let id = receipted(&mut house, line, 1, 0);
-    assert_eq!(ids(&deliveries(&mut house, line)), std::slice::from_ref(&id));
+    assert_eq!(ids(&house.deliveries(line)), std::slice::from_ref(&id));
     let other = bind_receiver(&mut house, 1);
     house.hang_up(line);
     house.pass(Duration::from_millis(900));
-    assert_eq!(deliveries(&mut house, other), [], "not at once");
+    assert_eq!(house.deliveries(other), [], "not at once");
     house.pass(Duration::from_millis(200));
-    let all = deliveries(&mut house, other);
+    let all = house.deliveries(other);
     assert_eq!(ids(&all), [id]);
     answer(&mut house, other, &all, 0);
     assert_eq!(house.gauge(Gauge::OpenMessages), 0);
@@ -368,9 +356,9 @@ fn nothing_is_told_before_it_is_on_disk() {
     house.hold_disk(0, true);
     house.carrier_sends(0, &receipt(9, &number, &carrier_id, "DELIVRD"));
     house.pass(secs(5));
-    assert_eq!((deliveries(&mut house, line), house.carrier_answers(0)), (vec![], vec![]));
+    assert_eq!((house.deliveries(line), house.carrier_answers(0)), (vec![], vec![]));
     house.hold_disk(0, false);
-    assert_eq!(deliveries(&mut house, line).len(), 1);
+    assert_eq!(house.deliveries(line).len(), 1);
 }
 
 #[test]
@@ -378,18 +366,18 @@ fn after_a_crash_what_was_not_taken_comes_again_and_what_was_does_not() {
     let mut house = House::new(&config(2, ""));
     let (submits, line) = (bind_transmitter(&mut house, 0), bind_receiver(&mut house, 0));
     let first = receipted(&mut house, submits, 0, 0);
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     answer(&mut house, line, &all, 0);
     let mut owed = Vec::new();
     for turn in 0..4 {
         owed.push(receipted(&mut house, submits, turn % 2, 0));
         house.pass(secs(1));
     }
-    assert_eq!(deliveries(&mut house, line).len(), 4, "on the bind, and unanswered");
+    assert_eq!(house.deliveries(line).len(), 4, "on the bind, and unanswered");
     let mut house = house.crash(secs(1));
     let line = bind_receiver(&mut house, 1);
     house.pass(secs(1));
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     let mut came = ids(&all);
     assert!(!came.contains(&first), "taken before the crash");
     came.sort();
@@ -399,7 +387,7 @@ fn after_a_crash_what_was_not_taken_comes_again_and_what_was_does_not() {
     let mut house = house.crash(secs(1));
     let line = bind_receiver(&mut house, 0);
     house.pass(secs(20));
-    assert_eq!(deliveries(&mut house, line), []);
+    assert_eq!(house.deliveries(line), []);
     assert_eq!(house.gauge(Gauge::OpenMessages), 0);
 }
 
@@ -435,7 +423,7 @@ fn receipts_that_wait_are_carried_out_of_segments_that_are_recycled() {
     let mut house = house.crash(secs(1));
     let line = bind_receiver(&mut house, 0);
     house.pass(secs(1));
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     assert_eq!(ids(&all), [id]);
     answer(&mut house, line, &all, 0);
     assert_eq!(house.gauge(Gauge::OpenMessages), 0);
@@ -448,7 +436,7 @@ fn a_stop_waits_for_the_answers_of_what_is_on_binds_and_leaves_the_rest() {
     house.received(line);
     let first = receipted(&mut house, submits, 0, 0);
     let second = receipted(&mut house, submits, 1, 0);
-    let all = deliveries(&mut house, line);
+    let all = house.deliveries(line);
     assert_eq!(all.len(), 1);
     house.drain();
     house.pass(secs(1));
@@ -463,7 +451,7 @@ fn a_stop_waits_for_the_answers_of_what_is_on_binds_and_leaves_the_rest() {
     let mut house = house.crash(secs(1));
     let line = bind_receiver(&mut house, 0);
     house.pass(secs(1));
-    let rest = ids(&deliveries(&mut house, line));
+    let rest = ids(&house.deliveries(line));
     assert_eq!(rest.len(), 1);
     let mut both = [told, rest].concat();
     both.sort();

@@ -29,10 +29,13 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use common::stage::{KEY, Load, Shape, Stage, assert_sound, listening};
-use common::{Client, Finals, HUNG, Process, alone, free_port, local, metric, program, until};
+use common::{
+    Client, Finals, HUNG, Process, alone, free_port, local, metric, program, resident, unix_us,
+    until,
+};
 use pdu::{BIND_TRX, Pdu};
 use postrider_core::config::{Config, MemoryPlan, Plan};
 use postrider_core::number::Msisdn;
@@ -65,17 +68,6 @@ const SHAPE: Shape =
 fn depth() -> u64 {
     let asked = std::env::var("POSTRIDER_DEPTH");
     asked.map_or(DEPTH, |value| value.parse().expect("POSTRIDER_DEPTH"))
-}
-
-fn unix_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
-}
-
-/// Octets of memory that a process holds.
-fn resident(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
 
 fn mib(octets: u64) -> u64 {

@@ -13,10 +13,10 @@
 
 mod common;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use common::stage::{Shape, Stage, assert_sound};
-use common::{HUNG, alone, until};
+use common::{HUNG, alone, resident, unix_us, until};
 
 /// Messages that wait, unless `POSTRIDER_PENDING` says.
 const PENDING: u64 = 100_000;
@@ -29,17 +29,6 @@ const SHAPE: Shape =
 fn pending() -> u64 {
     let asked = std::env::var("POSTRIDER_PENDING");
     asked.map_or(PENDING, |value| value.parse().expect("POSTRIDER_PENDING"))
-}
-
-fn unix_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64
-}
-
-/// Octets of memory that a process holds.
-fn resident(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod harness;
 use std::ops::Range;
 use std::time::Duration;
 
-use harness::{CUSTOMER, Rig, Undecided};
+use harness::{Rig, Undecided, one_carrier};
 use postrider_core::limits;
 use postrider_shards::stats::Gauge;
 use postrider_storage::{Disk as _, IndexKind, SideFile};
@@ -25,23 +25,7 @@ const SHARE: usize = 64;
 
 /// A shard whose carrier is never reached, with room for few messages in memory.
 fn unreached() -> Rig {
-    let config = format!(
-        r#"
-[limits]
-hot_messages = {HOT}
-{CUSTOMER}
-[[carriers]]
-name = "alpha"
-address = "127.0.0.1:1"
-system_id = "a"
-password = "p"
-binds = 1
-window = 4
-[[routes]]
-prefix = ""
-carriers = ["alpha"]
-"#
-    );
+    let config = format!("[limits]\nhot_messages = {HOT}\n{}", one_carrier(""));
     Rig::with_segments(&config, 400)
 }
 

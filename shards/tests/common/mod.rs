@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -157,6 +157,18 @@ pub(crate) fn spawn_carrier(folder: &Path, mut command: Command) -> (Process, St
 /// Opens a file to append to: one log over all starts of a process.
 pub(crate) fn append(path: &Path) -> Stdio {
     OpenOptions::new().create(true).append(true).open(path).unwrap().into()
+}
+
+/// Wall time in microseconds since the Unix epoch.
+pub(crate) fn unix_us() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+/// Octets of memory that a process holds.
+pub(crate) fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
 }
 
 /// A port that nobody listens on, outside the range from which the system gives ports to clients: a

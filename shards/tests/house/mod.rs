@@ -415,6 +415,18 @@ impl House {
         pdus
     }
 
+    /// The deliver_sm that came on a connection since the last look; probes are answered.
+    pub(crate) fn deliveries(&mut self, line: Line) -> Vec<Pdu> {
+        let mut all = self.received(line);
+        let probes = all.iter().filter(|pdu| pdu.command == pdu::ENQUIRE);
+        let answers: Vec<Pdu> = probes.map(|pdu| pdu.answer(0)).collect();
+        if !answers.is_empty() {
+            self.send(line, &answers);
+        }
+        all.retain(|pdu| pdu.command == pdu::DELIVER);
+        all
+    }
+
     /// Sends one request and gives the one answer to it.
     pub(crate) fn ask(&mut self, line: Line, request: Pdu) -> Pdu {
         let sequence = request.sequence;
