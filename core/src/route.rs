@@ -8,6 +8,26 @@ use crate::region;
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CarrierIx(pub u16);
 
+/// How much of its rate a carrier has used.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Parts of the last second.
+    pub used: u32,
+    /// Parts of a second; 0 for no limit.
+    pub limit: u32,
+}
+
+impl Load {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Load) -> Load {
+        Load {
+            used: self.used.saturating_add(other.used),
+            limit: self.limit.saturating_add(other.limit),
+        }
+    }
+}
+
 /// Which numbers a route is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum RouteTarget {

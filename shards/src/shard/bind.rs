@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use postrider_core::route::CarrierIx;
+use postrider_core::route::{CarrierIx, Load};
 use postrider_smpp::backoff::{Backoff, BackoffCause};
 use postrider_smpp::session::{BindKind, CloseReason, Session, SessionConfig, State};
 use postrider_storage::Lsn;
@@ -159,9 +159,18 @@ impl RateWindow {
         if self.rate == 0 {
             return usize::MAX;
         }
+        self.limit(now).saturating_sub(self.recent(now))
+    }
+
+    /// What left within the last second, of what may leave.
+    pub(crate) fn load(&self, now: Duration) -> Load {
+        let count = |parts| u32::try_from(parts).unwrap_or(u32::MAX);
+        Load { used: count(self.recent(now)), limit: count(self.limit(now)) }
+    }
+
+    fn recent(&self, now: Duration) -> usize {
         let old = |at: &Duration| *at + Duration::from_secs(1) < now;
-        let recent = self.sent.len() - self.sent.partition_point(old);
-        self.limit(now).saturating_sub(recent)
+        self.sent.len() - self.sent.partition_point(old)
     }
 
     /// Parts leave.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::config::{BindType, CarrierConfig};
 use postrider_core::limits;
-use postrider_core::route::CarrierIx;
+use postrider_core::route::{CarrierIx, Load};
 use postrider_smpp::backoff::Backoff;
 use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
@@ -99,10 +99,34 @@ impl Outbound {
         self.carriers.get_mut(usize::from(ix.0))
     }
 
-    fn is_up(&self, ix: CarrierIx) -> bool {
-        self.carriers.get(usize::from(ix.0)).is_some_and(|carrier| {
-            carrier.binds.iter().any(|bind| self.binds.get(*bind).is_some_and(Bind::can_submit))
-        })
+    /// Whether messages may be given to the carrier: one of its binds can submit.
+    pub(super) fn usable(&self, ix: CarrierIx) -> bool {
+        self.binds_of(ix).any(Bind::can_submit)
+    }
+
+    /// How much of its rate the carrier used within the last second.
+    #[allow(dead_code, reason = "the choice of a carrier is to read it")]
+    pub(super) fn load(&self, ix: CarrierIx, now: Duration) -> Load {
+        let binds = self.binds_of(ix);
+        binds.fold(Load::default(), |load, bind| load.plus(bind.rate.load(now)))
+    }
+
+    /// Whether a part could leave now: rate, window and log of one of its binds allow it, and it
+    /// is not paused.
+    #[allow(dead_code, reason = "the choice of a carrier is to read it")]
+    pub(super) fn has_room(&self, ix: CarrierIx, now: Duration) -> bool {
+        let carrier = self.carriers.get(usize::from(ix.0));
+        let awake = carrier.is_some_and(|carrier| carrier.paused_until <= now);
+        awake
+            && self
+                .binds_of(ix)
+                .any(|bind| bind.room() > 0 && bind.rate.free(now) > 0 && bind.paused_until <= now)
+    }
+
+    fn binds_of(&self, ix: CarrierIx) -> impl Iterator<Item = &Bind> {
+        let carrier = self.carriers.get(usize::from(ix.0));
+        let binds = carrier.map(|carrier| carrier.binds.as_slice()).unwrap_or_default();
+        binds.iter().filter_map(|bind| self.binds.get(*bind))
     }
 
     /// Messages in the queues.
@@ -114,8 +138,8 @@ impl Outbound {
     /// take now, as far as windows, log and rate allow.
     pub(super) fn has_room_to_record(&self, ix: CarrierIx, now: Duration) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        let binds = carrier.binds.iter().filter_map(|bind| self.binds.get(*bind));
-        let capacity: usize = binds.map(|bind| bind.room().min(bind.rate.free(now))).sum();
+        let free = |bind: &Bind| bind.room().min(bind.rate.free(now));
+        let capacity: usize = self.binds_of(ix).map(free).sum();
         carrier.recording < capacity
     }
 
@@ -208,7 +232,7 @@ impl Shard {
         let last = message.parts.iter().map(|part| part.carrier);
         let last = last.filter(|number| !message.refused_by.contains(number));
         let mut last = last.filter_map(|number| self.shared.carrier_of(number));
-        if let Some(last) = last.find(|carrier| self.outbound.is_up(*carrier)) {
+        if let Some(last) = last.find(|carrier| self.outbound.usable(*carrier)) {
             return Some(last);
         }
         let envelope = &message.envelope;
@@ -222,7 +246,7 @@ impl Shard {
             if message.refused_by.contains(&self.shared.carrier_number(carrier)) {
                 continue;
             }
-            if self.outbound.is_up(carrier) {
+            if self.outbound.usable(carrier) {
                 return Some(carrier);
             }
             best = best.or(Some(carrier));
@@ -318,7 +342,7 @@ impl Shard {
 
     /// The carrier's binds are all gone: after a while its queue goes to others.
     pub(super) fn note_down(&mut self, now: Now, ix: CarrierIx) {
-        let up = self.outbound.is_up(ix);
+        let up = self.outbound.usable(ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         if up {
             carrier.down_since = None;
@@ -330,7 +354,7 @@ impl Shard {
 
     /// Moves the queue of a carrier that is still down to carriers that are up.
     pub(super) fn leave_dead_carrier(&mut self, now: Now, ix: CarrierIx) {
-        if self.outbound.is_up(ix) {
+        if self.outbound.usable(ix) {
             return;
         }
         self.withdraw_attempts(now, ix);
