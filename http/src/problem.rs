@@ -265,9 +265,9 @@ impl Problem {
         Self::new(Code::NotFound, "No message of this account has this id.")
     }
 
-    /// Nothing was accepted because a queue is full; try again after `seconds`.
+    /// Nothing was done because a queue is full; try again after `seconds`.
     pub fn overloaded(seconds: u32) -> Self {
-        Self::new(Code::Overloaded, "The message was not accepted. Send it again later.")
+        Self::new(Code::Overloaded, "Nothing was done. Send the request again later.")
             .after(seconds)
     }
 

@@ -232,6 +232,18 @@ impl Client {
         self.answer()
     }
 
+    /// As [`Client::get`], again while the gateway asks for patience, for 30 times at most.
+    fn get_patiently(&mut self, path: &str, key: &str) -> (u16, String) {
+        for _ in 0..30 {
+            let (status, body) = self.get(path, Some(key)).unwrap();
+            let Some(seconds) = self.retry_after.filter(|_| status == 503) else {
+                return (status, body);
+            };
+            std::thread::sleep(Duration::from_secs(seconds));
+        }
+        self.get(path, Some(key)).unwrap()
+    }
+
     /// Status and body of a POST of JSON.
     ///
     /// # Errors
@@ -370,7 +382,7 @@ fn statuses_on_one(gateway: SocketAddr, key: &str, ids: &[String]) -> Vec<(Strin
     for ids in ids.chunks(1_000) {
         let mut client = Client::connect(gateway).unwrap();
         for id in ids {
-            let (status, body) = client.get(&format!("/api/v1/messages/{id}"), Some(key)).unwrap();
+            let (status, body) = client.get_patiently(&format!("/api/v1/messages/{id}"), key);
             assert_eq!(status, 200, "{id}: {body}");
             let message: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(message["message_id"].as_str(), Some(id.as_str()));
