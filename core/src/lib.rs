@@ -12,6 +12,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod limits;
 pub mod number;
+pub mod operators;
 pub mod place;
 mod prefix;
 pub mod reassembly;

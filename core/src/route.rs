@@ -2,7 +2,7 @@
 
 use crate::number::Msisdn;
 use crate::prefix::{self, Prefix, PrefixTable};
-use crate::region;
+use crate::region::{self, Region};
 
 /// A carrier, by its place in `Config::carriers`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,7 @@ pub enum RouteTarget {
     /// Numbers that begin with these digits.
     Prefix(RoutePrefix),
     /// Numbers of this region, spelled as in [`region::known`].
-    Country(&'static str),
+    Country(Region),
 }
 
 /// The leading digits of a route's numbers; empty for the default route.
@@ -76,7 +76,7 @@ impl RouteTable {
     /// Builds the table; of routes with the same target the last one counts.
     #[must_use]
     pub fn new(routes: &[RouteConfig]) -> RouteTable {
-        let mut countries: Vec<(&str, u32)> = Vec::new();
+        let mut countries: Vec<(Region, u32)> = Vec::new();
         let mut prefixes: Vec<(Prefix, u32)> = Vec::new();
         for (route, index) in routes.iter().zip(0u32..) {
             match route.target {
@@ -111,7 +111,7 @@ impl RouteTable {
 }
 
 /// The route of the numbers at a key.
-fn winner(key: u64, prefixes: &PrefixTable<u32>, countries: &[(&str, u32)]) -> Option<u32> {
+fn winner(key: u64, prefixes: &PrefixTable<u32>, countries: &[(Region, u32)]) -> Option<u32> {
     let by_prefix = prefixes.find(key);
     let by_country = region::table().find(key).and_then(|(prefix, region)| {
         let route = countries.iter().rev().find(|(code, _)| *code == region)?;

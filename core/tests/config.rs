@@ -10,6 +10,7 @@ use postrider_core::config::{
     BindType, Config, ConfigErrors, Driver, LogFormat, OnUnknownOutcome, Plan, RouteTarget,
 };
 use postrider_core::number::Msisdn;
+use postrider_core::region::Region;
 use postrider_core::route::{CarrierIx, RouteTable};
 
 const EXAMPLE: &str = include_str!("../data/example.toml");
@@ -69,7 +70,8 @@ fn the_example_is_read() {
     assert_eq!(config.smpp.listen.unwrap().port(), 2775);
     let bulk = &config.customers[1];
     assert_eq!((bulk.numbers.len(), bulk.smpp.as_ref().unwrap().max_binds), (2, 4));
-    assert!(matches!(config.routes[0].target, RouteTarget::Country("GB")));
+    let country = Region::parse("GB").map(RouteTarget::Country);
+    assert_eq!(Some(config.routes[0].target), country);
 
     let table = RouteTable::new(&config.routes);
     let ranked = |text| table.candidates(Msisdn::parse_strict(text).unwrap()).to_vec();

@@ -7,7 +7,7 @@ use crate::config::checked::{BindType, CarrierConfig};
 use crate::config::error::{ConfigErrors, closest};
 use crate::config::raw::RawRoute;
 use crate::limits;
-use crate::region;
+use crate::region::{self, Region};
 use crate::route::{CarrierIx, RouteConfig, RoutePrefix, RouteTarget};
 
 pub(super) fn routes(
@@ -48,7 +48,7 @@ fn target(e: &mut ConfigErrors, at: &str, raw: &RawRoute) -> Option<RouteTarget>
             parsed.map(RouteTarget::Prefix)
         }
         (None, Some(country)) => {
-            let known = region::known(country).filter(|region| region.len() == 2);
+            let known = region::known(country).filter(|region| *region != Region::WORLD);
             if known.is_none() {
                 let what = format!("\"{country}\" is no country with numbers of its own");
                 let mend = "give an ISO 3166 code in capitals, like \"GB\", or use prefix";
