@@ -21,7 +21,7 @@ use postrider_shards::shard::{
     ApiResponse, BindIx, ChoreDone, Contents, ContentsConfig, Numbers, Op, Shard, ShardChore,
     ShardParts, Shared,
 };
-use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
+use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::MemDisk;
 
 use self::carrier::Carrier;
@@ -313,8 +313,7 @@ fn open() -> (Shard, Arc<Stats>) {
         IdCipher::new([9; 16], None),
         Numbers { carriers: vec![1], customers: vec![1] },
     );
-    let label = BindLabel { carrier: "alpha".into(), bind: 0 };
-    let stats = Arc::new(Stats::with_binds([label]));
+    let stats = Arc::new(Stats::new());
     let parts = ShardParts {
         id: ShardId(0),
         shared: Arc::new(shared),

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use postrider_core::config::{Config, Plan};
+use postrider_core::config::{Config, Plan, bind_number};
 use postrider_core::limits;
 use postrider_core::place::{PARTITIONS, ShardId};
+use postrider_core::route::CarrierIx;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../data/example.toml");
@@ -205,6 +206,33 @@ proptest! {
                 let binds: u64 = plan.shards.iter().map(|shard| shard.binds).sum();
                 prop_assert_eq!(binds, counts.iter().copied().map(u64::from).sum::<u64>());
             }
+        }
+    }
+}
+
+#[test]
+fn binds_are_numbered_without_gaps_and_keep_their_numbers_when_more_come() {
+    for (index, shards) in (0..5).flat_map(|index| (1..6).map(move |shards| (index, shards))) {
+        let mut before: Vec<u32> = Vec::new();
+        for binds in shards..20 {
+            let text = EXAMPLE.replace("shards = 2", &format!("shards = {shards}"));
+            let mut config = Config::parse(&text).unwrap();
+            config.server.pin = false;
+            config.server.shards = shards;
+            let mut own = config.carriers[0].clone();
+            own.binds = binds;
+            config.carriers = vec![own; index + 1];
+            let plan = Plan::new(&config, shards).unwrap();
+            let ix = CarrierIx(u16::try_from(index).unwrap());
+            let on = |shard: u16| {
+                let count = plan.binds_on(ShardId(shard))[index];
+                (0..count).map(move |place| bind_number(ix, ShardId(shard), shards, place))
+            };
+            let mut numbers: Vec<u32> = (0..shards).flat_map(on).collect();
+            numbers.sort_unstable();
+            assert!(numbers.iter().copied().eq(0..u32::from(binds)), "{numbers:?}");
+            assert!(numbers.starts_with(&before));
+            before = numbers;
         }
     }
 }

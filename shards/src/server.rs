@@ -29,8 +29,8 @@ use crate::node::{LogPlace, Node, NodeParts, OwnContents};
 use crate::ports::Ports;
 use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
-use crate::shard::{Numbers, Shard, ShardChore, ShardParts, Shared, kinds};
-use crate::stats::{BindLabel, Gauge, Stats};
+use crate::shard::{Numbers, Shard, ShardChore, ShardParts, Shared};
+use crate::stats::{Gauge, Stats};
 
 /// How often a long start says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -171,9 +171,7 @@ impl Server {
         let carrier_tls = rt::carrier_links(&config.carriers)?;
         let (shared, mut dir) = open_data(config, shards)?;
         let clock = Clock::start();
-        let stats: Vec<Arc<Stats>> = (0..shards)
-            .map(|id| Arc::new(Stats::with_binds(labels(&shared, &plan, ShardId(id)))))
-            .collect();
+        let stats: Vec<Arc<Stats>> = (0..shards).map(|_| Arc::new(Stats::new())).collect();
         let readiness = Arc::new(Readiness::new(usize::from(shards)));
         let desks = desks(shards);
         let counter = counter(&shared, &dir, &desks, clock)?;
@@ -355,25 +353,6 @@ fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
     Ok((Arc::new(shared), dir))
 }
 
-/// The binds of one shard by name; a carrier's binds are numbered over all shards.
-fn labels(shared: &Shared, plan: &Plan, shard: ShardId) -> Vec<BindLabel> {
-    let before = |carrier: usize| -> u16 {
-        let earlier = (0..shard.0).map(|id| plan.binds_on(ShardId(id)).get(carrier).copied());
-        earlier.flatten().sum()
-    };
-    let counts = plan.binds_on(shard);
-    let carriers = shared.config.carriers.iter().zip(counts).enumerate();
-    carriers
-        .flat_map(|(index, (carrier, count))| {
-            // A pair has two sessions.
-            let each = u16::try_from(kinds(carrier.bind).len()).unwrap_or(1);
-            let first = before(index) * each;
-            (first..first + count * each)
-                .map(|bind| BindLabel { carrier: carrier.name.clone(), bind: u32::from(bind) })
-        })
-        .collect()
-}
-
 fn pinned_cpu(pin: bool, cpus: &[usize], shard: u16) -> Option<usize> {
     if !pin || cpus.is_empty() {
         return None;
@@ -529,7 +508,7 @@ mod tests {
 
     #[test]
     fn progress_is_that_of_all_shards_together() {
-        let stats: Vec<Arc<Stats>> = (0..2).map(|_| Arc::new(Stats::with_binds(vec![]))).collect();
+        let stats: Vec<Arc<Stats>> = (0..2).map(|_| Arc::new(Stats::new())).collect();
         for (stats, read) in stats.iter().zip([3, 5]) {
             stats.set(Gauge::ReplaySegments, 10);
             stats.set(Gauge::ReplaySegmentsRead, read);

@@ -119,6 +119,9 @@ pub struct WebhookConfig {
 pub struct CustomerConfig {
     /// Its name in the configuration, in logs and metrics.
     pub name: String,
+    /// Whether it was in an earlier configuration of this process and is in none now: nobody may do
+    /// anything in its name, and what it was promised is kept.
+    pub retired: bool,
     /// SHA-256 of each of its API keys.
     pub api_key_hashes: Vec<[u8; 32]>,
     /// Signs its webhooks; 24 to 64 octets, empty until [`Config::load_secrets`] when it is in a
@@ -165,6 +168,9 @@ pub enum OnUnknownOutcome {
 pub struct CarrierConfig {
     /// Its name in the configuration, the API, logs and metrics.
     pub name: String,
+    /// Whether it was in an earlier configuration of this process and is in none now: it gets
+    /// nothing more, and is listened to until it owes nothing.
+    pub retired: bool,
     /// `host:port`.
     pub address: String,
     /// Who we are to it; at most 15 characters.

@@ -19,7 +19,9 @@ pub use self::checked::{
     OnUnknownOutcome, ServerConfig, StoreConfig, WebhookConfig,
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
-pub use self::plan::{CarrierPlan, CustomerPlan, MemoryPlan, Plan, PortPlan, ShardPlan};
+pub use self::plan::{
+    CarrierPlan, CustomerPlan, MemoryPlan, Plan, PortPlan, ShardPlan, bind_number,
+};
 pub use self::profile::{
     Addressing, AlphabetConfig, CarrierProfile, CarrierTls, CarrierTlv, Concatenation, Learn,
     OutbindConfig, ReceiptDetection, StatusReaction, TonNpi, ValidityForm,

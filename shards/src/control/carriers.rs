@@ -29,7 +29,7 @@ pub(super) const fn word(base: IdBase) -> &'static str {
 
 /// GET /carriers.
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Response {
-    let carriers: Vec<Value> = control.learned.carriers().iter().map(shown).collect();
+    let carriers: Vec<Value> = control.learned.carriers().iter().map(|own| shown(own)).collect();
     answer(StatusCode::OK, &json!({ "data": carriers }))
 }
 

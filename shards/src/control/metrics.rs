@@ -202,8 +202,8 @@ fn for_each_bind(shards: &[std::sync::Arc<Stats>], mut each: impl FnMut(&Labels,
     for (shard, stats) in shards.iter().enumerate() {
         for (label, bind) in stats.binds() {
             let number = label.bind.to_string();
-            let labels = Labels::shard(shard).with("carrier", &label.carrier).with("bind", &number);
-            each(&labels, bind);
+            let labels = Labels::shard(shard).with("carrier", &label.carrier);
+            each(&labels.with("bind", &number).with("kind", label.kind), bind);
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::stats::BindLabel;
 fn control() -> Control {
     let shards = (0..2_u32).map(|shard| {
         let carrier = "al\"pha\\\n".to_owned();
-        let stats = Stats::with_binds([BindLabel { carrier, bind: shard }]);
+        let stats = Stats::new();
+        stats.add_bind(BindLabel { carrier, bind: shard, kind: "transceiver" });
         for (at, counter) in (1..).zip(Counter::ALL) {
             stats.add(*counter, at);
         }
@@ -172,7 +173,7 @@ fn label_values_are_escaped() {
     let page = encode(&control(), Format::Text);
     assert!(
         page.contains(
-            r#"postrider_bind_submitted_total{shard="0",carrier="al\"pha\\\n",bind="0"} 3"#
+            r#"postrider_bind_submitted_total{shard="0",carrier="al\"pha\\\n",bind="0",kind="transceiver"} 3"#
         )
     );
 }

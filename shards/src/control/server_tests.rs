@@ -22,7 +22,7 @@ struct Stage {
 }
 
 fn stage() -> Stage {
-    let shards = vec![Arc::new(Stats::new(1)), Arc::new(Stats::new(1))];
+    let shards = vec![Arc::new(Stats::new()), Arc::new(Stats::new())];
     let readiness = Arc::new(Readiness::new(2));
     let now_ms = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&now_ms);

@@ -1,8 +1,9 @@
 //! What traffic shows of the forms in which carriers write message ids, pooled over all shards, and
-//! the forms in use. One per process: shards count, the control thread reads and applies; plain
+//! the forms in use. One per configuration, and what was seen is handed on: shards count, the control thread reads and applies; plain
 //! atomics, no lock.
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::Arc;
 
 use postrider_core::carrier_id::{Evidence, IdBase, IdForms, IdLearner, Proposal};
 use postrider_core::config::{CarrierConfig, Learn};
@@ -13,13 +14,15 @@ const BASES: [IdBase; 3] = [IdBase::AsIs, IdBase::Hex, IdBase::Decimal];
 
 /// The message ids of every carrier, in the order of the configuration.
 pub struct Learned {
-    carriers: Vec<CarrierIds>,
+    carriers: Vec<Arc<CarrierIds>>,
 }
 
 /// The message ids of one carrier.
 pub struct CarrierIds {
     name: String,
     learn: Learn,
+    /// The forms that the configuration says.
+    configured: IdForms,
     /// Pairs by [`Evidence`], known to belong together by other means than their ids.
     pairs: [AtomicU32; 4],
     /// The forms in use, as one number.
@@ -31,33 +34,42 @@ pub struct CarrierIds {
 }
 
 impl Learned {
-    /// Nothing seen, and the configuration's forms in use.
+    /// Nothing seen, and the configuration's forms in use; but a carrier of which the configuration
+    /// says what it said `before` goes on as it is.
     #[must_use]
-    pub fn new(carriers: &[CarrierConfig]) -> Self {
-        Learned { carriers: carriers.iter().map(CarrierIds::new).collect() }
+    pub fn new(carriers: &[CarrierConfig], before: Option<&Learned>) -> Self {
+        let made = |(index, config): (usize, &CarrierConfig)| {
+            let known = before.and_then(|before| before.carriers.get(index));
+            match known.filter(|known| known.is_as_configured(config)) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(CarrierIds::new(config)),
+            }
+        };
+        Learned { carriers: carriers.iter().enumerate().map(made).collect() }
     }
 
     /// For carriers of these names and nothing else: for tests.
     #[cfg(test)]
     pub(crate) fn of_names(names: &[&str]) -> Self {
-        let carrier = |name: &&str| CarrierIds::named(name, IdForms::default(), Learn::Propose);
+        let carrier =
+            |name: &&str| Arc::new(CarrierIds::named(name, IdForms::default(), Learn::Propose));
         Learned { carriers: names.iter().map(carrier).collect() }
     }
 
     /// Every carrier.
     #[must_use]
-    pub fn carriers(&self) -> &[CarrierIds] {
+    pub fn carriers(&self) -> &[Arc<CarrierIds>] {
         &self.carriers
     }
 
     /// One carrier by its name.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&CarrierIds> {
-        self.carriers.iter().find(|carrier| carrier.name == name)
+        self.carriers.iter().find(|carrier| carrier.name == name).map(|carrier| &**carrier)
     }
 
     pub(crate) fn of(&self, carrier: CarrierIx) -> Option<&CarrierIds> {
-        self.carriers.get(usize::from(carrier.0))
+        self.carriers.get(usize::from(carrier.0)).map(|carrier| &**carrier)
     }
 
     pub(crate) fn forms(&self, carrier: CarrierIx) -> IdForms {
@@ -74,11 +86,17 @@ impl CarrierIds {
         CarrierIds {
             name: name.to_owned(),
             learn,
+            configured: forms,
             pairs: Default::default(),
             forms: AtomicU8::new(number_of(forms)),
             changes: AtomicU32::new(0),
             matching: AtomicBool::new(false),
         }
+    }
+
+    fn is_as_configured(&self, config: &CarrierConfig) -> bool {
+        let CarrierConfig { name, profile, .. } = config;
+        (&self.name, self.learn, self.configured) == (name, profile.learn, profile.ids)
     }
 
     /// The carrier's name.
@@ -171,6 +189,7 @@ fn forms_of(number: u8) -> IdForms {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -225,5 +244,20 @@ mod tests {
         let ids = ids(Learn::Propose);
         hex_then_decimal(&ids, 10_000);
         assert!(ids.pairs().iter().sum::<u32>() <= limits::ID_PAIRS_KEPT);
+    }
+
+    #[test]
+    fn another_configuration_keeps_what_was_seen_of_a_carrier_that_it_does_not_change() {
+        let text = include_str!("../../../core/data/example.toml");
+        let mut carriers = postrider_core::config::Config::parse(text).unwrap().carriers;
+        let before = Learned::new(&carriers, None);
+        hex_then_decimal(&before.carriers[0], 30);
+        let seen = before.carriers[0].pairs();
+        let same = Learned::new(&carriers, Some(&before));
+        assert_eq!(same.carriers[0].pairs(), seen);
+        carriers[0].profile.ids.response = IdBase::Hex;
+        let changed = Learned::new(&carriers, Some(&same));
+        assert_eq!(changed.carriers[0].pairs(), [0; 4], "the operator has spoken");
+        assert_eq!(changed.carriers[0].forms().response, IdBase::Hex);
     }
 }

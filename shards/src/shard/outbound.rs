@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use postrider_core::clock::Now;
-use postrider_core::config::{BindType, CarrierConfig};
+use postrider_core::config::{BindType, CarrierConfig, bind_number};
 use postrider_core::limits;
 use postrider_core::route::{CarrierIx, Load};
 use postrider_smpp::backoff::Backoff;
@@ -17,7 +17,7 @@ use super::message::Message;
 use super::pdu::PduBuffers;
 use super::table::PartRef;
 use super::{BindIx, Shard, ShardParts, Timer};
-use crate::stats::BindState;
+use crate::stats::{BindLabel, BindState};
 
 /// One carrier on this shard.
 pub(crate) struct Carrier {
@@ -84,8 +84,16 @@ impl Outbound {
         // A rate below the number of binds is refused by the configuration.
         let rate = config.parts_per_second / u32::from(config.binds.max(1));
         let kinds = kinds(config.bind);
-        for kind in kinds.iter().copied().cycle().take(usize::from(count) * kinds.len()) {
+        let places = (0..count).flat_map(|place| kinds.iter().map(move |kind| (place, *kind)));
+        for (place, kind) in places {
             let bind = self.binds.len();
+            let shards = parts.shared.placement.shards();
+            let label = BindLabel {
+                carrier: config.name.clone(),
+                bind: bind_number(ix, parts.id, shards, place),
+                kind: word_of(kind),
+            };
+            assert_eq!(parts.stats.add_bind(label), bind, "a bind's numbers are at its index");
             let own = u64::try_from(bind).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let backoff = Backoff::with_first(parts.seed ^ own, parts.reconnect_first);
             let rate = RateWindow::new(rate, now);
@@ -167,6 +175,15 @@ pub const fn kinds(bind: BindType) -> &'static [BindKind] {
         BindType::Transmitter => &[BindKind::Transmitter],
         BindType::Receiver => &[BindKind::Receiver],
         BindType::Pair => &[BindKind::Transmitter, BindKind::Receiver],
+    }
+}
+
+/// The word for what a bind may do.
+const fn word_of(kind: BindKind) -> &'static str {
+    match kind {
+        BindKind::Transceiver => "transceiver",
+        BindKind::Transmitter => "transmitter",
+        BindKind::Receiver => "receiver",
     }
 }
 

@@ -1,4 +1,5 @@
-//! What every shard reads and none writes. One per process.
+//! What every shard reads and none writes. One per configuration: a reload makes another one, which
+//! goes to every shard behind an `Arc`.
 
 use std::sync::Arc;
 
@@ -11,16 +12,22 @@ use postrider_http::auth::CustomerIx;
 use super::message::{Envelope, NO_CARRIER};
 use super::{Accounts, Learned};
 
-/// What every shard reads and none writes: one per process, behind an `Arc`.
+/// What every shard reads and none writes, behind an `Arc`.
+///
+/// What is made from the configuration alone is made anew for every generation. What lives as long
+/// as the process, such as counts that all shards keep to, is handed on from one to the next.
 pub struct Shared {
-    /// The checked configuration.
+    /// Which configuration of the process it is, from 1.
+    pub generation: u32,
+    /// The checked configuration. Carriers and customers keep their places for the life of the
+    /// process: new ones come behind, and those that were removed are `retired`.
     pub config: Config,
     /// Number -> ranked carriers.
     pub routes: RouteTable,
     /// Number -> partition -> shard.
-    pub placement: Placement,
+    pub placement: Arc<Placement>,
     /// Seals and opens message ids.
-    pub cipher: IdCipher,
+    pub cipher: Arc<IdCipher>,
     /// Durable numbers of carriers and customers.
     pub numbers: Numbers,
     /// Accounts on the SMPP server.
@@ -38,16 +45,35 @@ pub struct Numbers {
 }
 
 impl Shared {
-    /// What follows from a configuration and its data directory.
+    /// What follows from a configuration and its data directory, at the start of the process.
     #[must_use]
     pub fn new(config: Config, placement: Placement, cipher: IdCipher, numbers: Numbers) -> Self {
+        Self::make(config, (Arc::new(placement), Arc::new(cipher)), numbers, None)
+    }
+
+    /// What follows from the configuration that takes the place of this one. Its carriers and
+    /// customers begin with those of this one, in their order.
+    #[must_use]
+    pub fn next(&self, config: Config, numbers: Numbers) -> Self {
+        let kept = (Arc::clone(&self.placement), Arc::clone(&self.cipher));
+        Self::make(config, kept, numbers, Some(self))
+    }
+
+    fn make(
+        config: Config,
+        (placement, cipher): (Arc<Placement>, Arc<IdCipher>),
+        numbers: Numbers,
+        before: Option<&Shared>,
+    ) -> Self {
+        let learned = before.map(|before| &*before.learned);
         Shared {
+            generation: before.map_or(1, |before| before.generation.saturating_add(1)),
             routes: RouteTable::new(&config.routes),
             placement,
             cipher,
             numbers,
-            accounts: Accounts::new(&config),
-            learned: Arc::new(Learned::new(&config.carriers)),
+            accounts: Accounts::new(&config, before.map(|before| &before.accounts)),
+            learned: Arc::new(Learned::new(&config.carriers, learned)),
             config,
         }
     }

@@ -5,6 +5,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
+mod binds;
 mod table;
 
 pub use self::table::{Counter, Gauge, Histogram, Series};
@@ -43,6 +44,8 @@ pub struct BindLabel {
     pub carrier: String,
     /// The bind's number among those of its carrier, over all shards, from 0.
     pub bind: u32,
+    /// "transceiver", "transmitter" or "receiver": a pair is two sessions of one number.
+    pub kind: &'static str,
 }
 
 /// Where a bind stands.
@@ -163,34 +166,37 @@ pub struct Stats {
     counters: [Value; Counter::COUNT],
     gauges: [Value; Gauge::COUNT],
     histograms: [Buckets; Histogram::COUNT],
-    binds: Vec<(BindLabel, BindStats)>,
+    binds: binds::Binds,
     /// Takes what is counted for a bind that does not exist; never exported.
     nobody: BindStats,
     beats: Value,
     beat_ms: Value,
 }
 
-impl Stats {
-    /// For a shard with `binds` binds that have no names: for tests.
-    #[must_use]
-    pub fn new(binds: usize) -> Self {
-        Self::with_binds(
-            (0_u32..).take(binds).map(|bind| BindLabel { carrier: "carrier".into(), bind }),
-        )
+impl Default for Stats {
+    fn default() -> Self {
+        Self::new()
     }
+}
 
-    /// For a shard with these binds, in the order of their indices.
+impl Stats {
+    /// Nothing counted, and no binds.
     #[must_use]
-    pub fn with_binds(binds: impl IntoIterator<Item = BindLabel>) -> Self {
+    pub fn new() -> Self {
         Self {
             counters: core::array::from_fn(|_| Value::default()),
             gauges: core::array::from_fn(|_| Value::default()),
             histograms: core::array::from_fn(|_| Buckets::default()),
-            binds: binds.into_iter().map(|label| (label, BindStats::default())).collect(),
+            binds: binds::Binds::default(),
             nobody: BindStats::default(),
             beats: Value::default(),
             beat_ms: Value::default(),
         }
+    }
+
+    /// Adds a bind behind the others and gives its index; by the shard alone.
+    pub fn add_bind(&self, label: BindLabel) -> usize {
+        self.binds.add(label)
     }
 
     /// Adds to a counter.
@@ -303,7 +309,10 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_read() {
-        let stats = Stats::new(2);
+        let stats = Stats::new();
+        for bind in 0..2 {
+            stats.add_bind(BindLabel { carrier: "alpha".into(), bind, kind: "transceiver" });
+        }
         stats.inc(Counter::Accepted);
         stats.add(Counter::Accepted, 4);
         stats.set(Gauge::QueuedParts, 7);
@@ -319,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_first_beat_is_known_from_none() {
-        let stats = Stats::new(0);
+        let stats = Stats::new();
         assert_eq!(stats.last_beat(), None);
         stats.beat(Duration::ZERO);
         stats.beat(Duration::from_millis(1_500));
@@ -328,7 +337,7 @@ mod tests {
 
     #[test]
     fn durations_fall_into_two_buckets_to_a_doubling() {
-        let stats = Stats::new(0);
+        let stats = Stats::new();
         for ns in [1, 1_000, 1_001, 1_500, 1_501, 6_000, 64_000_000_000, 68_000_000_000, u64::MAX] {
             stats.observe(Histogram::Turn, Duration::from_nanos(ns));
         }
@@ -343,7 +352,7 @@ mod tests {
 
     #[test]
     fn octets_end_where_a_batch_ends() {
-        let stats = Stats::new(0);
+        let stats = Stats::new();
         stats.observe_value(Histogram::CommitBytes, 4_096);
         stats.observe_value(Histogram::CommitBytes, 3 << 20);
         let view = stats.histogram(Histogram::CommitBytes);

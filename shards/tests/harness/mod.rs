@@ -31,9 +31,9 @@ use postrider_http::response::MessageView;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::{
     ApiResponse, BindIx, Contents, ControlAnswer, ControlRequest, Learned, Numbers, Op, Shard,
-    ShardChore, ShardParts, Shared, kinds,
+    ShardChore, ShardParts, Shared,
 };
-use postrider_shards::stats::{BindLabel, Counter, Gauge, Stats};
+use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{Ask, Disk as _, LogConfig, MemDisk, SideFile, Write};
 
 /// The wall clock when the monotonic one stood at zero.
@@ -140,11 +140,7 @@ fn parts(config: &Config, contents: Contents) -> (ShardParts, Arc<Stats>) {
         carriers: (1..).take(config.carriers.len()).collect(),
         customers: (1..).take(config.customers.len()).collect(),
     };
-    let labels = config.carriers.iter().zip(&binds).flat_map(|(carrier, count)| {
-        let label = |bind| BindLabel { carrier: carrier.name.clone(), bind };
-        (0..u32::from(*count) * kinds(carrier.bind).len() as u32).map(label)
-    });
-    let stats = Arc::new(Stats::with_binds(labels));
+    let stats = Arc::new(Stats::new());
     let (placement, cipher) = (Placement::new([7; 16], 1), IdCipher::new([9; 16], None));
     let shared = Shared::new(config.clone(), placement, cipher, numbers);
     let parts = ShardParts {

@@ -129,7 +129,7 @@ impl House {
             (shared.config.server.shards..).zip(archived).collect();
         let mut rooms = Vec::new();
         for ((mut disk, mut contents), id) in disks.into_iter().zip(0u16..) {
-            let stats = Arc::new(Stats::new(4));
+            let stats = Arc::new(Stats::new());
             let parts = ShardParts {
                 id: ShardId(id),
                 shared: Arc::clone(&shared),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use postrider_core::place::ShardId;
 use postrider_shards::shard::{Contents, Op, Shard, ShardParts, Shared};
-use postrider_shards::stats::{BindLabel, Stats};
+use postrider_shards::stats::Stats;
 use postrider_storage::{Fault, LogConfig, LogIoErrorKind};
 
 use super::happening::Happening;
@@ -139,12 +139,10 @@ impl World {
         index: u16,
         contents: Contents,
     ) -> (ShardParts, LogConfig) {
-        let carriers = ["alpha", "beta"];
-        let labels = carriers.iter().map(|name| BindLabel { carrier: (*name).into(), bind: 0 });
         let parts = ShardParts {
             id: ShardId(index),
             shared: Arc::clone(shared),
-            stats: Arc::new(Stats::with_binds(labels)),
+            stats: Arc::new(Stats::new()),
             contents,
             binds: vec![1, 1],
             seed: self.seed ^ u64::from(index),

@@ -33,6 +33,7 @@ fn one_carrier(e: &mut ConfigErrors, index: usize, mut raw: RawCarrier) -> Carri
     let bind = choice(e, &at("bind"), &raw.bind);
     let timer = limits::CARRIER_TIMER_MAX;
     CarrierConfig {
+        retired: false,
         bind,
         version: version(e, &at("version"), &raw.version),
         binds,

@@ -65,6 +65,7 @@ fn one_customer(
     }
     let chars = 1..=i64::from(limits::MAX_TEXT_CHARS);
     CustomerConfig {
+        retired: false,
         api_key_hashes,
         webhook_secret,
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),

@@ -15,6 +15,7 @@ use super::checked::{BindType, CarrierConfig, Config, CustomerConfig};
 use super::error::ConfigErrors;
 use crate::limits;
 use crate::place::{Placement, ShardId};
+use crate::route::CarrierIx;
 
 /// One carrier over all shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,11 +252,7 @@ fn carrier_plan(
             format!("carrier \"{}\" has {} for {shards} shards", carrier.name, carrier.binds);
         errors.add(at, what, format!("at most {most} fit"));
     }
-    let first = index % usize::from(shards);
-    let binds = (0..usize::from(shards)).map(|shard| {
-        let turn = (shard + usize::from(shards) - first) % usize::from(shards);
-        each + u16::from(turn < usize::from(left))
-    });
+    let binds = (0..shards).map(|shard| each + u16::from(turn(index, shard, shards) < left));
     let window = if carrier.bind == BindType::Receiver { 0 } else { carrier.window };
     CarrierPlan {
         name: carrier.name.clone(),
@@ -267,6 +264,20 @@ fn carrier_plan(
         connections_per_bind: if carrier.bind == BindType::Pair { 2 } else { 1 },
         dialect: dialect::of_carrier(carrier),
     }
+}
+
+/// Which of the shards this one is when a carrier's binds are dealt.
+fn turn(carrier: usize, shard: u16, shards: u16) -> u16 {
+    let first = u16::try_from(carrier % usize::from(shards.max(1))).unwrap_or(0);
+    (shard + shards - first) % shards.max(1)
+}
+
+/// The number, from 0, of a bind among all of its carrier: the one at `place` among those of a shard.
+/// Binds are dealt to the shards in turn, so that a bind keeps its number when more come.
+#[must_use]
+pub fn bind_number(carrier: CarrierIx, shard: ShardId, shards: u16, place: u16) -> u32 {
+    let turn = turn(usize::from(carrier.0), shard.0, shards);
+    u32::from(place) * u32::from(shards) + u32::from(turn)
 }
 
 fn customer_plans(config: &Config) -> Vec<CustomerPlan> {

@@ -1,8 +1,10 @@
 //! The accounts of the SMPP server: who may bind, and what all shards together must keep to. One per
-//! process; what changes in it are atomics, so no shard waits for another.
+//! configuration; what changes in it are atomics, so no shard waits for another, and it is handed
+//! on from one configuration to the next.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,23 +29,31 @@ pub struct Accounts {
     by_system_id: HashMap<Box<[u8]>, CustomerIx, ahash::RandomState>,
     /// By `CustomerIx`; `None` for customers without one.
     accounts: Vec<Option<Account>>,
+    /// By `CustomerIx`, for every customer: who has no account now may have had one.
+    used: Vec<Arc<Used>>,
     /// What a bind to no account is compared with.
     nobody: PasswordHash,
 }
 
 struct Account {
     password: PasswordHash,
-    binds: AtomicU32,
     /// Nanoseconds between two submissions at the greatest rate; 0 for no limit.
     interval: u64,
+}
+
+/// What a customer's binds on all shards use together.
+#[derive(Default)]
+struct Used {
+    binds: AtomicU32,
     /// When all submissions so far will have been paid for; monotonic nanoseconds.
     paid: AtomicU64,
 }
 
 impl Accounts {
-    /// The accounts of a configuration whose secrets are loaded.
+    /// The accounts of a configuration whose secrets are loaded. What the customers use is as it was
+    /// under the configuration `before`.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, before: Option<&Accounts>) -> Self {
         // Only what customers are called is hashed here, and that is the operator's choice.
         let mut by_system_id = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
         let mut accounts = Vec::with_capacity(config.customers.len());
@@ -53,7 +63,13 @@ impl Accounts {
             }
             accounts.push(customer.smpp.as_ref().map(Account::new));
         }
-        Accounts { by_system_id, accounts, nobody: [0; 32] }
+        let mut used = before.map_or_else(Vec::new, |before| before.used.clone());
+        used.resize_with(accounts.len().max(used.len()), Arc::default);
+        Accounts { by_system_id, accounts, used, nobody: [0; 32] }
+    }
+
+    fn used(&self, customer: CustomerIx) -> Option<&Used> {
+        self.used.get(usize::from(customer.0)).map(|used| &**used)
     }
 
     fn get(&self, customer: CustomerIx) -> Option<&Account> {
@@ -75,15 +91,15 @@ impl Accounts {
 
     /// Takes one of the customer's binds; false when all are taken.
     pub(crate) fn take_bind(&self, customer: CustomerIx, max: u16) -> bool {
-        let Some(account) = self.get(customer) else { return false };
+        let Some(used) = self.used(customer) else { return false };
         let more = |binds: u32| (binds < u32::from(max)).then_some(binds + 1);
-        account.binds.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+        used.binds.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
     /// Gives back what `take_bind` took.
     pub(crate) fn release_bind(&self, customer: CustomerIx) {
-        if let Some(account) = self.get(customer) {
-            let before = account.binds.fetch_sub(1, Ordering::AcqRel);
+        if let Some(used) = self.used(customer) {
+            let before = used.binds.fetch_sub(1, Ordering::AcqRel);
             assert!(before > 0, "a bind was released that nobody took");
         }
     }
@@ -91,14 +107,16 @@ impl Accounts {
     /// The customer's binds over all shards.
     #[must_use]
     pub fn binds(&self, customer: CustomerIx) -> u32 {
-        self.get(customer).map_or(0, |account| account.binds.load(Ordering::Acquire))
+        self.used(customer).map_or(0, |used| used.binds.load(Ordering::Acquire))
     }
 
     /// Whether the customer's rate lets `count` submissions pass at `now`, the process's monotonic
     /// time; if so they are charged. After a second of silence a second's worth may come at once;
     /// a submit_multi of more than that is paid for afterwards.
     pub(crate) fn admit(&self, customer: CustomerIx, now: Duration, count: u32) -> bool {
-        let Some(account) = self.get(customer) else { return false };
+        let (Some(account), Some(used)) = (self.get(customer), self.used(customer)) else {
+            return false;
+        };
         if account.interval == 0 {
             return true;
         }
@@ -109,7 +127,7 @@ impl Accounts {
             let from = paid.max(now);
             (from.saturating_add(account.interval) <= limit).then(|| from.saturating_add(price))
         };
-        account.paid.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay).is_ok()
+        used.paid.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay).is_ok()
     }
 }
 
@@ -118,9 +136,7 @@ impl Account {
         let rate = u64::from(smpp.messages_per_second);
         Account {
             password: hash_password(smpp.password.expose().as_bytes()),
-            binds: AtomicU32::new(0),
             interval: BURST.checked_div(rate).unwrap_or(0),
-            paid: AtomicU64::new(0),
         }
     }
 }
@@ -136,7 +152,7 @@ pub(crate) fn is_allowed(smpp: &CustomerSmpp, peer: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn accounts(rate: u32) -> Accounts {
+    fn config(rate: u32) -> Config {
         let text = format!(
             r#"
             [smpp]
@@ -162,7 +178,11 @@ mod tests {
             "#,
             key = "0".repeat(64),
         );
-        Accounts::new(&Config::parse(&text).unwrap())
+        Config::parse(&text).unwrap()
+    }
+
+    fn accounts(rate: u32) -> Accounts {
+        Accounts::new(&config(rate), None)
     }
 
     const SHOP: CustomerIx = CustomerIx(1);
@@ -231,5 +251,24 @@ mod tests {
         assert!(slow.admit(SHOP, at + Duration::from_secs(1), 1));
         let free = accounts(0);
         assert!((0..10_000).all(|_| free.admit(SHOP, Duration::ZERO, 255)));
+    }
+
+    #[test]
+    fn another_configuration_keeps_the_binds_and_what_is_paid() {
+        let before = accounts(1);
+        let at = Duration::from_secs(9);
+        assert!(before.take_bind(SHOP, 1) && before.admit(SHOP, at, 1));
+        let mut config = config(2);
+        let after = Accounts::new(&config, Some(&before));
+        assert!(!after.take_bind(SHOP, 1), "the bind is still there");
+        assert!(!after.admit(SHOP, at, 1), "its second has been used");
+        assert!(after.admit(SHOP, at + Duration::from_millis(500), 1), "at the new rate");
+        for customer in &mut config.customers {
+            customer.smpp = None;
+        }
+        let without = Accounts::new(&config, Some(&after));
+        assert!(!without.admit(SHOP, at + Duration::from_secs(60), 1));
+        without.release_bind(SHOP);
+        assert_eq!(before.binds(SHOP), 0);
     }
 }
