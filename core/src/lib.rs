@@ -15,6 +15,7 @@ pub mod number;
 pub mod operators;
 pub mod place;
 mod prefix;
+pub mod rate;
 pub mod reassembly;
 pub mod redact;
 pub mod region;

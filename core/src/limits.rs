@@ -119,8 +119,12 @@ pub const TEMPORARY_RETRIES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 /// Times that a part is submitted again after an unknown outcome.
 pub const MAX_RESUBMITS: u8 = 10;
-/// How long a bind pauses when the carrier says that it is too fast.
+/// How long a carrier is left alone when it says that we are far too fast.
 pub const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
+/// How often a shard tells what it wants of a carrier's rate.
+pub const RATE_REPORT_EVERY: Duration = Duration::from_millis(100);
+/// Parts a second with which the search for a carrier's rate begins.
+pub const DISCOVER_FIRST: u32 = 20;
 /// First delay of a bind's back-off; it doubles up to a minute.
 pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest a TCP connection to a carrier may take.
@@ -395,6 +399,8 @@ const ALL: &[Limit] = table! {
     TEMPORARY_RETRY_3 TEMPORARY_RETRIES[2].as_secs(), "s";
     MAX_RESUBMITS MAX_RESUBMITS, "resubmits";
     THROTTLED_PAUSE millis(THROTTLED_PAUSE), "ms";
+    RATE_REPORT_EVERY millis(RATE_REPORT_EVERY), "ms";
+    DISCOVER_FIRST DISCOVER_FIRST, "parts a second";
     RECONNECT_FIRST millis(RECONNECT_FIRST), "ms";
     CONNECT_LIMIT CONNECT_LIMIT.as_secs(), "s";
     CONGESTED_ABOVE CONGESTED_ABOVE, "percent";

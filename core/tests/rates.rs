@@ -1,0 +1,381 @@
+//! A carrier's rate over several shards under a virtual clock: leases that move, a carrier with a
+//! limit of its own, and what becomes of both.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "tests"
+)]
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use postrider_core::rate::{Grant, Lease, Lender, Rate, Report, TroubleKind};
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// What a carrier makes of a part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Taken,
+    Throttled,
+    Full,
+}
+
+/// One shard's side of the carrier.
+struct Shard {
+    lease: Lease,
+    waiting: u64,
+    /// Hundredths of a part that arrive each millisecond.
+    load: u64,
+    window: usize,
+    /// When each answer comes, when its part left, and what it says.
+    answers: VecDeque<(Duration, Duration, Verdict)>,
+    reports: VecDeque<(Duration, Report)>,
+    grants: VecDeque<(Duration, Grant)>,
+    submits: Vec<Duration>,
+}
+
+/// A carrier that takes `hidden` parts in any second, 0 for any number.
+struct World {
+    now: Duration,
+    lender: Lender,
+    shards: Vec<Shard>,
+    hidden: usize,
+    full: bool,
+    round_trip: Duration,
+    mesh: Duration,
+    accepted: Vec<Duration>,
+    sent: Vec<Duration>,
+    throttled: Vec<Duration>,
+}
+
+impl World {
+    fn new(rate: Rate, shards: u16) -> Self {
+        let shard = || Shard {
+            lease: Lease::new(rate != Rate::Unlimited),
+            waiting: 0,
+            load: 0,
+            window: 1_000,
+            answers: VecDeque::new(),
+            reports: VecDeque::new(),
+            grants: VecDeque::new(),
+            submits: Vec::new(),
+        };
+        World {
+            now: Duration::ZERO,
+            lender: Lender::new(rate, shards, Duration::ZERO),
+            shards: (0..shards).map(|_| shard()).collect(),
+            hidden: 0,
+            full: false,
+            round_trip: ms(40),
+            mesh: ms(1),
+            accepted: Vec::new(),
+            sent: Vec::new(),
+            throttled: Vec::new(),
+        }
+    }
+
+    /// Parts a second that arrive at each shard from now on.
+    fn load(&mut self, each: &[u64]) {
+        for (shard, load) in self.shards.iter_mut().zip(each) {
+            shard.load = load / 10;
+        }
+    }
+
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now += ms(1);
+            for index in 0..self.shards.len() {
+                self.step(index);
+            }
+        }
+    }
+
+    fn step(&mut self, index: usize) {
+        let now = self.now;
+        let shard = &mut self.shards[index];
+        while let Some((_, grant)) = shard.grants.pop_front_if(|(at, _)| *at <= now) {
+            shard.lease.handle_grant(now, grant);
+        }
+        while let Some((_, sent, verdict)) = shard.answers.pop_front_if(|(at, ..)| *at <= now) {
+            let waited = now - sent;
+            match verdict {
+                Verdict::Taken => shard.lease.answered(now, waited, true),
+                Verdict::Throttled => shard.lease.refused(now, waited, TroubleKind::Throttled),
+                Verdict::Full => shard.lease.refused(now, waited, TroubleKind::QueueFull),
+            }
+            shard.waiting += u64::from(verdict != Verdict::Taken) * 100;
+        }
+        shard.waiting = (shard.waiting + shard.load).min(100 * 100_000);
+        self.submit(index);
+        let shard = &mut self.shards[index];
+        let room = shard.window > shard.answers.len();
+        let waiting = if room { (shard.waiting / 100) as u32 } else { 0 };
+        if let Some(report) = shard.lease.poll_report(now, waiting) {
+            shard.reports.push_back((now + self.mesh, report));
+        }
+        while let Some((_, report)) = shard.reports.pop_front_if(|(at, _)| *at <= now) {
+            let grant = self.lender.handle_report(now, index, report);
+            shard.grants.push_back((now + self.mesh, grant));
+        }
+    }
+
+    fn submit(&mut self, index: usize) {
+        let now = self.now;
+        loop {
+            let shard = &mut self.shards[index];
+            if shard.waiting < 100 || shard.answers.len() >= shard.window {
+                return;
+            }
+            if shard.lease.next(now, 1).is_none_or(|at| at > now) {
+                return;
+            }
+            shard.lease.sent(now, 1);
+            shard.waiting -= 100;
+            shard.submits.push(now);
+            self.sent.push(now);
+            let verdict = self.judge();
+            self.shards[index].answers.push_back((now + self.round_trip, now, verdict));
+        }
+    }
+
+    fn judge(&mut self) -> Verdict {
+        if self.full {
+            return Verdict::Full;
+        }
+        let recent = self.accepted.iter().rev().take_while(|at| self.now - **at < SECOND).count();
+        if self.hidden > 0 && recent >= self.hidden {
+            self.throttled.push(self.now);
+            return Verdict::Throttled;
+        }
+        self.accepted.push(self.now);
+        Verdict::Taken
+    }
+
+    /// The most parts in one second, wherever it begins.
+    fn busiest(&self) -> usize {
+        let mut first = 0;
+        let mut most = 0;
+        for (index, at) in self.sent.iter().enumerate() {
+            while *at - self.sent[first] > SECOND {
+                first += 1;
+            }
+            most = most.max(index + 1 - first);
+        }
+        most
+    }
+}
+
+/// Those of the moments since.
+fn since(moments: &[Duration], from: Duration) -> usize {
+    moments.iter().filter(|at| **at >= from).count()
+}
+
+fn a_second(moments: &[Duration], from: Duration, to: Duration) -> f64 {
+    (since(moments, from) - since(moments, to)) as f64 / (to - from).as_secs_f64()
+}
+
+#[test]
+fn a_new_process_counts_the_last_second_as_used() {
+    let mut world = World::new(Rate::Agreed(50), 3);
+    world.load(&[500, 500, 500]);
+    world.run(ms(1_000));
+    assert_eq!(world.sent.len(), 0);
+    world.run(ms(1_000));
+    assert!((35..=50).contains(&world.sent.len()), "{}", world.sent.len());
+}
+
+#[test]
+fn load_that_moves_takes_its_tokens_along() {
+    let mut world = World::new(Rate::Agreed(200), 4);
+    world.load(&[1_000, 0, 0, 0]);
+    world.run(ms(5_000));
+    assert!(a_second(&world.sent, ms(2_000), ms(5_000)) >= 196.0, "one shard alone");
+    world.load(&[1_000, 1_000, 0, 1_000]);
+    world.run(ms(10_000));
+    let rate = a_second(&world.sent, ms(7_000), ms(15_000));
+    assert!(rate >= 196.0, "three shards: {rate}");
+    let own: Vec<usize> =
+        world.shards.iter().map(|shard| since(&shard.submits, ms(7_000))).collect();
+    assert!(own[2] == 0 && own[1].abs_diff(own[0]) < 80 && own[3].abs_diff(own[0]) < 80, "{own:?}");
+    assert!(world.busiest() <= 200, "{}", world.busiest());
+}
+
+#[test]
+fn parts_flow_evenly() {
+    let mut world = World::new(Rate::Agreed(100), 2);
+    world.run(ms(5_000));
+    world.load(&[1_000, 1_000]);
+    world.run(ms(3_000));
+    let tenths = (5_000..8_000).step_by(100);
+    let most = tenths
+        .map(|from| since(&world.sent, ms(from)) - since(&world.sent, ms(from + 100)))
+        .max()
+        .unwrap();
+    assert!(most <= 16, "{most} parts in a tenth of a second, after a rest");
+}
+
+#[test]
+fn fewer_tokens_than_shards_go_round() {
+    let mut world = World::new(Rate::Agreed(1), 3);
+    world.load(&[10, 10, 10]);
+    world.run(ms(60_000));
+    assert!(world.sent.len() >= 40, "{}", world.sent.len());
+    assert_eq!(world.busiest(), 1);
+    for shard in &world.shards {
+        assert!(shard.submits.len() >= 8, "{}", shard.submits.len());
+    }
+}
+
+#[test]
+fn idle_shards_hold_nothing_and_say_nothing() {
+    let mut world = World::new(Rate::Agreed(30), 2);
+    world.load(&[100, 100]);
+    world.run(ms(4_000));
+    world.load(&[0, 0]);
+    world.shards.iter_mut().for_each(|shard| shard.waiting = 0);
+    world.run(ms(2_000));
+    for shard in &world.shards {
+        assert_eq!(shard.lease.report_at(world.now, 0), None);
+        assert_eq!(shard.lease.share(), Some(0));
+    }
+}
+
+#[test]
+fn a_hidden_limit_is_found_and_held() {
+    for (hidden, shards, round_trip) in [(137, 2, 40), (137, 1, 5), (137, 8, 200), (2_000, 4, 30)] {
+        let mut world = World::new(Rate::Discover(100_000), shards);
+        (world.hidden, world.round_trip) = (hidden, ms(round_trip));
+        world.load(&vec![4 * hidden as u64 / u64::from(shards); usize::from(shards)]);
+        world.run(ms(120_000));
+        let held = a_second(&world.accepted, ms(30_000), ms(120_000)) / hidden as f64;
+        let throttled = world.throttled.len() as f64 / world.sent.len() as f64;
+        println!("{hidden}/s, {shards} shards, {round_trip} ms: {held:.3}, {throttled:.4}");
+        assert!(held >= 0.95, "{held:.3} of {hidden}/s over {shards} shards");
+        assert!(throttled < 0.01, "{throttled:.4} throttled");
+    }
+}
+
+#[test]
+fn a_carrier_that_throttles_to_a_tenth_gets_that_and_the_whole_again() {
+    let mut world = World::new(Rate::Agreed(1_000), 2);
+    world.load(&[2_000, 2_000]);
+    world.run(ms(5_000));
+    world.hidden = 100;
+    world.run(ms(1_000));
+    let first = world.throttled.len();
+    assert!(first < 500, "{first} throttled in the first second");
+    world.run(ms(29_000));
+    let held = a_second(&world.accepted, ms(20_000), ms(35_000));
+    let throttled =
+        since(&world.throttled, ms(20_000)) as f64 / since(&world.sent, ms(20_000)) as f64;
+    assert!(held >= 90.0 && throttled < 0.01, "{held} a second, {throttled} throttled");
+    world.hidden = 0;
+    world.run(ms(45_000));
+    let held = a_second(&world.accepted, ms(75_000), ms(80_000));
+    assert!(held >= 990.0, "{held} a second again");
+    assert!(world.busiest() <= 1_000);
+}
+
+#[test]
+fn an_unlimited_carrier_that_throttles_is_held_to_what_it_takes_until_load_is_gone() {
+    let mut world = World::new(Rate::Unlimited, 2);
+    (world.hidden, world.round_trip) = (300, ms(20));
+    world.load(&[600, 600]);
+    world.run(ms(60_000));
+    let held = a_second(&world.accepted, ms(30_000), ms(60_000));
+    let throttled =
+        since(&world.throttled, ms(30_000)) as f64 / since(&world.sent, ms(30_000)) as f64;
+    assert!(held >= 285.0 && throttled < 0.01, "{held} a second, {throttled} throttled");
+    world.load(&[0, 0]);
+    world.shards.iter_mut().for_each(|shard| shard.waiting = 0);
+    world.run(ms(90_000));
+    world.load(&[10, 10]);
+    world.run(ms(1_000));
+    assert_eq!(world.shards[0].lease.share(), None, "as if nothing had been");
+}
+
+#[test]
+fn a_full_queue_pauses_all_shards_longer_each_time() {
+    let mut world = World::new(Rate::Agreed(100), 2);
+    world.load(&[20, 20]);
+    world.run(ms(5_000));
+    world.full = true;
+    world.run(ms(70_000));
+    let bursts: Vec<Duration> = world.sent.iter().copied().filter(|at| *at > ms(5_000)).collect();
+    let pauses: Vec<u64> = bursts
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_millis() as u64)
+        .filter(|pause| *pause > 1_500)
+        .map(|pause| (pause + 500) / 1_000)
+        .collect();
+    assert_eq!(pauses, [2, 4, 8, 16, 32], "{bursts:?}");
+    world.full = false;
+    world.run(ms(90_000));
+    assert!(a_second(&world.accepted, ms(150_000), ms(160_000)) >= 39.0);
+}
+
+#[test]
+fn slow_answers_lower_the_rate_to_half_at_most() {
+    let mut world = World::new(Rate::Agreed(200), 1);
+    world.load(&[400]);
+    world.run(ms(10_000));
+    world.round_trip = ms(400);
+    world.run(ms(15_000));
+    let slow = a_second(&world.sent, ms(20_000), ms(25_000));
+    assert!((90.0..150.0).contains(&slow), "{slow} a second");
+    world.round_trip = ms(40);
+    world.run(ms(40_000));
+    let again = a_second(&world.sent, ms(60_000), ms(65_000));
+    assert!(again >= 195.0, "{again} a second");
+}
+
+#[test]
+fn a_rate_that_changes_is_kept_through_the_change() {
+    let mut world = World::new(Rate::Agreed(100), 2);
+    world.load(&[400, 400]);
+    world.run(ms(5_500));
+    let before = world.sent.len();
+    world.lender.set_rate(world.now, Rate::Agreed(40));
+    world.run(ms(5_000));
+    assert!(a_second(&world.sent, ms(8_000), ms(10_500)) <= 41.0);
+    world.lender.set_rate(world.now, Rate::Agreed(100));
+    world.run(ms(1_000));
+    assert!(since(&world.sent, ms(9_500)) <= 81, "no more than 40 in that second either");
+    world.run(ms(5_000));
+    assert!(a_second(&world.sent, ms(12_500), ms(16_500)) >= 97.0);
+    assert!(world.busiest() <= 100 && world.sent.len() > before);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Whatever the load, the mesh and the carrier do, no second holds more than was agreed.
+    #[test]
+    fn no_second_holds_more_than_was_agreed(
+        rate in 1_u32..400,
+        shards in 1_u16..6,
+        mesh in 1_u64..150,
+        phases in prop::collection::vec(
+            (prop::collection::vec(0_u64..2_000, 6), 200_u64..3_000, prop::bool::weighted(0.2)),
+            1..8,
+        ),
+    ) {
+        let mut world = World::new(Rate::Agreed(rate), shards);
+        world.mesh = ms(mesh);
+        for (loads, span, throttles) in phases {
+            world.load(&loads);
+            world.hidden = if throttles { 1 + rate as usize / 4 } else { 0 };
+            world.run(ms(span));
+        }
+        prop_assert!(world.busiest() <= rate as usize, "{} of {rate}", world.busiest());
+    }
+}
