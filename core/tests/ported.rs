@@ -10,14 +10,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
-use postrider_core::operators::OperatorId;
+use postrider_core::operators::{OperatorId, Ported, PortedAnswer, Resolver};
 use postrider_core::ported::{
-    About, BuildError, Builder, Change, Covers, FeedMeta, Found, Overlay, Range, Recipients, Row,
-    RowReader, Spill, Subject, Table, TableError, covers, entries,
+    About, BuildError, Builder, Change, Covers, FeedMeta, Found, LoadedTable, Overlay,
+    PortedTables, Range, Recipients, Row, RowReader, Spill, Subject, Table, TableError, covers,
+    entries, is_within,
 };
 use proptest::prelude::*;
 
@@ -188,9 +191,8 @@ fn damage_is_seen_wherever_it_is() {
     let rows: Vec<(u64, u16)> = (0..5_000).map(|at| (447_000_000_000 + at, 1)).collect();
     let made = file(&[44], &rows, &[], &about());
     let end = made.len();
-    let check = |file: Vec<u8>| {
-        Table::open(Bytes::from(file), None).and_then(|table| table.verify()).err()
-    };
+    let check =
+        |file: Vec<u8>| Table::open(Bytes::from(file), None).and_then(|table| table.verify()).err();
     assert_eq!(check(made.clone()), None);
     for at in (0..end).step_by(97).chain([0, 8, 12, 4_095, 4_096, end - 1]) {
         let mut damaged = made.clone();
@@ -222,6 +224,45 @@ fn tables_are_for_their_numbers_alone() {
     assert!(Covers::new(vec![]).is_err() && Covers::new(vec![0]).is_err());
     assert!(covers("044").is_err() && covers("44,x").is_err());
     assert_eq!(covers("9175, +9174").unwrap().groups(), [9_174, 9_175]);
+}
+
+fn loaded(groups: &[u64], rows: &[(u64, u16)], fresh: u64) -> LoadedTable {
+    let table = Arc::new(open(file(groups, rows, &[], &about()), None));
+    LoadedTable { name: String::from("test"), fresh: Duration::from_secs(fresh), table }
+}
+
+#[test]
+fn a_stale_table_disables_only_its_own_numbers() {
+    let one = loaded(&[44], &[(447_000_000_001, 1), (447_400_000_001, 1)], 100);
+    let narrow = loaded(&[4_474], &[(447_400_000_002, 2), (447_400_000_003, 3)], 500);
+    assert!(is_within(&one.table, 44) && !is_within(&one.table, 4_474));
+    assert!(is_within(&narrow.table, 44) && !is_within(&narrow.table, 33));
+    let tables = Arc::new(PortedTables::new(vec![one, narrow]));
+    let as_of = UnixMs(1_000_000);
+    let fresh = UnixMs(1_100_000);
+    let stale = UnixMs(1_100_001);
+    let at = |own: u64, now| tables.find(number(own), now);
+    let ported = |text, fresh| PortedAnswer::Ported { operator: op(text), as_of, fresh };
+    assert_eq!(at(447_000_000_001, fresh), ported("234-15", true));
+    assert_eq!(at(447_000_000_002, fresh), PortedAnswer::NotPorted { as_of });
+    assert_eq!(at(447_000_000_001, stale), ported("234-15", false));
+    assert_eq!(at(447_000_000_002, stale), PortedAnswer::Unknown);
+    // The table for the longer digits answers alone, and is still fresh.
+    assert_eq!(at(447_400_000_001, stale), PortedAnswer::NotPorted { as_of });
+    assert_eq!(at(447_400_000_002, stale), ported("234-30", true));
+    assert_eq!(at(337_000_000_001, fresh), PortedAnswer::Unknown);
+    let asked: [u64; 5] =
+        [447_000_000_001, 447_400_000_002, 337_000_000_001, 447_400_000_009, 447_000_000_002];
+    let asked = asked.map(number);
+    assert_eq!(tables.find_batch(&asked, stale), asked.map(|own| tables.find(own, stale)));
+    let resolver = Resolver::default().with_ported(tables.clone());
+    let trust = |own, now| {
+        let known = resolver.resolve(number(own), now);
+        (known.operator, known.ported, known.confidence)
+    };
+    assert_eq!(trust(447_000_000_001, fresh), (op("234-15"), Some(true), 980));
+    assert_eq!(trust(447_000_000_001, stale), (op("234-15"), Some(true), 900));
+    assert_eq!(trust(447_400_000_003, stale), (None, Some(true), 0));
 }
 
 fn time(text: &str) -> Option<UnixMs> {
@@ -267,7 +308,8 @@ fn rows_are_read_as_their_columns_say() {
 #[test]
 fn a_feed_says_what_it_is() {
     let mut meta = FeedMeta::default();
-    for line in ["# as_of: t7000", "#sequence: 18", "# after: 16", "# source: Registry: A", "# hm"] {
+    for line in ["# as_of: t7000", "#sequence: 18", "# after: 16", "# source: Registry: A", "# hm"]
+    {
         meta.line(line, time).unwrap();
     }
     assert_eq!(

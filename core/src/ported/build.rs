@@ -121,7 +121,7 @@ impl Covers {
 }
 
 /// Whether a number begins with the digits of `head`.
-fn leads(head: u64, number: u64) -> bool {
+pub(super) fn leads(head: u64, number: u64) -> bool {
     let behind = digits_of(number).checked_sub(digits_of(head));
     let behind = behind.and_then(|behind| u32::try_from(behind).ok());
     behind.is_some_and(|behind| number / 10u64.saturating_pow(behind) == head)
@@ -231,7 +231,7 @@ impl<S: Spill> Builder<S> {
     /// From the order of their coming into parts by scrambled number, keeping that order in each.
     fn spread(&mut self, space: Space) -> Result<(), BuildError> {
         let below = space.bits() - PARTS.ilog2();
-        let mut buffers: Vec<Vec<u8>> = vec![Vec::with_capacity(BUFFER); PARTS];
+        let mut buffers: Vec<Vec<u8>> = vec![Vec::new(); PARTS];
         for gathered in PARTS..=PARTS + self.gathered {
             for (number, value) in rows(&self.spill.read(gathered)?) {
                 let spread = space.spread(number).ok_or(BuildError::Covers)?;

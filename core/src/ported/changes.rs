@@ -55,8 +55,10 @@ impl Changes {
             let value = u32::try_from(steps.len() + 1).map_err(|_| TooFull)?;
             entries.push(Entry { spread: *spread, value });
             let count = same.len();
-            steps.extend((1..).zip(same).map(|(at, (_, change))| {
-                Step { from_s: change.from_s, value: change.value, last: at == count }
+            steps.extend((1..).zip(same).map(|(at, (_, change))| Step {
+                from_s: change.from_s,
+                value: change.value,
+                last: at == count,
             }));
         }
         let (shape, lines) = pack(space, &entries)?;

@@ -247,9 +247,8 @@ impl<'t> Lines<'t> {
     }
 
     fn finish(&self, place: &Place, line: &Line) -> Option<u32> {
-        value(self.shape.scan(line, place.tag, false)).or_else(|| {
-            if overflow(line) == 0 { None } else { self.in_partner(place) }
-        })
+        value(self.shape.scan(line, place.tag, false))
+            .or_else(|| if overflow(line) == 0 { None } else { self.in_partner(place) })
     }
 
     fn in_partner(&self, place: &Place) -> Option<u32> {

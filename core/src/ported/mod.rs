@@ -12,6 +12,7 @@ mod rows;
 mod space;
 mod stretch;
 mod table;
+mod tables;
 
 pub use self::build::{About, BuildError, Builder, Covers, PARTS, Settled, Spill};
 pub use self::changes::{Change, Changes};
@@ -22,3 +23,4 @@ pub use self::rows::{FeedMeta, ReadTime, Recipients, Row, RowError, RowReader, S
 pub use self::space::Space;
 pub use self::stretch::{Entry, Stretch, TooFull, entries};
 pub use self::table::{Found, Table};
+pub use self::tables::{LoadedTable, PortedTables, is_within};

@@ -79,7 +79,10 @@ impl<'b> In<'b> {
     }
 
     /// As many of a thing as its count says.
-    pub(super) fn list<T>(&mut self, mut one: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn list<T>(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let count = self.u32()?;
         (0..count).map(|_| one(self)).collect()
     }

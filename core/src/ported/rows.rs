@@ -44,7 +44,9 @@ impl FeedMeta {
     /// # Errors
     /// When a known key has no such value.
     pub fn line(&mut self, line: &str, time: ReadTime) -> Result<(), RowError> {
-        let Some((key, value)) = line.trim_start_matches('#').split_once(':') else { return Ok(()) };
+        let Some((key, value)) = line.trim_start_matches('#').split_once(':') else {
+            return Ok(());
+        };
         let value = value.trim();
         let wrong = |what: &str| RowError::new(format!("{}: {what}", key.trim()));
         let number = || value.parse().map_err(|_| wrong("give a number"));

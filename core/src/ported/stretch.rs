@@ -164,7 +164,8 @@ mod tests {
         let mut bytes = Vec::new();
         let mut stretch = Stretch::new(shape);
         for number in 0..shape.stretches() {
-            let own = entries.iter().map(|(spread, value)| Entry { spread: *spread, value: *value });
+            let own =
+                entries.iter().map(|(spread, value)| Entry { spread: *spread, value: *value });
             let own: Vec<Entry> =
                 own.filter(|entry| shape.stretch_of(entry.spread) == number).collect();
             bytes.extend_from_slice(stretch.fill(number, &own)?);
