@@ -14,7 +14,6 @@ pub mod limits;
 pub mod number;
 pub mod operators;
 pub mod place;
-pub mod ported;
 mod prefix;
 pub mod rate;
 pub mod reassembly;

@@ -2,10 +2,12 @@
 //! `postrider plan` prints them: a new one goes into its section, into `ALL` and into
 //! tests/vectors/limits.txt. Pure, lives nowhere.
 
+mod plan;
 mod store;
 
 use core::time::Duration;
 
+pub use self::plan::*;
 pub use self::store::*;
 
 // ---- What a customer sends ----
@@ -95,22 +97,6 @@ pub const MESH_LANE: usize = 4_096;
 pub const MESH_PER_TURN: usize = 256;
 /// Timers that fire in one turn.
 pub const TIMERS_PER_TURN: usize = 1_024;
-
-// ---- Ported numbers ----
-
-/// Numbers of one table of ported numbers; each takes at most 8 octets.
-pub const PORTED_NUMBERS_MAX: u64 = 2_000_000_000;
-/// Tables of ported numbers of a configuration.
-pub const PORTED_TABLES_MAX: usize = 256;
-/// Changes beside a table, in one per how many numbers of it; beyond it they are merged into it.
-pub const PORTED_CHANGES_SHARE: u64 = 100;
-/// Changes that stand beside the smallest table before they are merged into it.
-pub const PORTED_CHANGES_MIN: u64 = 10_000;
-/// How long a table counts as fresh after its source was true, unless configured otherwise: a weekly
-/// file that comes a day late.
-pub const PORTED_FRESH_DEFAULT: Duration = Duration::from_secs(8 * 24 * 3_600);
-/// Longest such time that can be configured.
-pub const PORTED_FRESH_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// Resolution of a shard's timers.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -403,12 +389,6 @@ const ALL: &[Limit] = table! {
     MESH_LANE MESH_LANE, "entries";
     MESH_PER_TURN MESH_PER_TURN, "entries";
     TIMERS_PER_TURN TIMERS_PER_TURN, "timers";
-    PORTED_NUMBERS_MAX PORTED_NUMBERS_MAX, "numbers";
-    PORTED_TABLES_MAX PORTED_TABLES_MAX, "tables";
-    PORTED_CHANGES_SHARE PORTED_CHANGES_SHARE, "numbers a change";
-    PORTED_CHANGES_MIN PORTED_CHANGES_MIN, "changes";
-    PORTED_FRESH_DEFAULT PORTED_FRESH_DEFAULT.as_secs(), "s";
-    PORTED_FRESH_MAX PORTED_FRESH_MAX.as_secs(), "s";
     TICK millis(TICK), "ms";
     PUBLISH_EVERY millis(PUBLISH_EVERY), "ms";
     DRAIN_LIMIT DRAIN_LIMIT.as_secs(), "s";
@@ -583,6 +563,10 @@ const ALL: &[Limit] = table! {
     DUE_SCAN DUE_SCAN.as_secs(), "s";
     DUE_FURTHEST DUE_FURTHEST.as_secs(), "s";
     DUE_ROWS DUE_ROWS, "rows";
+    CORE_BUSY_PERCENT CORE_BUSY_PERCENT, "percent";
+    IMBALANCE_PERCENT IMBALANCE_PERCENT, "percent";
+    IMBALANCE_OVER IMBALANCE_OVER.as_secs(), "s";
+    IMBALANCE_BUSY_MIN IMBALANCE_BUSY_MIN, "percent";
 };
 
 /// Every bound, in the order above.

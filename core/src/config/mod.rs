@@ -20,7 +20,9 @@ pub use self::checked::{
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
 pub use self::plan::{
-    CarrierPlan, CustomerPlan, MemoryPlan, Plan, PortPlan, ShardPlan, bind_number,
+    Bound, CALIBRATION_FORMAT, Calibration, CalibrationError, CarrierForecast, CarrierPlan,
+    CoresForecast, CustomerPlan, DiskForecast, Forecast, MemoryPlan, Plan, PlannedLoad,
+    PlannedLoadError, PortPlan, ShardPlan, bind_number,
 };
 pub use self::profile::{
     Addressing, AlphabetConfig, CarrierProfile, CarrierTls, CarrierTlv, Concatenation, Learn,

@@ -10,8 +10,6 @@ use crate::region::{self, Region};
 
 /// Confidence, per mille, in an operator that a fresh table of ported numbers names.
 const PORTED: u16 = 980;
-/// The same in an operator that such a table named when it was fresh.
-const PORTED_BEFORE: u16 = 900;
 
 /// Which step of the ladder named the operator.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,12 +70,11 @@ impl Resolver {
             as_of: None,
         };
         match self.ported.as_ref().map(|tables| tables.find(number, now)) {
-            Some(PortedAnswer::Ported { operator, as_of, fresh }) => {
-                known.operator = operator;
+            Some(PortedAnswer::Ported { operator, as_of }) => {
+                known.operator = Some(operator);
                 known.ported = Some(true);
                 known.source = Source::Ported;
-                let trust = if fresh { PORTED } else { PORTED_BEFORE };
-                known.confidence = operator.map_or(0, |_| trust);
+                known.confidence = PORTED;
                 known.as_of = Some(as_of);
             }
             Some(PortedAnswer::NotPorted { as_of }) => {
@@ -119,8 +116,8 @@ mod tests {
 
     #[test]
     fn a_ported_number_is_its_new_operators() {
-        let operator = Some("234-15".parse().unwrap());
-        let ported = PortedAnswer::Ported { operator, as_of: UnixMs(1), fresh: true };
+        let operator = "234-15".parse().unwrap();
+        let ported = PortedAnswer::Ported { operator, as_of: UnixMs(1) };
         let expected = (Some(String::from("234-15")), Some(true), Source::Ported, 980);
         assert_eq!(answer(Some(ported)), expected);
     }

@@ -1,13 +1,20 @@
 //! What a configuration comes to on a machine: partitions, binds, windows, rates, memory and disk
 //! of each shard. Refuses what cannot work before anything is started. Pure, lives nowhere.
 
+mod calibration;
 mod dialect;
+mod forecast;
 mod memory;
 mod print;
+mod print_forecast;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::calibration::{CALIBRATION_FORMAT, Calibration, CalibrationError};
+pub use self::forecast::{
+    Bound, CarrierForecast, CoresForecast, DiskForecast, Forecast, PlannedLoad, PlannedLoadError,
+};
 use self::memory::Counts;
 pub use self::memory::MemoryPlan;
 use self::print::Bytes;
@@ -354,4 +361,15 @@ fn product(count: u64, each: u64) -> u64 {
 
 fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// A count in calculations with fractions: exact up to 2^53.
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// A number that is not negative as a count; what is too large is the largest.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn whole(value: f64) -> u64 {
+    value.max(0.0) as u64
 }
