@@ -440,13 +440,17 @@ impl Node {
     /// Gauges and the heartbeat, a few times a second.
     async fn publish(self: Rc<Self>) {
         let bell = self.rings.borrow().bell();
-        let mut spun = Duration::ZERO;
+        let (mut spun, mut worked) = (Duration::ZERO, Duration::ZERO);
         loop {
             self.shard.borrow().publish();
-            let total = bell.spun();
-            let fresh = u64::try_from(total.saturating_sub(spun).as_micros()).unwrap_or(0);
-            self.stats.add(Counter::SpinMicros, fresh);
-            spun = total;
+            for (counter, total, before) in [
+                (Counter::SpinMicros, bell.spun(), &mut spun),
+                (Counter::CpuMicros, rt::thread_cpu(), &mut worked),
+            ] {
+                let fresh = u64::try_from(total.saturating_sub(*before).as_micros()).unwrap_or(0);
+                self.stats.add(counter, fresh);
+                *before += Duration::from_micros(fresh);
+            }
             self.stats.beat(self.now().mono);
             rt::sleep(limits::PUBLISH_EVERY).await;
         }

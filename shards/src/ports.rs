@@ -15,7 +15,7 @@ use crate::edge::Edge;
 use crate::node::Node;
 use crate::rt::http::{HttpLimits, serve_connection};
 use crate::rt::{self, Listener, Stop, TlsServer};
-use crate::stats::{Counter, Stats};
+use crate::stats::{Counter, Gauge, Stats};
 
 /// The ports of a gateway, the same for every shard.
 #[derive(Clone)]
@@ -172,12 +172,15 @@ async fn serve_http(
         }
         stats.inc(Counter::HttpConnections);
         open.set(open.get() + 1);
+        stats.set(Gauge::HttpConnectionsOpen, u64::try_from(open.get()).unwrap_or(u64::MAX));
         let (limits, handler) = (Rc::clone(&limits), Rc::clone(&handler));
         let (open, shutdown) = (Rc::clone(&open), shutdown.clone());
+        let stats = Arc::clone(&stats);
         rt::spawn(async move {
             let end = serve_connection(stream, &limits, handler, &shutdown).await;
             tracing::trace!(?end, "connection ended");
             open.set(open.get() - 1);
+            stats.set(Gauge::HttpConnectionsOpen, u64::try_from(open.get()).unwrap_or(u64::MAX));
         });
     };
     listener.accept_loop(on_accept, &quit).await?;

@@ -297,6 +297,7 @@ fn start_control(
         kernel: facts.kernel.clone(),
         drivers: vec![driver.to_owned(); stats.len()],
         started_unix_ms: clock.wall_raw().0,
+        cpu: Arc::new(rt::process_cpu),
         now: Arc::new(move || clock.mono()),
     };
     let listen = shared.config.server.admin_listen;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use postrider_core::carrier_id::{IdBase, IdForms, Proposal};
 use postrider_core::config::Learn;
 use serde_json::{Map, Value, json};
 
 use super::Control;
+use super::server::answer_with as answer;
 use crate::shard::{CarrierIds, Learned};
 
 /// Names of what a pair of ids shows, in the order of its counts.
@@ -84,11 +84,6 @@ fn shown_forms(forms: IdForms) -> Map<String, Value> {
     let base = |base| Value::from(word(base));
     let members = [("response", base(forms.response)), ("receipt", base(forms.receipt))];
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response {
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    (status, headers, format!("{body}\n")).into_response()
 }
 
 /// Says each proposal once in the log.

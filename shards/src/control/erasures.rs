@@ -10,9 +10,9 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::serve::IncomingStream;
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::listener::Limited;
+use super::server::answer_with as answer;
 use super::{Control, Desk};
 use crate::shard::{ControlAnswer, ControlRequest, ErasureState, Shared, Subject};
 
@@ -292,9 +293,4 @@ fn wrong(why: &str) -> Response {
 
 fn error(why: &str) -> Value {
     json!({ "error": why })
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response {
-    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    (status, headers, format!("{body}\n")).into_response()
 }

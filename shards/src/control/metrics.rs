@@ -99,6 +99,17 @@ fn about_the_process(page: &mut Page, control: &Control) {
         let count = stats.last_beat().map_or(0, |(count, _)| count);
         page.counter(beats.family, &Labels::shard(shard), count, 1);
     }
+    let cpu = own("process_cpu_seconds", "Processor time of all threads of the process.");
+    page.family(cpu, Kind::Counter);
+    let used = u64::try_from((facts.cpu)().as_micros()).unwrap_or(u64::MAX);
+    page.counter(cpu.family, &Labels::default(), used, 1_000_000);
+    let uneven = own(
+        "postrider_shard_imbalance_ratio",
+        "By how much less the idlest shard's core had to do than the busiest's.",
+    );
+    page.family(uneven, Kind::Gauge);
+    let percent = control.balance().last().map_or(0, |verdict| verdict.percent);
+    page.line(uneven.family, &Labels::default(), &decimal(u128::from(percent), 100));
     let draining = own("postrider_draining", "1 while the process finishes what it has.");
     page.family(draining, Kind::Gauge);
     let is_draining = control.readiness.is_draining()

@@ -2,23 +2,26 @@
 //! that a slow scrape never touches a shard. One per process, unpinned; it reads what the shards
 //! count, and hands them what an operator asks for.
 
+mod balance;
 mod carriers;
 mod desk;
 mod erasures;
 mod listener;
 mod metrics;
 mod server;
+mod shards;
 mod signals;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
 
+use self::balance::Balance;
 pub use self::desk::{Desk, Order};
 pub use self::erasures::Counter;
 pub use self::signals::{Doorbell, Shutdown, signals};
@@ -41,6 +44,8 @@ pub struct ControlFacts {
     pub drivers: Vec<String>,
     /// When the process started, Unix milliseconds: since when the counters count.
     pub started_unix_ms: u64,
+    /// Processor time of the process.
+    pub cpu: Arc<dyn Fn() -> Duration + Send + Sync>,
     /// The process's monotonic time, of which `Stats::beat` takes instants too.
     pub now: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
@@ -139,12 +144,13 @@ pub struct Control {
     facts: ControlFacts,
     readiness: Arc<Readiness>,
     learned: Arc<Learned>,
+    balance: Mutex<Balance>,
     /// `None`: shards cannot be asked for anything.
     counter: Option<Counter>,
 }
 
 impl Control {
-    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/carriers`, `/erasures` and
+    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/shards`, `/carriers`, `/erasures` and
     /// `/opt-outs` from a thread of its own.
     ///
     /// # Errors
@@ -157,7 +163,8 @@ impl Control {
         learned: Arc<Learned>,
         counter: Option<Counter>,
     ) -> anyhow::Result<ControlHandle> {
-        let control = Arc::new(Self { shards, facts, readiness, learned, counter });
+        let balance = Mutex::default();
+        let control = Arc::new(Self { shards, facts, readiness, learned, balance, counter });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -172,6 +179,11 @@ impl Control {
             .spawn(move || runtime.block_on(server::run(control, listener, stopped)))
             .context("the control thread cannot be started")?;
         Ok(ControlHandle { local_addr, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Only this thread takes it, and never across an await.
+    fn balance(&self) -> MutexGuard<'_, Balance> {
+        self.balance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The shards that have beaten before and not within [`BEAT_LIMIT`]. A shard is not judged

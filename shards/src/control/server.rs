@@ -1,4 +1,4 @@
-//! The admin port: `/metrics`, `/livez`, `/readyz`, `/carriers`, `/erasures`, `/opt-outs`. On the control thread.
+//! The admin port: `/metrics`, `/livez`, `/readyz`, `/shards`, `/carriers`, `/erasures`, `/opt-outs`. On the control thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::balance::Crier;
 use super::carriers::{self, Herald};
 use super::erasures::{self, Peer};
 use super::listener::Limited;
 use super::metrics::{self, Format};
-use super::{Control, STOP_LIMIT};
+use super::{Control, STOP_LIMIT, shards};
 
 /// Serves until the sender of `stopped` is gone.
 pub(super) async fn run(
@@ -50,6 +51,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/shards", get(shards::list))
         .route("/carriers", get(carriers::list))
         .route("/carriers/{name}/receipt-ids/apply", post(carriers::apply))
         .route("/erasures", get(erasures::list).post(erasures::begin))
@@ -87,19 +89,27 @@ async fn readyz(State(control): State<Arc<Control>>) -> Response {
 }
 
 fn answer(good: bool, body: &Value) -> Response {
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer_with(if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body)
+}
+
+/// JSON that nobody keeps.
+pub(super) fn answer_with(status: StatusCode, body: &Value) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (status, headers, format!("{body}\n")).into_response()
 }
 
 /// Says once, in the log, that a shard is stuck, and once that it turns again; and what is proposed
-/// for a carrier.
+/// for a carrier; and that shards are out of balance.
 async fn watchdog(control: Arc<Control>) {
     let mut known = Vec::new();
     let mut herald = Herald::new(&control.learned);
+    let mut crier = Crier::default();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         herald.tell(&control.learned);
+        if let Some(verdict) = control.balance().observe((control.facts.now)(), &control.shards) {
+            crier.tell(verdict);
+        }
         let stuck = control.stuck();
         for shard in stuck.iter().filter(|shard| !known.contains(*shard)) {
             tracing::error!(shard, "the shard's loop has not turned for 10 s");

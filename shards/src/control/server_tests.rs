@@ -31,6 +31,7 @@ fn stage() -> Stage {
         kernel: "0".into(),
         drivers: vec!["poll".into(); 2],
         started_unix_ms: 0,
+        cpu: Arc::new(|| Duration::ZERO),
         now: Arc::new(move || Duration::from_millis(clock.load(Ordering::SeqCst))),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -152,6 +153,7 @@ fn an_address_in_use_is_named() {
         kernel: String::new(),
         drivers: Vec::new(),
         started_unix_ms: 0,
+        cpu: Arc::new(|| Duration::ZERO),
         now: Arc::new(|| Duration::ZERO),
     };
     let taken = stage.handle.local_addr();
@@ -192,4 +194,44 @@ fn an_operator_sees_what_ids_look_like_and_applies_it() {
     assert_eq!((status, &body["receipt_ids"]["in_use"]["response"]), (200, &Value::from("hex")));
     assert_eq!(body["receipt_ids"]["proposal"], Value::Null);
     assert_eq!(apply("alpha").0, 409);
+}
+
+/// What the load generator reads, and what an operator sees of a shard that has more to do.
+#[test]
+fn shards_say_what_they_did_and_whether_they_are_in_balance() {
+    let stage = stage();
+    stage.shards[1].add(Counter::Accepted, 3);
+    stage.shards[1].observe(crate::stats::Histogram::SubmitResponse, Duration::from_millis(7));
+    stage.shards[0].set(crate::stats::Gauge::OpenMessages, 5);
+    let (status, page) = stage.json("/shards");
+    assert_eq!((status, page["data"].as_array().unwrap().len()), (200, 2));
+    assert_eq!((&page["imbalance"], &page["imbalance_percent"]), (&Value::Null, &Value::Null));
+    assert_eq!(page["data"][1]["messages_accepted"], 3);
+    assert_eq!(
+        (&page["data"][1]["answers"], &page["data"][1]["answer_us"]),
+        (&1.into(), &7_000.into())
+    );
+    assert_eq!(page["data"][0]["open_messages"], 5);
+    // The control thread looks once a second, and the shards' clock is in our hands.
+    let mut found = Value::Null;
+    for turn in 1..=60 {
+        stage.shards[1].add(Counter::CpuMicros, 6_000_000);
+        stage.shards[1].add(Counter::Accepted, 6_000);
+        stage.now_ms.store(turn * 11_000, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(500));
+        let (_, page) = stage.json("/shards");
+        found = page["imbalance"].clone();
+        if !found.is_null() {
+            assert_eq!(page["imbalance_percent"], 100);
+            break;
+        }
+    }
+    assert_eq!((&found["busiest"], &found["idlest"]), (&1.into(), &0.into()), "{found}");
+    assert_eq!(
+        (&found["cause"], &found["facts"]["messages"][1]),
+        (&"partitions".into(), &0.into())
+    );
+    assert!(found["told"].as_str().unwrap().starts_with("its numbers had "), "{found}");
+    let (_, _, page) = get(stage.handle.local_addr(), "/metrics", "*/*");
+    assert!(page.contains("\npostrider_shard_imbalance_ratio 1\n"));
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use postrider_core::clock::{GuardedWall, Now, UnixMs};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Monotonic time since the process started, and the raw wall clock. Copy it, never make a second:
 /// two shards' instants compare only because they count from one start.
@@ -88,6 +89,24 @@ impl ShardClock {
     }
 }
 
+/// Processor time of the calling thread, user and system.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    cpu_time(ClockId::ThreadCPUTime)
+}
+
+/// Processor time of all threads of the process, user and system.
+#[must_use]
+pub fn process_cpu() -> Duration {
+    cpu_time(ClockId::ProcessCPUTime)
+}
+
+fn cpu_time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// The monotonic clock, for this layer's own deadlines.
 #[allow(clippy::disallowed_methods, reason = "this is the driver that reads the clock")]
 pub(super) fn instant() -> Instant {
@@ -112,6 +131,20 @@ mod tests {
         // Later than 2025: the wall clock really was read.
         assert!(now.wall.0 > 1_735_689_600_000);
         assert!(!shard.stepped());
+    }
+
+    #[test]
+    fn a_threads_time_is_its_own_and_part_of_the_processes() {
+        let (thread, process) = (thread_cpu(), process_cpu());
+        let mut sum = 0_u64;
+        while thread_cpu() < thread + Duration::from_millis(20) {
+            sum = (0..10_000).fold(sum, u64::wrapping_add);
+        }
+        assert!(process_cpu() - process >= Duration::from_millis(20), "{sum}");
+        std::thread::scope(|scope| {
+            let own = scope.spawn(thread_cpu).join().unwrap_or_default();
+            assert!(own < Duration::from_millis(20), "{own:?} of a thread that did nothing");
+        });
     }
 
     #[test]

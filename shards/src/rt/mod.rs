@@ -20,7 +20,7 @@ mod tls;
 mod tls_files;
 
 pub use blocking::blocking;
-pub use clock::{Clock, ShardClock};
+pub use clock::{Clock, ShardClock, process_cpu, thread_cpu};
 pub use doorbell::{Doorbell, DrainPolicy};
 pub use facts::{Facts, facts, memlock_per_ring, raise_memlock};
 pub use link::{Link, LinkEnd, Outbox, Stream};

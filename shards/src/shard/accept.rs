@@ -243,6 +243,7 @@ impl Shard {
             Origin::Smpp => Counter::AcceptedOverSmpp,
         });
         self.stats.inc(Counter::Accepted);
+        self.stats.accepted_in(self.shared.placement.partition(envelope.to));
         self.stats.add(Counter::AcceptedParts, u64::from(accepted.parts));
         self.own_content(now, sequence);
         self.submitted(now, to, spent, Ok(accepted));

@@ -5,6 +5,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
+use postrider_core::place::{PARTITIONS, Partition};
+
 mod binds;
 mod table;
 
@@ -167,6 +169,8 @@ pub struct Stats {
     gauges: [Value; Gauge::COUNT],
     histograms: [Buckets; Histogram::COUNT],
     binds: binds::Binds,
+    /// Messages accepted, by partition.
+    partitions: Box<[Value]>,
     /// Takes what is counted for a bind that does not exist; never exported.
     nobody: BindStats,
     beats: Value,
@@ -188,6 +192,7 @@ impl Stats {
             gauges: core::array::from_fn(|_| Value::default()),
             histograms: core::array::from_fn(|_| Buckets::default()),
             binds: binds::Binds::default(),
+            partitions: (0..PARTITIONS).map(|_| Value::default()).collect(),
             nobody: BindStats::default(),
             beats: Value::default(),
             beat_ms: Value::default(),
@@ -262,6 +267,18 @@ impl Stats {
     #[must_use]
     pub fn bind(&self, ix: usize) -> &BindStats {
         self.binds.get(ix).map_or(&self.nobody, |(_, stats)| stats)
+    }
+
+    /// Counts a message accepted in a partition.
+    pub fn accepted_in(&self, partition: Partition) {
+        if let Some(count) = self.partitions.get(usize::from(partition.get())) {
+            count.inc();
+        }
+    }
+
+    /// Messages accepted, by partition.
+    pub fn accepted_by_partition(&self) -> impl Iterator<Item = u64> {
+        self.partitions.iter().map(Value::get)
     }
 
     /// Every bind with its name.

@@ -238,6 +238,9 @@ series! {
         /// Wake-ups of the shard by another shard.
         Wakeups = "wakeups",
             "Wake-ups of the shard by another shard.";
+        /// Processor time of the shard's thread.
+        CpuMicros = "shard_cpu_seconds",
+            "Processor time of the shard's thread.";
         /// Time spent spinning for messages of other shards.
         SpinMicros = "spin_seconds",
             "Time spent spinning for messages of other shards.";
@@ -335,6 +338,8 @@ series! {
         LogSegments = "log_segments", "Segments of the log in use.";
         /// Octets of the log that may still be written.
         LogBytesFree = "log_free_bytes", "Octets of the log that may still be written.";
+        /// HTTP connections of customers.
+        HttpConnectionsOpen = "http_connections_open", "HTTP connections of customers.";
         /// Connections to the SMPP server.
         CustomerConnectionsOpen = "customer_connections_open", "Connections to the SMPP server.";
         /// Binds of customers.
@@ -378,7 +383,7 @@ impl Counter {
     /// By how much the count is divided to give the family's unit.
     #[must_use]
     pub const fn per_unit(self) -> u64 {
-        if matches!(self, Self::SpinMicros) { 1_000_000 } else { 1 }
+        if matches!(self, Self::SpinMicros | Self::CpuMicros) { 1_000_000 } else { 1 }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rt;
+
 /// Processor time and memory of this process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
@@ -13,19 +15,13 @@ pub(super) struct Usage {
 
 impl Usage {
     pub(super) fn now() -> Usage {
-        Usage { cpu: cpu_time().unwrap_or_default(), resident: peak_resident().unwrap_or(0) }
+        Usage { cpu: rt::process_cpu(), resident: peak_resident().unwrap_or(0) }
     }
 
     /// The time used since `earlier`; the memory as it is now.
     pub(super) fn since(self, earlier: &Usage) -> Usage {
         Usage { cpu: self.cpu.saturating_sub(earlier.cpu), resident: self.resident }
     }
-}
-
-/// The process's CPU clock.
-fn cpu_time() -> Option<Duration> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
 /// `VmHWM` of `/proc/self/status`, in bytes.
