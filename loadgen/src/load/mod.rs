@@ -7,14 +7,17 @@
 
 mod answer;
 mod arrivals;
+mod calibrate;
 mod connection;
 mod pacer;
 mod request;
 mod run;
 mod summary;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use self::calibrate::Calibrating;
 use crate::secret::Secret;
 use crate::stop::Stop;
 
@@ -83,6 +86,13 @@ pub struct LoadOptions {
     /// Write down every message and what became of it
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
+    /// Write down what the messages cost the gateway, for `postrider plan --calibration`: its
+    /// processors, its log, its carriers' answers. Nothing else may load it meanwhile
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+    /// The gateway's admin port, which tells that
+    #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS")]
+    pub admin: SocketAddr,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -107,6 +117,8 @@ impl Default for LoadOptions {
             timeout_seconds: 30,
             give_up_seconds: 60,
             ledger: None,
+            calibration: None,
+            admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
             json: false,
         }
     }
@@ -127,7 +139,11 @@ pub fn run_load(options: LoadOptions) -> anyhow::Result<LoadSummary> {
 /// # Errors
 /// As [`run_load`].
 pub fn run_load_until(options: &LoadOptions, stop: &Stop) -> anyhow::Result<LoadSummary> {
-    run::run(options, stop)
+    let Some(file) = &options.calibration else { return run::run(options, stop) };
+    let calibrating = Calibrating::begin(options.admin)?;
+    let summary = run::run(options, stop)?;
+    calibrating.finish(file)?;
+    Ok(summary)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ fn check(config: &Path) -> (i32, String) {
 
 fn plan(config: &Path, json: bool) -> (i32, String) {
     let mut output = Vec::new();
-    let args = PlanArgs { config: config.to_owned(), cores: Some(2), json };
+    let args = PlanArgs { config: config.to_owned(), cores: Some(2), json, ..PlanArgs::default() };
     let status = plan::run_on(&args, &mut output);
     (status, String::from_utf8(output).unwrap())
 }
@@ -186,4 +186,56 @@ fn a_parameter_that_no_message_could_carry_is_found_before_the_start() {
         let (status, said) = with(bad);
         assert!(status == exit::CONFIG_INVALID && said.contains(what), "{bad}: {said}");
     }
+}
+
+/// The example of a load: 300 parts a second through two binds of ten and answers after 50 ms.
+#[test]
+fn a_plan_says_what_it_carries_once_it_is_told_of_a_load() {
+    let (folder, config) = folder(&GOOD.replace("binds = 2", "binds = 2\nwindow = 10"));
+    let run = |args: PlanArgs| {
+        let mut output = Vec::new();
+        let status =
+            plan::run_on(&PlanArgs { config: config.clone(), cores: Some(2), ..args }, &mut output);
+        (status, String::from_utf8(output).unwrap())
+    };
+    let (_, silent) = run(PlanArgs { json: true, ..PlanArgs::default() });
+    assert!(!silent.contains("forecast"), "nothing was asked: {silent}");
+    let asked = |rtt: &str, share: &str| PlanArgs {
+        messages_per_second: Some(150.0),
+        parts: Some(2.0),
+        rtt: vec![rtt.to_owned()],
+        share: vec![share.to_owned()],
+        json: true,
+        ..PlanArgs::default()
+    };
+    for rtt in ["50", "alpha=50"] {
+        let (status, said) = run(asked(rtt, "alpha=100"));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let carrier = &said["forecast"]["carriers"][0];
+        assert_eq!((status, &carrier["by_windows"]), (exit::OK, &Value::from(400.0)), "{said}");
+        assert_eq!((&carrier["fits"], &carrier["binds_needed"]), (&true.into(), &2.into()));
+        assert_eq!(said["forecast"]["most_messages_per_second"], 200.0);
+    }
+    let (status, said) = run(PlanArgs { json: false, ..asked("50", "alpha=100") });
+    assert!(status == exit::OK && said.contains("windows of carrier alpha"), "{said}");
+    for (rtt, share) in [("0", "alpha=1"), ("x=", "alpha=1"), ("50", "alpha"), ("50", "beta=1")] {
+        assert_eq!(run(asked(rtt, share)).0, exit::FAILED, "{rtt} {share}");
+    }
+    let measured = folder.path().join("measured.json");
+    let with = || PlanArgs { calibration: Some(measured.clone()), ..PlanArgs::default() };
+    assert_eq!(run(with()).0, exit::FAILED, "there is no such file");
+    let made = postrider_core::config::Calibration {
+        format: 1,
+        shards: 2,
+        messages: 100,
+        parts: 200,
+        shard_cpu_us: 10_000,
+        log_bytes: 100_000,
+        ..Default::default()
+    };
+    std::fs::write(&measured, made.to_text()).unwrap();
+    let (status, said) = run(PlanArgs { json: true, ..with() });
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &said["forecast"]["parts_per_message"]), (exit::OK, &Value::from(2.0)));
+    assert_eq!(said["forecast"]["binds_first"]["bound"], "cores", "{said}");
 }

@@ -52,6 +52,9 @@ pub struct DemoArgs {
     /// Connections of the sender
     #[arg(long, default_value_t = 128, value_name = "N")]
     pub connections: usize,
+    /// Write down what the messages cost the gateway, for `postrider plan --calibration`
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
     /// Keep the gateway and the carriers running afterwards, until interrupted
     #[arg(long)]
     pub stay: bool,
@@ -141,7 +144,12 @@ impl Stage {
         self.await_binds();
         let before = Usage::now();
         let url = format!("http://{}", self.server.http);
-        let command = load_command(args, &self.files.load, &url, &self.api_key, &self.webhook_url)?;
+        let mut command =
+            load_command(args, &self.files.load, &url, &self.api_key, &self.webhook_url)?;
+        if let Some(file) = &args.calibration {
+            command.arg("--calibration").arg(file);
+            command.args(["--admin", &self.server.admin.to_string()]);
+        }
         let mut load = Child::start(command)?;
         let bar = progress(args.messages);
         let mut quiet = Quiet::new();
