@@ -14,6 +14,7 @@ pub mod limits;
 pub mod number;
 pub mod operators;
 pub mod place;
+pub mod ported;
 mod prefix;
 pub mod rate;
 pub mod reassembly;

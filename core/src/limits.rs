@@ -3,11 +3,13 @@
 //! tests/vectors/limits.txt. Pure, lives nowhere.
 
 mod plan;
+mod ported;
 mod store;
 
 use core::time::Duration;
 
 pub use self::plan::*;
+pub use self::ported::*;
 pub use self::store::*;
 
 // ---- What a customer sends ----
@@ -567,6 +569,12 @@ const ALL: &[Limit] = table! {
     IMBALANCE_PERCENT IMBALANCE_PERCENT, "percent";
     IMBALANCE_OVER IMBALANCE_OVER.as_secs(), "s";
     IMBALANCE_BUSY_MIN IMBALANCE_BUSY_MIN, "percent";
+    PORTED_NUMBERS_MAX PORTED_NUMBERS_MAX, "numbers";
+    PORTED_TABLES_MAX PORTED_TABLES_MAX, "tables";
+    PORTED_CHANGES_SHARE PORTED_CHANGES_SHARE, "numbers a change";
+    PORTED_CHANGES_MIN PORTED_CHANGES_MIN, "changes";
+    PORTED_FRESH_DEFAULT PORTED_FRESH_DEFAULT.as_secs(), "s";
+    PORTED_FRESH_MAX PORTED_FRESH_MAX.as_secs(), "s";
 };
 
 /// Every bound, in the order above.

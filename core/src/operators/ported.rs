@@ -15,18 +15,20 @@ pub trait Ported: Debug + Send + Sync {
 /// What tables of ported numbers know of one number. Dates are those of the data.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum PortedAnswer {
-    /// No table is for this number, or the one that is is older than it may be: nothing is known.
+    /// No table is for this number, or the one that is does not have it and is older than it may be.
     Unknown,
     /// The number is not in its table, which is fresh: who got its range has it still.
     NotPorted {
         /// When the table was true.
         as_of: UnixMs,
     },
-    /// The number is in its table, which is fresh.
+    /// The number is in its table.
     Ported {
-        /// Who has it now.
-        operator: OperatorId,
+        /// Who has it now; `None`: the table does not say.
+        operator: Option<OperatorId>,
         /// When the table was true.
         as_of: UnixMs,
+        /// Whether the table is no older than it may be.
+        fresh: bool,
     },
 }

@@ -10,6 +10,8 @@ use crate::region::{self, Region};
 
 /// Confidence, per mille, in an operator that a fresh table of ported numbers names.
 const PORTED: u16 = 980;
+/// The same in an operator that such a table named when it was fresh.
+const PORTED_BEFORE: u16 = 900;
 
 /// Which step of the ladder named the operator.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,11 +72,12 @@ impl Resolver {
             as_of: None,
         };
         match self.ported.as_ref().map(|tables| tables.find(number, now)) {
-            Some(PortedAnswer::Ported { operator, as_of }) => {
-                known.operator = Some(operator);
+            Some(PortedAnswer::Ported { operator, as_of, fresh }) => {
+                known.operator = operator;
                 known.ported = Some(true);
                 known.source = Source::Ported;
-                known.confidence = PORTED;
+                let trust = if fresh { PORTED } else { PORTED_BEFORE };
+                known.confidence = operator.map_or(0, |_| trust);
                 known.as_of = Some(as_of);
             }
             Some(PortedAnswer::NotPorted { as_of }) => {
@@ -116,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_ported_number_is_its_new_operators() {
-        let operator = "234-15".parse().unwrap();
-        let ported = PortedAnswer::Ported { operator, as_of: UnixMs(1) };
+        let operator = Some("234-15".parse().unwrap());
+        let ported = PortedAnswer::Ported { operator, as_of: UnixMs(1), fresh: true };
         let expected = (Some(String::from("234-15")), Some(true), Source::Ported, 980);
         assert_eq!(answer(Some(ported)), expected);
     }
