@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub(crate) mod mount;
+pub(crate) mod network;
 pub(crate) mod stage;
 
 use std::collections::HashMap;
