@@ -4,12 +4,14 @@
 
 mod plan;
 mod ported;
+mod route;
 mod store;
 
 use core::time::Duration;
 
 pub use self::plan::*;
 pub use self::ported::*;
+pub use self::route::*;
 pub use self::store::*;
 
 // ---- What a customer sends ----
@@ -387,6 +389,16 @@ const ALL: &[Limit] = table! {
     MAX_API_KEYS MAX_API_KEYS, "keys";
     MAX_ROUTES MAX_ROUTES, "routes";
     MAX_CARRIERS_PER_ROUTE MAX_CARRIERS_PER_ROUTE, "carriers";
+    MAX_PRIORITY MAX_PRIORITY, "groups";
+    MAX_CARRIER_WEIGHT MAX_CARRIER_WEIGHT, "shares";
+    MAX_COST_MICROS MAX_COST_MICROS, "micro-units";
+    MAX_TOLERANCE MAX_TOLERANCE, "percent";
+    MAX_NEAR_TIE MAX_NEAR_TIE, "percent";
+    MAX_EXPLORE MAX_EXPLORE, "percent";
+    FIGURE_PARTS FIGURE_PARTS, "parts";
+    FIGURE_TIME_MAX FIGURE_TIME_MAX.as_secs(), "s";
+    FIGURE_HALF_LIFE_MAX FIGURE_HALF_LIFE_MAX.as_secs(), "s";
+    FIGURES FIGURES, "pairs";
     MAX_NAME MAX_NAME, "characters";
     MESH_LANE MESH_LANE, "entries";
     MESH_PER_TURN MESH_PER_TURN, "entries";

@@ -1,6 +1,8 @@
 //! Longest-prefix look-up over whole numbers: prefixes become disjoint ranges, a look-up is one
 //! binary search. Pure, lives nowhere.
 
+use core::fmt;
+
 use crate::number::{MAX_DIGITS, Msisdn};
 
 /// Powers of ten up to 10^15.
@@ -50,6 +52,13 @@ impl Prefix {
         let first = (self.digits * scale) << LENGTH_BITS | u64::from(self.length);
         let behind = ((self.digits + 1) * scale) << LENGTH_BITS;
         (first, behind)
+    }
+}
+
+/// Its digits.
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.length == 0 { Ok(()) } else { write!(f, "{}", self.digits) }
     }
 }
 

@@ -5,13 +5,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use postrider_core::clock::UnixMs;
 use postrider_core::config::Concatenation;
 use postrider_core::config::{
     BindType, Config, ConfigErrors, Driver, LogFormat, OnUnknownOutcome, Plan, RouteTarget,
 };
 use postrider_core::number::Msisdn;
+use postrider_core::operators::Resolver;
 use postrider_core::region::Region;
-use postrider_core::route::{CarrierIx, RouteTable};
+use postrider_core::route::{RouteTable, RoutingConfig};
 
 const EXAMPLE: &str = include_str!("../data/example.toml");
 const LOCAL: &str = include_str!("../../examples/local.toml");
@@ -74,10 +76,16 @@ fn the_example_is_read() {
     assert_eq!(Some(config.routes[0].target), country);
 
     let table = RouteTable::new(&config.routes);
-    let ranked = |text| table.candidates(Msisdn::parse_strict(text).unwrap()).to_vec();
-    assert_eq!(ranked("442079460000"), [CarrierIx(0), CarrierIx(1)]);
-    assert_eq!(ranked("447900900123"), [CarrierIx(1)]);
-    assert_eq!(ranked("33612345678"), [CarrierIx(1), CarrierIx(0)]);
+    let ranked = |text| {
+        let number = Msisdn::parse_strict(text).unwrap();
+        let route = table.find(number, &Resolver::default().resolve(number, UnixMs(0))).unwrap();
+        route.candidates().iter().map(|own| (own.carrier.0, own.priority, own.cost)).collect()
+    };
+    let ranked: [Vec<(u16, u8, u64)>; 3] =
+        ["442079460000", "447900900123", "33612345678"].map(ranked);
+    assert_eq!(ranked[0], [(0, 1, 6_450), (1, 1, 7_100)]);
+    assert_eq!(ranked[1], [(1, 1, 0)]);
+    assert_eq!(ranked[2], [(1, 1, 0), (0, 2, 0)]);
 }
 
 /// What the example says of its defaults is true.
@@ -250,11 +258,50 @@ fn routes_are_checked() {
         ("prefix = \"+44\"\ncarriers = [\"alpha\"]", "routes[0].prefix: \"+44\" is no prefix"),
         ("country = \"UK\"\ncarriers = [\"alpha\"]", "routes[0].country: \"UK\" is no country"),
         ("country = \"001\"\ncarriers = [\"alpha\"]", "routes[0].country: \"001\" is no country"),
-        ("carriers = [\"alpha\"]", "routes[0]: neither prefix nor country is given"),
+        ("operator = \"23415\"\ncarriers = [\"alpha\"]", "\"23415\" is no code of an operator"),
+        ("carriers = [\"alpha\"]", "routes[0]: neither prefix nor country nor operator is given"),
         (
             "prefix = \"1\"\ncountry = \"US\"\ncarriers = [\"alpha\"]",
-            "routes[0]: prefix and country",
+            "routes[0]: more than one of prefix, country and operator is given",
         ),
+        (
+            "prefix = \"1\"\nmin_confidence_permille = 900\ncarriers = [\"alpha\"]",
+            "routes[0].min_confidence_permille: only a route for an operator has it",
+        ),
+        (
+            "operator = \"234-15\"\nmin_confidence_permille = 1001\ncarriers = [\"alpha\"]",
+            "routes[0].min_confidence_permille: 1001 is out of range",
+        ),
+        (
+            "prefix = \"1\"\ncost_tolerance_percent = -1\ncarriers = [\"alpha\"]",
+            "routes[0].cost_tolerance_percent: -1 is out of range",
+        ),
+        (
+            "prefix = \"1\"\ncarriers = [{ carrier = \"alpha\", cost_micros = 1 }, \"beta\"]",
+            "routes[0].carriers: carrier \"beta\" has no price, and another one has",
+        ),
+        (
+            "prefix = \"1\"\ncarriers = [{ carrier = \"alpha\", cost_micros = 10, cost_millicents = 1 }]",
+            "routes[0].carriers[0]: cost_micros and cost_millicents are both given",
+        ),
+        (
+            "prefix = \"1\"\ncarriers = [{ carrier = \"alpha\", cost_micros = -1 }]",
+            "routes[0].carriers[0].cost_micros: -1 is out of range",
+        ),
+        (
+            "prefix = \"1\"\ncarriers = [{ carrier = \"alpha\", priority = 0 }]",
+            "routes[0].carriers[0].priority: 0 is out of range",
+        ),
+        (
+            "prefix = \"1\"\ncarriers = [{ carrier = \"alpha\", weight = 1001 }]",
+            "routes[0].carriers[0].weight: 1001 is out of range",
+        ),
+        (
+            "prefix = \"1\"\ncarriers = [{ carrier = \"alpha\", wieght = 1 }]",
+            "unknown key `wieght`; did you mean `weight`?",
+        ),
+        ("prefix = \"1\"\ncarriers = [1]", "the name of a carrier, or a table like"),
+        ("prefix = \"1\"\ncarriers = [{ priority = 1 }]", "missing field `carrier`"),
         ("prefix = \"1\"\ncarriers = [\"alhpa\"]", "no carrier \"alhpa\"; did you mean \"alpha\"?"),
         ("prefix = \"1\"\ncarriers = [\"zzz\"]", "add it to [[carriers]] or correct the name"),
         ("prefix = \"1\"\ncarriers = [\"alpha\", \"alpha\"]", "\"alpha\" is named twice"),
@@ -264,9 +311,49 @@ fn routes_are_checked() {
             "routes[1]: routes[0] is for the same numbers",
         ),
     ] {
-        let text = format!("{CARRIER}{second}\n[[routes]]\n{route}\n");
+        let beta = CARRIER.replace("alpha", "beta");
+        let text = format!("{CARRIER}{second}{beta}\n[[routes]]\n{route}\n");
         let found = refusal(&text);
         assert!(found.contains(expected), "{route}\n{found}");
+        assert_eq!(found.lines().count(), 1, "{found}");
+    }
+}
+
+#[test]
+fn prices_and_what_they_count_for() {
+    let routed = |text: &str| {
+        let beta = CARRIER.replace("alpha", "beta");
+        let text = format!("{text}\n{CARRIER}{beta}\n[[routes]]\nprefix = \"\"\n");
+        move |route: &str| Config::parse(&format!("{text}{route}"))
+    };
+    let config = routed("")(
+        "carriers = [{ carrier = \"alpha\", cost_millicents = 645, weight = 3 },
+                     { carrier = \"beta\", priority = 1, cost_micros = 0 }]",
+    );
+    let route = &config.unwrap().routes[0];
+    let found = route.carriers.iter().map(|own| (own.priority, own.cost, own.weight));
+    assert_eq!(found.collect::<Vec<_>>(), [(1, 6_450, 3), (1, 0, 1)]);
+    assert!(route.priced);
+    assert_eq!(route.tolerance, Some(0), "what has a price may go where it is not dearer");
+
+    let plain = routed("")("carriers = [\"alpha\", \"beta\"]").unwrap();
+    assert_eq!((plain.routes[0].priced, plain.routes[0].tolerance), (false, None));
+    assert_eq!(plain.routing, RoutingConfig::default());
+    let open = routed("")("carriers = [\"alpha\"]\ncost_tolerance_percent = 20").unwrap();
+    assert_eq!(open.routes[0].tolerance, Some(20));
+
+    let weights = "[routing.weights]\ncost = 100\ndelivery = 0\nlatency = 0\nload = 0";
+    let own = routed(weights)("carriers = [\"alpha\"]").unwrap().routing;
+    assert_eq!((own.cost_weight, own.delivery_weight, own.load_weight), (100, 0, 0));
+    for (text, expected) in [
+        ("[routing.weights]\ncost = 50", "routing.weights: they add up to 110; they are percent"),
+        ("[routing]\nnear_tie_percent = 21", "routing.near_tie_percent: 21 is out of range"),
+        ("[routing]\nexplore_percent = -1", "routing.explore_percent: -1 is out of range"),
+        ("[routing]\nhalf_life_seconds = 0", "routing.half_life_seconds: 0 is out of range"),
+        ("[routing]\ncurrency = \"euro\"", "routing.currency: \"euro\" is no currency"),
+    ] {
+        let found = routed(text)("carriers = [\"alpha\"]").unwrap_err().to_string();
+        assert!(found.contains(expected), "{found}");
         assert_eq!(found.lines().count(), 1, "{found}");
     }
 }

@@ -12,7 +12,7 @@ use super::raw::RawConfig;
 use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::content::Retention;
 use crate::redact::Private;
-use crate::route::RouteConfig;
+use crate::route::{RouteConfig, RoutingConfig};
 use crate::sender::SenderId;
 
 /// Everything that an operator decides.
@@ -32,6 +32,8 @@ pub struct Config {
     pub customers: Vec<CustomerConfig>,
     /// `[[carriers]]`, in the order of the file: `CarrierIx` counts them.
     pub carriers: Vec<CarrierConfig>,
+    /// `[routing]`.
+    pub routing: RoutingConfig,
     /// `[[routes]]`.
     pub routes: Vec<RouteConfig>,
 }

@@ -72,7 +72,7 @@ impl Shard {
         let own = self.shared.config.customers.get(usize::from(customer.0));
         let own = own.map_or(Retention::Keep, |customer| customer.content_retention);
         let discard = submission.retention.or(own) == Retention::Discard;
-        let promise = match self.may_accept(customer, &submission, discard) {
+        let promise = match self.may_accept(now, customer, &submission, discard) {
             Ok(promise) => promise,
             Err((why, problem)) => {
                 self.stats.inc(why);
@@ -113,6 +113,7 @@ impl Shard {
     /// alphabet and the number of parts that its customer is promised.
     fn may_accept(
         &self,
+        now: Now,
         customer: CustomerIx,
         submission: &Submission,
         discard: bool,
@@ -137,7 +138,7 @@ impl Shard {
         if self.has_opted_out(customer, submission.to) {
             return Err((Counter::RefusedOptedOut, Problem::opted_out()));
         }
-        self.promise(submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
+        self.promise(now.wall, submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
     }
 
     /// Whether what is left belongs to the state changes of messages already accepted.

@@ -122,7 +122,7 @@ impl Shard {
             | Verdict::Rebind => {
                 self.stats.inc(Counter::PartsThrottled);
                 self.not_taken(now, part, status);
-                self.enqueue_first(part.sequence);
+                self.enqueue_first(now, part.sequence);
             }
             Verdict::RetryLater { pause: Pause::Message { retries } } => {
                 self.retry_later(now, carrier, part, status, retries);
@@ -158,6 +158,9 @@ impl Shard {
         let event = Event { carrier: number, detail: id.into(), ..self.event(now, part, kind) };
         let lsn = self.part_event(now, part.sequence, event, false);
         crash::point("response-recorded");
+        if kind == PartEvent::Submitted {
+            self.learn_of_acceptance(now, part, carrier);
+        }
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.answered(lsn);
         }
@@ -196,6 +199,7 @@ impl Shard {
             held.timer = due;
         }
         self.stats.inc(Counter::PartsRefused);
+        self.learn_of_refusal(now, part, carrier);
         self.not_taken(now, part, status);
         self.wheel.insert(due, Timer::Retry(part.sequence, part.part));
     }
@@ -207,7 +211,7 @@ impl Shard {
             for held in self.parts_mut(part) {
                 held.waiting = false;
             }
-            self.enqueue_first(part.sequence);
+            self.enqueue_first(now, part.sequence);
         }
     }
 
@@ -223,6 +227,7 @@ impl Shard {
             self.rejected(now, carrier, part, why);
             return;
         }
+        self.learn_of_refusal(now, part, carrier);
         let number = self.shared.carrier_number(carrier);
         let event = why.event(number, self.event(now, part, PartEvent::Refused));
         self.part_event(now, part.sequence, event, false);

@@ -248,6 +248,7 @@ impl Shard {
         let detail =
             if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };
         let event = Event { carrier, detail, ..self.event(now, part, kind) };
+        self.learn_from_receipt(now, part, notice.carrier, kind);
         self.part_event(now, part.sequence, event, true);
     }
 }

@@ -8,6 +8,7 @@ mod answers;
 mod archives;
 mod bind;
 mod checkpoint;
+mod choosing;
 mod chores;
 mod closing;
 pub mod cold;
@@ -55,7 +56,7 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::place::ShardId;
-use postrider_core::route::CarrierIx;
+use postrider_core::route::{CarrierIx, Figures};
 use postrider_core::submission::Submission;
 use postrider_http::problem::Problem;
 use postrider_http::request::Cursor;
@@ -276,6 +277,8 @@ pub struct Shard {
     contents: Contents,
     table: table::Table,
     outbound: outbound::Outbound,
+    /// What traffic shows of carriers. Not durable: a start knows nothing, and tries them all.
+    figures: Figures,
     customers: Customers,
     mesh: mesh::Mesh,
     orphans: orphans::Orphans,
@@ -498,7 +501,7 @@ impl Shard {
                 self.free_content(now, before);
                 self.own_content(now, sequence);
             }
-            After::Resend { sequence } => self.enqueue_first(sequence),
+            After::Resend { sequence } => self.enqueue_first(now, sequence),
             After::Owed { sequence, receipt } => self.owe_receipt(sequence, receipt),
             After::Closed { sequence, at } => self.closed(sequence, at),
             After::Carried { sequence, at } => self.carried(sequence, at),

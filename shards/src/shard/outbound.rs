@@ -13,7 +13,6 @@ use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
 use super::bind::{Bind, RateWindow};
 use super::cold::{FairQueue, Group};
-use super::message::Message;
 use super::pdu::PduBuffers;
 use super::table::PartRef;
 use super::{BindIx, Shard, ShardParts, Timer};
@@ -113,22 +112,19 @@ impl Outbound {
     }
 
     /// How much of its rate the carrier used within the last second.
-    #[allow(dead_code, reason = "the choice of a carrier is to read it")]
     pub(super) fn load(&self, ix: CarrierIx, now: Duration) -> Load {
         let binds = self.binds_of(ix);
         binds.fold(Load::default(), |load, bind| load.plus(bind.rate.load(now)))
     }
 
-    /// Whether a part could leave now: rate, window and log of one of its binds allow it, and it
-    /// is not paused.
-    #[allow(dead_code, reason = "the choice of a carrier is to read it")]
+    /// Whether one more part could leave now: rates, windows and log allow it behind what waits
+    /// already, and the carrier is not paused.
     pub(super) fn has_room(&self, ix: CarrierIx, now: Duration) -> bool {
-        let carrier = self.carriers.get(usize::from(ix.0));
-        let awake = carrier.is_some_and(|carrier| carrier.paused_until <= now);
-        awake
-            && self
-                .binds_of(ix)
-                .any(|bind| bind.room() > 0 && bind.rate.free(now) > 0 && bind.paused_until <= now)
+        let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
+        let awake = self.binds_of(ix).filter(|bind| bind.paused_until <= now);
+        let free = awake.map(|bind| bind.room().min(bind.rate.free(now)));
+        let waiting = carrier.queue.len() + carrier.ready.len();
+        carrier.paused_until <= now && free.fold(0, usize::saturating_add) > waiting
     }
 
     fn binds_of(&self, ix: CarrierIx) -> impl Iterator<Item = &Bind> {
@@ -216,7 +212,7 @@ impl Shard {
         if message.envelope.redacted {
             return self.erasures.unsent(sequence);
         }
-        match self.choose(message) {
+        match self.choose(now, message) {
             Some(carrier) => self.seat_and_enqueue(carrier, sequence, FairQueue::push_back),
             None => self.no_carrier_left(now, sequence),
         }
@@ -239,40 +235,13 @@ impl Shard {
         }
     }
 
-    /// The carrier for a message: the one that took parts of it already, since a handset can only
-    /// join what came one way; else the one of the last attempt while it is up; else the best that
-    /// is up; else the best.
-    fn choose(&self, message: &Message) -> Option<CarrierIx> {
-        if let Some(number) = message.committed_to() {
-            return self.shared.carrier_of(number);
-        }
-        let last = message.parts.iter().map(|part| part.carrier);
-        let last = last.filter(|number| !message.refused_by.contains(number));
-        let mut last = last.filter_map(|number| self.shared.carrier_of(number));
-        if let Some(last) = last.find(|carrier| self.outbound.usable(*carrier)) {
-            return Some(last);
-        }
-        let envelope = &message.envelope;
-        let mut best = None;
-        for carrier in super::submit::carriers(
-            &self.shared,
-            envelope.to,
-            &envelope.content,
-            envelope.part_count,
-        ) {
-            if message.refused_by.contains(&self.shared.carrier_number(carrier)) {
-                continue;
-            }
-            if self.outbound.usable(carrier) {
-                return Some(carrier);
-            }
-            best = best.or(Some(carrier));
-        }
-        best
-    }
-
     /// Puts a message into a carrier's queue, by `put` before or behind those of its group.
-    fn enqueue(&mut self, carrier: CarrierIx, sequence: u64, put: fn(&mut FairQueue, Group, u64)) {
+    pub(super) fn enqueue(
+        &mut self,
+        carrier: CarrierIx,
+        sequence: u64,
+        put: fn(&mut FairQueue, Group, u64),
+    ) {
         let number = self.shared.carrier_number(carrier);
         let Some(message) = self.table.get_mut(sequence) else { return };
         message.queued_on = Some(carrier);
@@ -284,7 +253,7 @@ impl Shard {
     }
 
     /// Puts a message with a part to send again before the others of its group.
-    pub(super) fn enqueue_first(&mut self, sequence: u64) {
+    pub(super) fn enqueue_first(&mut self, now: Now, sequence: u64) {
         let Some(message) = self.table.get(sequence) else { return };
         if message.outcome.is_some() || message.queued_on.is_some() {
             return;
@@ -292,7 +261,7 @@ impl Shard {
         if message.envelope.redacted {
             return self.erasures.unsent(sequence);
         }
-        let Some(carrier) = self.choose(message) else { return };
+        let Some(carrier) = self.choose(now, message) else { return };
         self.seat_and_enqueue(carrier, sequence, FairQueue::push_front);
     }
 

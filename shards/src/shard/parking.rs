@@ -66,10 +66,11 @@ impl Shard {
     pub(super) fn group_of(&self, message: &Message) -> Group {
         let carrier = message.committed_to().or_else(|| {
             let envelope = &message.envelope;
-            let (to, parts) = (envelope.to, envelope.part_count);
-            let ranked = super::submit::carriers(&self.shared, to, &envelope.content, parts);
-            let mut numbers = ranked.map(|ix| self.shared.carrier_number(ix));
-            numbers.find(|number| !message.refused_by.contains(number))
+            // Told by what was known at its acceptance: that stays the same.
+            let (route, _) = self.shared.route_of(envelope.to, envelope.accepted)?;
+            let candidates = route.candidates().iter().map(|candidate| candidate.carrier);
+            let mut open = candidates.filter(|ix| self.barred(message, *ix).is_none());
+            open.next().map(|ix| self.shared.carrier_number(ix))
         });
         message.envelope.group_at(carrier.unwrap_or(NO_CARRIER))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use postrider_core::config::{CarrierProfile, Config};
 use postrider_core::id::IdCipher;
+use postrider_core::operators::Resolver;
 use postrider_core::place::{Partition, Placement};
 use postrider_core::route::{CarrierIx, RouteTable};
 use postrider_http::auth::CustomerIx;
@@ -22,6 +23,8 @@ pub struct Shared {
     /// The checked configuration. Carriers and customers keep their places for the life of the
     /// process: new ones come behind, and those that were removed are `retired`.
     pub config: Config,
+    /// Number -> operator.
+    pub resolver: Resolver,
     /// Number -> ranked carriers.
     pub routes: RouteTable,
     /// Number -> partition -> shard.
@@ -68,6 +71,7 @@ impl Shared {
         let learned = before.map(|before| &*before.learned);
         Shared {
             generation: before.map_or(1, |before| before.generation.saturating_add(1)),
+            resolver: before.map(|before| before.resolver.clone()).unwrap_or_default(),
             routes: RouteTable::new(&config.routes),
             placement,
             cipher,

@@ -3,10 +3,11 @@
 
 use std::hash::Hasher;
 
-use postrider_core::config::CarrierProfile;
+use postrider_core::clock::UnixMs;
 use postrider_core::content::Content;
 use postrider_core::number::Msisdn;
-use postrider_core::route::CarrierIx;
+use postrider_core::operators::Resolved;
+use postrider_core::route::{CarrierIx, Route};
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
@@ -71,44 +72,42 @@ impl References {
 impl Shard {
     /// The alphabet and the number of parts that a customer is promised: as counted when some routed
     /// carrier cuts the content so, else as the best of those does it that can take it at all.
-    pub(super) fn promise(&self, submission: &Submission) -> Option<(Encoding, u8)> {
+    pub(super) fn promise(&self, at: UnixMs, submission: &Submission) -> Option<(Encoding, u8)> {
         let Submission { to, content, encoding, parts, .. } = submission;
-        self.promised(*to, content, (*encoding, *parts))
+        self.promised(at, *to, content, (*encoding, *parts))
     }
 
     /// The same for content that was counted already.
     pub(super) fn promised(
         &self,
+        at: UnixMs,
         to: Msisdn,
         content: &Content,
         (encoding, parts): (Encoding, u8),
     ) -> Option<(Encoding, u8)> {
-        if carriers(&self.shared, to, content, parts).next().is_some() {
+        let (route, _) = self.shared.route_of(to, at)?;
+        let carriers = || route.candidates().iter().map(|candidate| candidate.carrier);
+        if carriers().any(|carrier| fits(&self.shared, carrier, content, parts)) {
             return Some((encoding, parts));
         }
-        ranked(&self.shared, to).find_map(|(_, profile)| match content.text() {
+        let mut profiles = carriers().filter_map(|carrier| self.shared.profile(Some(carrier)));
+        profiles.find_map(|profile| match content.text() {
             Some(text) => cut(profile, text).map(|wire| (wire.encoding(), wire.part_count())),
             None => parts_on(profile, content).map(|parts| (encoding, parts)),
         })
     }
 }
 
-/// The ranked carriers of a number, without those on which the message would have another number
-/// of parts than was promised. Of a content that is not there nobody can tell.
-pub(super) fn carriers<'a>(
-    shared: &'a Shared,
-    to: Msisdn,
-    content: &'a Content,
-    promised: u8,
-) -> impl Iterator<Item = CarrierIx> + 'a {
-    ranked(shared, to)
-        .filter(move |(_, profile)| {
-            *content == Content::Discarded || parts_on(profile, content) == Some(promised)
-        })
-        .map(|(carrier, _)| carrier)
+impl Shared {
+    /// The route of a number, and what is known of who serves it.
+    pub(super) fn route_of(&self, to: Msisdn, at: UnixMs) -> Option<(&Route, Resolved<'_>)> {
+        let known = self.resolver.resolve(to, at);
+        self.routes.find(to, &known).map(|route| (route, known))
+    }
 }
 
-fn ranked(shared: &Shared, to: Msisdn) -> impl Iterator<Item = (CarrierIx, &CarrierProfile)> {
-    let candidates = shared.routes.candidates(to).iter().copied();
-    candidates.filter_map(|carrier| Some((carrier, shared.profile(Some(carrier))?)))
+/// Whether a message has as many parts on a carrier as were promised.
+pub(super) fn fits(shared: &Shared, carrier: CarrierIx, content: &Content, promised: u8) -> bool {
+    let profile = shared.profile(Some(carrier));
+    profile.is_some_and(|profile| parts_on(profile, content) == Some(promised))
 }

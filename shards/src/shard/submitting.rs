@@ -70,7 +70,9 @@ impl Shard {
         }
         let whole = self.takes_whole(ix) && message.is_whole();
         let part = PartRef { sequence, part: if whole { ALL_PARTS } else { first } };
-        let Some(bind) = self.pick_bind(now, ix, sticky, part) else { return false };
+        let Some(bind) = self.pick_bind(now, ix, sticky, part) else {
+            return self.overflows(now, ix, sequence);
+        };
         if !self.needs_record(ix, part) {
             return self.submit_part(now, ix, bind, part);
         }

@@ -186,7 +186,7 @@ impl Shard {
             for part in self.spread(part) {
                 self.not_taken(now, part, 0);
             }
-            self.enqueue_first(part.sequence);
+            self.enqueue_first(now, part.sequence);
             self.close_if_done(now, part.sequence);
         }
     }

@@ -26,8 +26,10 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let smpp = smpp::server(e, raw.smpp);
     let customers = customers::customers(e, raw.customers, &smpp);
     let carriers = carriers::carriers(e, raw.carriers);
+    let routing = routes::routing(e, raw.routing);
     let routes = routes::routes(e, &raw.routes, &carriers);
-    let config = Config { server, store, limits, webhooks, smpp, customers, carriers, routes };
+    let config =
+        Config { server, store, limits, webhooks, smpp, customers, carriers, routing, routes };
     listeners(e, &config);
     errors.or_value(config)
 }

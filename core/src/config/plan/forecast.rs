@@ -7,6 +7,7 @@ use super::calibration::Calibration;
 use super::{CarrierPlan, Plan, float, whole};
 use crate::config::checked::Config;
 use crate::limits;
+use crate::route::RouteConfig;
 
 /// What is to be carried, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -209,8 +210,11 @@ impl Plan {
             return Err(PlannedLoadError::Shares);
         }
         let mut routes = vec![0_u64; self.carriers.len()];
-        for first in config.routes.iter().filter_map(|route| route.carriers.first()) {
-            if let Some(count) = routes.get_mut(usize::from(first.0)) {
+        let best = |route: &RouteConfig| {
+            route.carriers.iter().min_by_key(|candidate| candidate.priority).copied()
+        };
+        for first in config.routes.iter().filter_map(best) {
+            if let Some(count) = routes.get_mut(usize::from(first.carrier.0)) {
                 *count += 1;
             }
         }

@@ -2,6 +2,7 @@
 //! has them so that the check can name every one that is out of range. Pure, lives nowhere.
 
 mod carrier;
+mod route;
 mod smpp;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::redact::Private;
 pub(super) use self::carrier::{
     RawAlphabet, RawCarrier, RawCarrierTls, RawOutbind, RawReceiptsBy, RawTlv, RawTonNpi,
 };
+pub(super) use self::route::{RawRanked, RawRoute, RawRouting};
 pub(super) use self::smpp::{RawCustomer, RawCustomerSmpp, RawSmpp, RawSmppTls};
 
 #[derive(Debug, Default, Deserialize)]
@@ -27,6 +29,7 @@ pub(super) struct RawConfig {
     pub(super) smpp: Option<RawSmpp>,
     pub(super) customers: Vec<RawCustomer>,
     pub(super) carriers: Vec<RawCarrier>,
+    pub(super) routing: RawRouting,
     pub(super) routes: Vec<RawRoute>,
 }
 
@@ -147,14 +150,6 @@ impl Default for RawWebhooks {
             connections_per_endpoint: limits::WEBHOOK_CONNECTIONS_PER_ENDPOINT.into(),
         }
     }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawRoute {
-    pub(super) prefix: Option<String>,
-    pub(super) country: Option<String>,
-    pub(super) carriers: Vec<String>,
 }
 
 fn private<'de, D: Deserializer<'de>>(

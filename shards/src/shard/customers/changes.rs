@@ -251,7 +251,7 @@ impl Shard {
             None => envelope.valid_until,
         };
         let Measured { content, encoding, parts } = measured;
-        let promised = self.promised(envelope.to, &content, (encoding, parts));
+        let promised = self.promised(now, envelope.to, &content, (encoding, parts));
         let (encoding, parts) = promised.ok_or(failed)?;
         let registered_delivery = with.registered_delivery;
         let apart = envelope.apart;

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
+use postrider_core::route::Figures;
 use postrider_core::sequence;
 use postrider_http::webhook::queue::WebhookQueue;
 use postrider_storage::checkpoint::Checkpoints;
@@ -73,6 +74,7 @@ impl Shard {
             journal: Journal::new(log, strangers),
             table,
             outbound: Outbound::new(&parts, now.mono),
+            figures: Figures::new(parts.shared.config.routing.half_life),
             contents: parts.contents,
             customers: Customers::new(parts.shared.config.customers.len(), parts.seed),
             mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),

@@ -1,0 +1,151 @@
+//! Number -> route. Pure; one `RouteTable` per process, read-only.
+
+use core::fmt;
+
+use super::{Candidate, RouteConfig, RouteTarget};
+use crate::number::Msisdn;
+use crate::operators::{OperatorId, Resolved};
+use crate::prefix::{self, Prefix, PrefixTable};
+use crate::region::{self, Region};
+
+/// The leading digits of a route's numbers; empty for the default route.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct RoutePrefix(Prefix);
+
+impl RoutePrefix {
+    /// Reads 0 to 15 digits, the first not 0.
+    #[must_use]
+    pub fn parse(digits: &str) -> Option<RoutePrefix> {
+        Prefix::parse(digits).map(RoutePrefix)
+    }
+}
+
+impl fmt::Display for RouteTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RouteTarget::Prefix(prefix) if prefix.0.length() == 0 => f.write_str("default"),
+            RouteTarget::Prefix(prefix) => write!(f, "prefix {}", prefix.0),
+            RouteTarget::Country(region) => write!(f, "country {region}"),
+            RouteTarget::Operator(operator) => write!(f, "operator {operator}"),
+        }
+    }
+}
+
+/// One route, ready for decisions.
+#[derive(Debug)]
+pub struct Route {
+    /// Which numbers it is for.
+    pub target: RouteTarget,
+    /// Whether its carriers have prices.
+    pub priced: bool,
+    /// How much dearer, in percent, a carrier may be that takes what another one has no room for.
+    pub tolerance: Option<u32>,
+    min_confidence: u16,
+    candidates: Box<[Candidate]>,
+}
+
+impl Route {
+    fn new(config: &RouteConfig) -> Route {
+        let mut candidates = config.carriers.clone();
+        // Within a group the order of the file stays.
+        candidates.sort_by_key(|candidate| candidate.priority);
+        Route {
+            target: config.target,
+            priced: config.priced,
+            tolerance: config.tolerance,
+            min_confidence: config.min_confidence,
+            candidates: candidates.into(),
+        }
+    }
+
+    /// Its carriers: the best group first, within a group in the order of the file.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+}
+
+/// Every route, ready for look-ups.
+///
+/// A route for the operator that serves the number comes first, when the operator is known well
+/// enough for it. Else the longest prefix wins. A country route counts as long as the prefix by which
+/// the region table knows the number's region; a prefix route of the same length beats it. The empty
+/// prefix is the default.
+#[derive(Debug)]
+pub struct RouteTable {
+    /// By operator, ascending, and the route of each.
+    operators: Vec<(OperatorId, u32)>,
+    /// First keys of ranges of numbers, ascending, and the route of each.
+    starts: Vec<u64>,
+    winners: Vec<Option<u32>>,
+    routes: Vec<Route>,
+}
+
+impl RouteTable {
+    /// Builds the table; of routes with the same target the last one counts.
+    #[must_use]
+    pub fn new(routes: &[RouteConfig]) -> RouteTable {
+        let mut operators: Vec<(OperatorId, u32)> = Vec::new();
+        let mut countries: Vec<(Region, u32)> = Vec::new();
+        let mut prefixes: Vec<(Prefix, u32)> = Vec::new();
+        for (route, index) in routes.iter().zip(0u32..) {
+            match route.target {
+                RouteTarget::Prefix(prefix) => prefixes.push((prefix.0, index)),
+                RouteTarget::Country(region) => countries.push((region, index)),
+                RouteTarget::Operator(operator) => operators.push((operator, index)),
+            }
+        }
+        operators.reverse();
+        operators.sort_by_key(|(operator, _)| *operator);
+        operators.dedup_by_key(|(operator, _)| *operator);
+        let prefixes = PrefixTable::new(prefixes);
+        let mut starts: Vec<u64> = prefixes.starts().to_vec();
+        if !countries.is_empty() {
+            starts.extend(region::table().starts());
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        let winners = starts.iter().map(|key| winner(*key, &prefixes, &countries)).collect();
+        let routes = routes.iter().map(Route::new).collect();
+        RouteTable { operators, starts, winners, routes }
+    }
+
+    /// The route of a number of which so much is known.
+    #[must_use]
+    pub fn find(&self, number: Msisdn, known: &Resolved<'_>) -> Option<&Route> {
+        self.of_operator(known).or_else(|| self.of_number(number))
+    }
+
+    fn of_operator(&self, known: &Resolved<'_>) -> Option<&Route> {
+        let operator = known.operator?;
+        let at = self.operators.binary_search_by_key(&operator, |(own, _)| *own).ok()?;
+        let route = self.route(self.operators.get(at)?.1)?;
+        (known.confidence >= route.min_confidence).then_some(route)
+    }
+
+    fn of_number(&self, number: Msisdn) -> Option<&Route> {
+        let key = prefix::key(number);
+        let behind = self.starts.partition_point(|start| *start <= key);
+        self.route(self.winners.get(behind.checked_sub(1)?).copied().flatten()?)
+    }
+
+    fn route(&self, index: u32) -> Option<&Route> {
+        self.routes.get(usize::try_from(index).ok()?)
+    }
+}
+
+/// The route of the numbers at a key.
+fn winner(key: u64, prefixes: &PrefixTable<u32>, countries: &[(Region, u32)]) -> Option<u32> {
+    let by_prefix = prefixes.find(key);
+    let by_country = region::table().find(key).and_then(|(prefix, region)| {
+        let route = countries.iter().rev().find(|(code, _)| *code == region)?;
+        Some((prefix, route.1))
+    });
+    match (by_prefix, by_country) {
+        (Some((own, route)), Some((regional, _))) if own.length() >= regional.length() => {
+            Some(route)
+        }
+        (_, Some((_, route))) | (Some((_, route)), None) => Some(route),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,141 @@
+//! Which carrier gets a message: the facts for the decision, when it is asked again, and what answers
+//! and receipts teach it. Part of the shard's machine.
+
+use postrider_core::clock::Now;
+use postrider_core::content::Content;
+use postrider_core::lifecycle::PartEvent;
+use postrider_core::operators::Resolved;
+use postrider_core::route::{Ask, Barred, CarrierIx, Decision, Facts, Market, Route, decide, draw};
+
+use super::Shard;
+use super::cold::FairQueue;
+use super::message::{Envelope, Message, Part};
+use super::submit::fits;
+use super::table::PartRef;
+
+impl Shard {
+    /// The carrier for a message: the one that took parts of it already, since a handset can only
+    /// join what came one way; else the one that is trying it, while it is usable; else as decided.
+    pub(super) fn choose(&self, now: Now, message: &Message) -> Option<CarrierIx> {
+        if let Some(number) = message.committed_to() {
+            return self.shared.carrier_of(number);
+        }
+        if let Some(carrier) = self.tried_by(message) {
+            return Some(carrier);
+        }
+        let envelope = &message.envelope;
+        let (route, known) = self.shared.route_of(envelope.to, now.wall)?;
+        let barred = |carrier| self.barred(message, carrier);
+        self.decide(now, (route, &known), envelope.sequence, barred).carrier
+    }
+
+    /// Decides for the message with this sequence; `barred` says which carriers cannot have it.
+    pub(super) fn decide(
+        &self,
+        now: Now,
+        (route, known): (&Route, &Resolved<'_>),
+        sequence: u64,
+        barred: impl Fn(CarrierIx) -> Option<Barred>,
+    ) -> Decision {
+        let ask = Ask {
+            route,
+            market: Market::of(known),
+            now: now.mono,
+            draw: draw(sequence),
+            figures: &self.figures,
+            rules: &self.shared.config.routing,
+        };
+        decide(&ask, |carrier| Facts {
+            barred: barred(carrier),
+            usable: self.outbound.usable(carrier),
+            room: self.outbound.has_room(carrier, now.mono),
+            load: self.outbound.load(carrier, now.mono),
+        })
+    }
+
+    /// The carrier that has a part in hand, or is to get one again, while it is usable: all parts go
+    /// one way.
+    fn tried_by(&self, message: &Message) -> Option<CarrierIx> {
+        let held = |part: &Part| part.in_flight || part.recording || part.attempted || part.lost;
+        let tried = |part: &&Part| held(part) || part.tries > 0 || part.resubmits > 0;
+        let numbers = message.parts.iter().filter(tried).map(|part| part.carrier);
+        let numbers = numbers.filter(|number| !message.refused_by.contains(number));
+        let mut carriers = numbers.filter_map(|number| self.shared.carrier_of(number));
+        carriers.find(|carrier| self.outbound.usable(*carrier))
+    }
+
+    pub(super) fn barred(&self, message: &Message, carrier: CarrierIx) -> Option<Barred> {
+        if message.refused_by.contains(&self.shared.carrier_number(carrier)) {
+            return Some(Barred::Refused);
+        }
+        let Envelope { content, part_count, .. } = &message.envelope;
+        // Of a content that is not there nobody can tell.
+        let fit =
+            *content == Content::Discarded || fits(&self.shared, carrier, content, *part_count);
+        (!fit).then_some(Barred::Unfit)
+    }
+
+    /// The next message of a carrier's queue has to wait: it goes to another one that has room, when
+    /// the decision says so. Its place in the queue is passed over from then on.
+    pub(super) fn overflows(&mut self, now: Now, ix: CarrierIx, sequence: u64) -> bool {
+        let Some(message) = self.table.get(sequence) else { return false };
+        let other = self.choose(now, message).filter(|other| *other != ix);
+        let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono)) else {
+            return false;
+        };
+        self.enqueue(other, sequence, FairQueue::push_back);
+        true
+    }
+}
+
+// ---- What traffic teaches ----
+
+impl Shard {
+    /// A receipt ended a part.
+    pub(super) fn learn_from_receipt(
+        &mut self,
+        now: Now,
+        part: PartRef,
+        carrier: CarrierIx,
+        kind: PartEvent,
+    ) {
+        let Some(market) = self.market_of(now, part) else { return };
+        match kind {
+            PartEvent::Delivered => {
+                let sent = self.part(part).and_then(|held| held.sent);
+                let took = sent.map(|sent| now.wall.since(sent));
+                self.figures.delivered(now.mono, carrier, market, took);
+            }
+            PartEvent::Undelivered | PartEvent::Expired | PartEvent::Rejected => {
+                self.figures.failed(now.mono, carrier, market);
+            }
+            // Nothing has ended.
+            _ => {}
+        }
+    }
+
+    /// A carrier refused a part that another one may take.
+    pub(super) fn learn_of_refusal(&mut self, now: Now, part: PartRef, carrier: CarrierIx) {
+        if let Some(market) = self.market_of(now, part) {
+            self.figures.failed(now.mono, carrier, market);
+        }
+    }
+
+    /// A carrier took a part; without receipts nothing more will be known of it.
+    pub(super) fn learn_of_acceptance(&mut self, now: Now, part: PartRef, carrier: CarrierIx) {
+        let config = self.shared.config.carriers.get(usize::from(carrier.0));
+        if config.is_some_and(|config| config.receipts) {
+            return;
+        }
+        if let Some(market) = self.market_of(now, part) {
+            self.figures.delivered(now.mono, carrier, market, None);
+        }
+    }
+
+    /// `None` for a message whose recipient is gone.
+    fn market_of(&self, now: Now, part: PartRef) -> Option<Market> {
+        let envelope = &self.table.get(part.sequence)?.envelope;
+        let known = self.shared.resolver.resolve(envelope.to, now.wall);
+        (!envelope.redacted).then(|| Market::of(&known))
+    }
+}
