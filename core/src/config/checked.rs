@@ -59,7 +59,7 @@ pub enum LogFormat {
 }
 
 /// The process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// Where the store, its keys and its lock live.
     pub data_dir: PathBuf,
@@ -80,7 +80,7 @@ pub struct ServerConfig {
 }
 
 /// The log of each shard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// Octets of a segment.
     pub segment_bytes: u64,
@@ -94,7 +94,7 @@ pub struct StoreConfig {
 }
 
 /// Bounds that depend on the machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
     /// Messages of a shard that are not final.
     pub open_messages: u32,
@@ -106,7 +106,7 @@ pub struct LimitsConfig {
 }
 
 /// Delivery of events to customers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookConfig {
     /// Whether private and local addresses may be called.
     pub allow_private: bool,
@@ -117,7 +117,7 @@ pub struct WebhookConfig {
 }
 
 /// An account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerConfig {
     /// Its name in the configuration, in logs and metrics.
     pub name: String,
@@ -166,7 +166,7 @@ pub enum OnUnknownOutcome {
 }
 
 /// An SMSC or aggregator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierConfig {
     /// Its name in the configuration, the API, logs and metrics.
     pub name: String,

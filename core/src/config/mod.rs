@@ -5,6 +5,8 @@ mod check;
 mod checked;
 mod error;
 mod files;
+mod follow;
+mod lines;
 mod notes;
 mod plan;
 mod profile;
@@ -19,6 +21,8 @@ pub use self::checked::{
     OnUnknownOutcome, ServerConfig, StoreConfig, WebhookConfig,
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
+pub use self::follow::{Changes, Followed};
+pub use self::lines::line_of;
 pub use self::plan::{
     Bound, CALIBRATION_FORMAT, Calibration, CalibrationError, CarrierForecast, CarrierPlan,
     CoresForecast, CustomerPlan, DiskForecast, Forecast, MemoryPlan, Plan, PlannedLoad,

@@ -201,7 +201,7 @@ pub struct CarrierTls {
 }
 
 /// Where the carrier connects to ask us to bind [3.4 section 4.1.8].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutbindConfig {
     /// Where we listen.
     pub listen: SocketAddr,
@@ -214,7 +214,7 @@ pub struct OutbindConfig {
 }
 
 /// Everything of the above for one carrier.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierProfile {
     /// TLS; plain when absent.
     pub tls: Option<CarrierTls>,

@@ -10,7 +10,7 @@ use crate::sender::SenderId;
 use crate::text::DefaultAlphabet;
 
 /// `[smpp]`: where customers bind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmppConfig {
     /// The plain port; none when absent.
     pub listen: Option<SocketAddr>,
@@ -50,7 +50,7 @@ pub enum LongInbound {
 }
 
 /// `[customers.smpp]`: an account on the SMPP server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerSmpp {
     /// Its system_id, at most 15 characters, unique.
     pub system_id: String,
