@@ -165,6 +165,13 @@ pub const MAX_CARRIER_TLV_BYTES: usize = 1_024;
 pub const MAX_REACTIONS: usize = 256;
 /// A carrier whose binds have all been down for this long loses its queue to others.
 pub const CARRIER_DOWN_GRACE: Duration = Duration::from_secs(5);
+/// How long a carrier that was removed is listened to: no receipt is waited for longer.
+pub const RETIRED_LISTENS: Duration =
+    Duration::from_secs(VALIDITY_MAX.as_secs() + RECEIPT_GRACE.as_secs());
+/// How often it is looked at whether it owes nothing more before that.
+pub const RETIRED_LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long shards may take to go by a new configuration before whoever asked is told.
+pub const RELOAD_PATIENCE: Duration = Duration::from_secs(10);
 /// A dead carrier's traffic is elsewhere by then.
 pub const FAILOVER: Duration = Duration::from_secs(10);
 
@@ -434,6 +441,9 @@ const ALL: &[Limit] = table! {
     MAX_CARRIER_TLV_BYTES MAX_CARRIER_TLV_BYTES, "bytes";
     MAX_REACTIONS MAX_REACTIONS, "statuses";
     CARRIER_DOWN_GRACE CARRIER_DOWN_GRACE.as_secs(), "s";
+    RETIRED_LISTENS RETIRED_LISTENS.as_secs(), "s";
+    RETIRED_LOOK_EVERY RETIRED_LOOK_EVERY.as_secs(), "s";
+    RELOAD_PATIENCE RELOAD_PATIENCE.as_secs(), "s";
     FAILOVER FAILOVER.as_secs(), "s";
     SMPP_CUSTOMER_CONNECTIONS_PER_SHARD SMPP_CUSTOMER_CONNECTIONS_PER_SHARD, "connections";
     CUSTOMER_CONNECTIONS_PER_ADDRESS CUSTOMER_CONNECTIONS_PER_ADDRESS, "connections";

@@ -4,8 +4,7 @@
 
 use postrider_core::config::{Changes, Config, Followed};
 use postrider_core::limits;
-use postrider_core::number::Msisdn;
-use postrider_core::route::RouteTable;
+use postrider_core::route::CarrierIx;
 
 fn config(server: &str, customers: &[&str], carriers: &[(&str, &str)], routed: &[&str]) -> Config {
     let mut text = format!("[server]\n{server}\n[smpp]\nlisten = \"127.0.0.1:2775\"\n");
@@ -42,10 +41,9 @@ fn names(followed: &Followed) -> Vec<(&str, bool)> {
 
 /// The carriers of the default route by name, the best first.
 fn routed(followed: &Followed) -> Vec<String> {
-    let table = RouteTable::new(&followed.config.routes);
-    let number = Msisdn::from_carrier(b"447700900123").unwrap();
-    let candidates = table.candidates(number).iter();
-    candidates.map(|ix| followed.config.carriers[usize::from(ix.0)].name.clone()).collect()
+    let candidates = followed.config.routes[0].carriers.iter();
+    let name = |ix: CarrierIx| followed.config.carriers[usize::from(ix.0)].name.clone();
+    candidates.map(|candidate| name(candidate.carrier)).collect()
 }
 
 fn changes(added: &[&str], changed: &[&str], removed: &[&str]) -> Changes {

@@ -1,5 +1,5 @@
 //! The HTTP edge of a shard: an HTTP request in, a checked `ApiRequest` to the machine, its answer
-//! out as HTTP. One per shard.
+//! out as HTTP. One per shard; it goes by the configuration that the shard has.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use postrider_core::content::Retention;
 use postrider_core::limits;
-use postrider_http::auth::{CustomerIx, Keyring};
+use postrider_http::auth::CustomerIx;
 use postrider_http::problem::{Code, Problem, WWW_AUTHENTICATE};
-use postrider_http::request::{CustomerLimits, RequestHead, parse, route};
+use postrider_http::request::{ApiRequest, CustomerLimits, Endpoint, RequestHead, parse, route};
 use postrider_http::response::{accepted_json, list_json, message_json};
 use postrider_http::url_guard::UrlPolicy;
 use postrider_storage::crash;
@@ -25,10 +25,7 @@ const PROBLEM: &str = "application/problem+json";
 /// What turns requests into answers on one shard.
 pub struct Edge {
     node: Rc<Node>,
-    shared: Arc<Shared>,
     stats: Arc<Stats>,
-    keys: Keyring,
-    policy: UrlPolicy,
     requests: Cell<u64>,
     prefix: String,
 }
@@ -36,13 +33,8 @@ pub struct Edge {
 impl Edge {
     /// The edge of `node`.
     #[must_use]
-    pub fn new(node: Rc<Node>, shared: Arc<Shared>, stats: Arc<Stats>, prefix: String) -> Self {
-        let hashes = shared.config.customers.iter().zip(0u16..).flat_map(|(customer, index)| {
-            customer.api_key_hashes.iter().map(move |hash| (CustomerIx(index), *hash))
-        });
-        let keys = Keyring::new(hashes);
-        let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };
-        Edge { node, shared, stats, keys, policy, requests: Cell::new(0), prefix }
+    pub fn new(node: Rc<Node>, stats: Arc<Stats>, prefix: String) -> Self {
+        Edge { node, stats, requests: Cell::new(0), prefix }
     }
 
     /// Answers one request.
@@ -69,21 +61,10 @@ impl Edge {
             content_type: request.content_type.as_deref(),
         };
         let endpoint = self.count(route(&head))?;
-        let customer = self.count(self.keys.authenticate(request.authorization.as_deref()))?;
-        let body = self.count(body_of(request))?;
-        let limits = self.limits(customer);
-        let parsed = self.count(parse(endpoint, &head, body, &limits, &self.policy))?;
+        let (customer, parsed) =
+            self.count(self.node.by_shared(|shared| check(request, &head, endpoint, shared)))?;
         crash::point("request-parsed");
         Ok(self.node.ask(customer, parsed).await)
-    }
-
-    fn limits(&self, customer: CustomerIx) -> CustomerLimits {
-        let config = self.shared.config.customers.get(usize::from(customer.0));
-        CustomerLimits {
-            max_text_chars: config
-                .map_or(limits::MAX_TEXT_CHARS, |customer| customer.max_text_chars),
-            retention: config.map_or(Retention::Keep, |customer| customer.content_retention),
-        }
     }
 
     /// Counts a refusal by its kind.
@@ -108,6 +89,25 @@ impl Edge {
             format!("{}-{number:x}", self.prefix)
         })
     }
+}
+
+/// Whose a request is, and what it asks.
+fn check(
+    request: &HttpRequest,
+    head: &RequestHead<'_>,
+    endpoint: Endpoint,
+    shared: &Shared,
+) -> Result<(CustomerIx, ApiRequest), Problem> {
+    let customer = shared.keys.authenticate(request.authorization.as_deref())?;
+    let body = body_of(request)?;
+    let config = shared.config.customers.get(usize::from(customer.0));
+    let limits = CustomerLimits {
+        max_text_chars: config.map_or(limits::MAX_TEXT_CHARS, |customer| customer.max_text_chars),
+        retention: config.map_or(Retention::Keep, |customer| customer.content_retention),
+    };
+    let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };
+    let parsed = parse(endpoint, head, body, &limits, &policy)?;
+    Ok((customer, parsed))
 }
 
 fn body_of(request: &HttpRequest) -> Result<&[u8], Problem> {

@@ -7,7 +7,7 @@ use postrider_loadgen::load::LoadOptions;
 use postrider_loadgen::sink::SinkOptions;
 use postrider_loadgen::smsc::SmscOptions;
 use postrider_shards::commands::{
-    audit, check, demo, erase, pdu, plan, receipt, serve, store, text,
+    audit, check, demo, erase, pdu, plan, receipt, reload, serve, store, text,
 };
 use postrider_shards::exit;
 
@@ -33,6 +33,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Print what a configuration comes to: shards, binds, windows, rates, memory, disk
     Plan(plan::PlanArgs),
+    Reload(reload::ReloadArgs),
     Store(store::StoreCommand),
     Erase(erase::EraseArgs),
     OptOut(erase::OptOutArgs),
@@ -62,6 +63,7 @@ fn run(command: Command) -> i32 {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Reload(args) => reload::run(&args),
         Command::Store(command) => store::run(&command),
         Command::Erase(args) => erase::run(&args),
         Command::OptOut(args) => erase::run_opt_out(&args),

@@ -26,11 +26,12 @@ use postrider_storage::io::{FileDisk, FileReader, LogFile};
 use postrider_storage::{Ask, LogIoError, Write, crash};
 
 use crate::mesh_rings::Rings;
+use crate::ports::OutbindPorts;
 use crate::rt::http::WebhookClient;
 use crate::rt::{
     self, Doorbell, Link, Notify, Outbox, Sender, ShardClock, Stop, oneshot, sleep_until,
 };
-use crate::shard::{ApiResponse, BindIx, Op, Shard, WebhookPost};
+use crate::shard::{ApiResponse, BindIx, Op, Shard, Shared, WebhookPost};
 use crate::stats::{Counter, Histogram, Stats};
 
 pub use self::contents::OwnContents;
@@ -47,7 +48,10 @@ pub struct Node {
     customers: Outboxes,
     webhooks: WebhookClient,
     /// By `CarrierIx`; plain where there is none.
-    carrier_tls: Vec<Option<rt::CarrierLink>>,
+    carrier_tls: RefCell<Vec<Option<rt::CarrierLink>>>,
+    /// What the shard goes by.
+    shared: RefCell<Arc<Shared>>,
+    outbind_ports: OutbindPorts,
     reader: FileReader,
     archives: Vec<ArchiveFiles>,
     /// Something may be ready for the disk.
@@ -91,6 +95,8 @@ pub struct NodeParts {
     pub webhooks: WebhookClient,
     /// TLS towards carriers, by `CarrierIx`.
     pub carrier_tls: Vec<Option<rt::CarrierLink>>,
+    /// What the shard goes by.
+    pub shared: Arc<Shared>,
     /// Reads the shard's files.
     pub reader: FileReader,
     /// The logs that it keeps beside its own.
@@ -113,7 +119,9 @@ impl Node {
             binds: Outboxes::default(),
             customers: Outboxes::default(),
             webhooks: parts.webhooks,
-            carrier_tls: parts.carrier_tls,
+            carrier_tls: RefCell::new(parts.carrier_tls),
+            shared: RefCell::new(parts.shared),
+            outbind_ports: OutbindPorts::default(),
             reader: parts.reader,
             archives: parts.archives,
             write: Notify::new(),
@@ -142,6 +150,11 @@ impl Node {
         rt::spawn(Rc::clone(self).read_rings());
         rt::spawn(Rc::clone(self).publish());
         self.with(|shard, now| shard.start(now));
+    }
+
+    /// Reads the configuration that the shard goes by.
+    pub fn by_shared<R>(&self, read: impl FnOnce(&Shared) -> R) -> R {
+        read(&self.shared.borrow())
     }
 
     /// Gives the machine one input, then does what it asks.
@@ -232,15 +245,16 @@ impl Node {
             return Err(std::io::ErrorKind::NotFound.into());
         };
         let stream = connect_to(&address).await?;
-        match self.carrier_tls.get(carrier) {
-            Some(Some(link)) => {
+        let link = self.carrier_tls.borrow().get(carrier).cloned().flatten();
+        match link {
+            Some(link) => {
                 let opened = link.client.connect(&link.name, stream, limits::CONNECT_LIMIT).await;
                 if let Err(error) = &opened {
                     tracing::warn!(bind, %error, "TLS with the carrier failed");
                 }
                 Ok(opened?.into())
             }
-            Some(None) | None => Ok(stream.into()),
+            None => Ok(stream.into()),
         }
     }
 
@@ -255,6 +269,11 @@ impl Node {
     fn bind_closed(self: &Rc<Self>, bind: BindIx) {
         self.binds.set(bind, None);
         self.with(|shard, now| shard.handle_bind_closed(now, bind));
+    }
+
+    /// Where carriers connect to us.
+    pub(crate) fn outbind_ports(&self) -> &OutbindPorts {
+        &self.outbind_ports
     }
 
     /// Where carriers that connect to us are to be listened for.

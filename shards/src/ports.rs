@@ -1,7 +1,7 @@
 //! What a shard listens on: HTTP and SMPP for customers, outbinds of carriers. Every shard opens
 //! its own sockets on the same ports, and the kernel spreads connections over them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Ports {
                 None => None,
             },
             outbinds: outbinds
-                .map(|(carrier, address)| Ok((carrier, listen(address)?)))
+                .map(|(carrier, address)| Ok((carrier, address, listen(address)?)))
                 .collect::<Result<_>>()?,
         })
     }
@@ -82,7 +82,58 @@ pub(crate) struct OpenPorts {
     http: Listener,
     smpp: Option<Listener>,
     smpp_tls: Option<(Listener, TlsServer)>,
-    outbinds: Vec<(CarrierIx, Listener)>,
+    outbinds: Vec<(CarrierIx, SocketAddr, Listener)>,
+}
+
+/// Where one shard listens for carriers that connect to us: each until it is given up.
+#[derive(Default)]
+pub(crate) struct OutbindPorts {
+    open: RefCell<Vec<(CarrierIx, SocketAddr, Stop)>>,
+    closed: Cell<bool>,
+}
+
+impl OutbindPorts {
+    /// Opens the ports that the node's configuration says, and gives up the others.
+    pub(crate) fn fit(&self, node: &Rc<Node>) {
+        let wanted = node.outbind_listeners();
+        let is_wanted = |carrier, address| wanted.contains(&(carrier, address));
+        self.open.borrow_mut().retain(|(carrier, address, stop)| {
+            let stays = is_wanted(*carrier, *address);
+            if !stays {
+                stop.stop();
+            }
+            stays
+        });
+        for (carrier, address) in wanted {
+            let is_this =
+                |(own, at, _): &(CarrierIx, SocketAddr, Stop)| (*own, *at) == (carrier, address);
+            if self.closed.get() || self.open.borrow().iter().any(is_this) {
+                continue;
+            }
+            match listen(address) {
+                Ok(listener) => self.serve(node, (carrier, address, listener)),
+                Err(error) => tracing::error!("outbinds of a carrier: {error:#}"),
+            }
+        }
+    }
+
+    fn serve(
+        &self,
+        node: &Rc<Node>,
+        (carrier, address, listener): (CarrierIx, SocketAddr, Listener),
+    ) {
+        let stop = Stop::new();
+        self.open.borrow_mut().push((carrier, address, stop.clone()));
+        rt::spawn(serve_outbinds(listener, carrier, Rc::clone(node), stop));
+    }
+
+    /// Gives up every port for good.
+    fn close(&self) {
+        self.closed.set(true);
+        for (_, _, stop) in self.open.take() {
+            stop.stop();
+        }
+    }
 }
 
 impl OpenPorts {
@@ -103,10 +154,12 @@ impl OpenPorts {
         if let Some((listener, tls)) = self.smpp_tls {
             rt::spawn(serve_smpp_tls(listener, tls, Rc::clone(&node), quit.clone()));
         }
-        for (carrier, listener) in self.outbinds {
-            rt::spawn(serve_outbinds(listener, carrier, Rc::clone(&node), quit.clone()));
+        for opened in self.outbinds {
+            node.outbind_ports().serve(&node, opened);
         }
-        serve_http(self.http, edge, stats, quit).await
+        let served = serve_http(self.http, edge, stats, quit).await;
+        node.outbind_ports().close();
+        served
     }
 }
 

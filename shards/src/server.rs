@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -17,10 +17,11 @@ use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_http::url_guard::UrlPolicy;
 use postrider_storage::io::{DataDir, FileDisk, FileReader, probe};
-use postrider_storage::{LogConfig, NameKind, Recovery};
+use postrider_storage::{LogConfig, Recovery};
 
 use crate::control::{
-    Control, ControlFacts, ControlHandle, Counter, Desk, Readiness, ShardState, Shutdown,
+    Asked, Control, ControlFacts, ControlHandle, Counter, Desk, KnownCustomers, NextConfig,
+    Readiness, Reloads, ShardState, Shutdown, numbers,
 };
 use crate::cores;
 use crate::edge::Edge;
@@ -29,7 +30,7 @@ use crate::node::{LogPlace, Node, NodeParts, OwnContents};
 use crate::ports::Ports;
 use crate::rt::http::{ClientLimits, WebhookClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
-use crate::shard::{Numbers, Shard, ShardChore, ShardParts, Shared};
+use crate::shard::{Shard, ShardChore, ShardParts, Shared};
 use crate::stats::{Gauge, Stats};
 
 /// How often a long start says how far it is.
@@ -39,11 +40,13 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 pub struct ServerOptions {
     /// First delay of a bind's back-off; doubles up to a minute.
     pub reconnect_first: Duration,
+    /// Where a new configuration comes from while it runs; `None`: from nowhere.
+    pub next_config: Option<NextConfig>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        ServerOptions { reconnect_first: limits::RECONNECT_FIRST }
+        ServerOptions { reconnect_first: limits::RECONNECT_FIRST, next_config: None }
     }
 }
 
@@ -65,7 +68,7 @@ pub struct Server {
     threads: Vec<std::thread::JoinHandle<Result<()>>>,
     control: ControlHandle,
     /// Keeps the data directory's lock.
-    dir: DataDir,
+    dir: Arc<Mutex<DataDir>>,
 }
 
 /// What one shard's thread says when it is ready.
@@ -168,14 +171,23 @@ impl Server {
         let cores = u16::try_from(facts.cpus.len()).unwrap_or(u16::MAX);
         let plan = Plan::new(&config, cores).map_err(|errors| anyhow!("{errors}"))?;
         let shards = plan.shard_count();
-        let carrier_tls = rt::carrier_links(&config.carriers)?;
-        let (shared, mut dir) = open_data(config, shards)?;
+        let carrier_tls = rt::carrier_links(&config.carriers, &[])?;
+        let (shared, dir, customers) = open_data(config, shards)?;
+        let dir = Arc::new(Mutex::new(dir));
         let clock = Clock::start();
         let stats: Vec<Arc<Stats>> = (0..shards).map(|_| Arc::new(Stats::new())).collect();
         let readiness = Arc::new(Readiness::new(usize::from(shards)));
         let desks = desks(shards);
-        let counter = counter(&shared, &dir, &desks, clock)?;
-        let control = start_control(&shared, (&stats, counter), &readiness, &facts, clock)?;
+        let own = || desks.iter().map(|(desk, _)| Arc::clone(desk)).collect::<Vec<_>>();
+        let wall = Arc::new(move || clock.wall_raw());
+        let placement = Arc::clone(&shared.placement);
+        let counter = Counter::new(own(), placement, customers, wall);
+        let reloads = options.next_config.clone().map(|next| {
+            let current = (Arc::clone(&shared), carrier_tls.clone());
+            Reloads::new(next, own(), Arc::clone(&dir), current)
+        });
+        let asked = (Some(counter), reloads);
+        let control = start_control(&shared, (&stats, asked), &readiness, &facts, clock)?;
         let (ports, held) = Ports::reserve(&shared.config)?;
         let draining = Arc::clone(&readiness);
         shutdown.ring_also(Arc::new(move || draining.set_draining()));
@@ -193,10 +205,10 @@ impl Server {
             carrier_tls,
             ready,
         };
-        let threads = process.start_shards(&stats, desks, &dir)?;
+        let threads = process.start_shards(&stats, desks, &locked(&dir))?;
         drop(process);
         let reports = await_shards(&started, &stats)?;
-        dir.upgrade()?;
+        locked(&dir).upgrade()?;
         drop(held);
         let admin = control.local_addr();
         let smpp_tls = ports.smpp_tls.as_ref().map(|(address, _)| *address);
@@ -283,7 +295,7 @@ fn progress(stats: &[Arc<Stats>]) -> String {
 
 fn start_control(
     shared: &Shared,
-    (stats, counter): (&[Arc<Stats>], Counter),
+    (stats, asked): (&[Arc<Stats>], Asked),
     readiness: &Arc<Readiness>,
     facts: &rt::Facts,
     clock: Clock,
@@ -302,7 +314,7 @@ fn start_control(
     };
     let listen = shared.config.server.admin_listen;
     let learned = Arc::clone(&shared.learned);
-    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), learned, Some(counter))
+    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), learned, asked)
 }
 
 /// A desk for each shard, and the bell beside it.
@@ -315,43 +327,21 @@ fn desks(shards: u16) -> Vec<(Arc<Desk>, Arc<Doorbell>)> {
     (0..shards).map(desk).collect()
 }
 
-/// What operators ask shards by.
-fn counter(
-    shared: &Arc<Shared>,
-    dir: &DataDir,
-    desks: &[(Arc<Desk>, Arc<Doorbell>)],
-    clock: Clock,
-) -> Result<Counter> {
-    let names = dir.read_names()?;
-    let customers = names.names(NameKind::Customer);
-    let customers = customers.map(|(number, name)| (name.to_owned(), number)).collect();
-    let desks = desks.iter().map(|(desk, _)| Arc::clone(desk)).collect();
-    let wall = Arc::new(move || clock.wall_raw());
-    Ok(Counter::new(desks, Arc::clone(shared), customers, wall))
+fn locked(dir: &Mutex<DataDir>) -> MutexGuard<'_, DataDir> {
+    dir.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Opens the data directory and makes what every shard reads.
-fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir)> {
+/// Opens the data directory and makes what every shard reads; beside it every customer that the
+/// directory has known.
+fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir, KnownCustomers)> {
     let path = config.server.data_dir.clone();
     let mut dir = DataDir::open(&path, shards)?;
     cores::check_logs(&dir, &config.store)?;
     cores::change(&mut dir, shards, &config.store)?;
-    let known = dir.read_names()?;
-    let mut names = known.clone();
-    let carriers = config.carriers.iter();
-    let carriers = carriers.map(|own| names.assign(NameKind::Carrier, &own.name)).collect();
-    let customers = config.customers.iter();
-    let customers = customers.map(|own| names.assign(NameKind::Customer, &own.name)).collect();
-    if names != known {
-        dir.write_names(&names)?;
-    }
-    let shared = Shared::new(
-        config,
-        cores::placement(&dir),
-        IdCipher::new(dir.id_key(), None),
-        Numbers { carriers, customers },
-    );
-    Ok((Arc::new(shared), dir))
+    let (numbers, customers) = numbers(&dir, &config)?;
+    let cipher = IdCipher::new(dir.id_key(), None);
+    let shared = Shared::new(config, cores::placement(&dir), cipher, numbers);
+    Ok((Arc::new(shared), dir, customers))
 }
 
 fn pinned_cpu(pin: bool, cpus: &[usize], shard: u16) -> Option<usize> {
@@ -429,6 +419,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
             rings,
             webhooks,
             carrier_tls: setup.carrier_tls,
+            shared,
             reader: FileReader::new(&setup.dir, limits::READ_FILES),
             archives,
             at_work,
@@ -439,7 +430,7 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
         let log = LogPlace { dir: setup.dir, direct: store.direct };
         node.start(log, disk, store.segment_bytes);
         node.start_contents(own);
-        let edge = Rc::new(Edge::new(Rc::clone(&node), shared, Arc::clone(&stats), prefix));
+        let edge = Rc::new(Edge::new(Rc::clone(&node), Arc::clone(&stats), prefix));
         let quit = Stop::new();
         rt::spawn(Rc::clone(&node).serve_desk(setup.desk.0, setup.desk.1));
         rt::spawn(await_stop(bell, shutdown, Rc::clone(&node), quit.clone()));

@@ -31,7 +31,7 @@ pub struct Followed {
     pub carriers: Changes,
     /// The same of `[[customers]]`.
     pub customers: Changes,
-    /// Whether `[[routes]]` says something else.
+    /// Whether `[[routes]]` or `[routing]` says something else.
     pub routes: bool,
     /// Keys that say something else and are read only at a start: they keep their old values.
     pub waiting: Vec<String>,
@@ -43,8 +43,17 @@ impl Config {
     pub fn keep_until_restart(&mut self, before: &Config) -> Vec<String> {
         let mut keys = Vec::new();
         // A new section has to be put here, on one side or the other.
-        let Config { server, store, limits, webhooks, smpp, customers: _, carriers: _, routes: _ } =
-            self;
+        let Config {
+            server,
+            store,
+            limits,
+            webhooks,
+            smpp,
+            customers: _,
+            carriers: _,
+            routing: _,
+            routes: _,
+        } = self;
         keep_server(&mut keys, server, &before.server);
         keep_store(&mut keys, store, &before.store);
         keep(&mut keys, "limits", limits, &before.limits);
@@ -68,9 +77,10 @@ impl Config {
         let mut errors = ConfigErrors::default();
         too_many(&mut errors, "carriers", carriers.len(), limits::MAX_CARRIERS);
         too_many(&mut errors, "customers", customers.len(), limits::MAX_CUSTOMERS);
-        for carrier in self.routes.iter_mut().flat_map(|route| &mut route.carriers) {
-            let place = places.get(usize::from(carrier.0)).copied();
-            *carrier = CarrierIx(place.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX));
+        for candidate in self.routes.iter_mut().flat_map(|route| &mut route.carriers) {
+            let place = places.get(usize::from(candidate.carrier.0)).copied();
+            candidate.carrier =
+                CarrierIx(place.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX));
         }
         let mut carrier_changes = Changes::default();
         for (at, (mut carrier, own)) in carriers.into_iter().enumerate() {
@@ -88,7 +98,7 @@ impl Config {
             customer_changes.note(&customer.name, own, known.map(|k| (k.retired, *k == customer)));
             self.customers.push(customer);
         }
-        let routes = self.routes != before.routes;
+        let routes = (&self.routes, &self.routing) != (&before.routes, &before.routing);
         errors.or_value(Followed {
             config: self,
             carriers: carrier_changes,

@@ -48,7 +48,7 @@ fn run_on(args: &CheckArgs, output: &mut dyn Write) -> i32 {
 fn checked(args: &CheckArgs) -> Result<(Config, Plan), LoadError> {
     let config = load(&args.config)?;
     let plan = Plan::new(&config, cores(args.cores))
-        .map_err(|errors| LoadError::Invalid { path: args.config.clone(), errors })?;
+        .map_err(|errors| LoadError::invalid(&args.config, errors))?;
     Ok((config, plan))
 }
 

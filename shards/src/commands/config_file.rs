@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use postrider_core::config::{Config, ConfigErrors};
+use postrider_core::config::{Config, ConfigErrors, ConfigProblem, Followed, Plan, line_of};
 
 use super::carrier_tlvs;
 use super::lines::complain;
@@ -21,12 +21,14 @@ pub enum LoadError {
         why: std::io::Error,
     },
     /// The file says what cannot be.
-    #[error("{}", each_line(path, errors))]
+    #[error("{}", each_line(path, errors, text))]
     Invalid {
         /// The file.
         path: PathBuf,
         /// Every problem.
         errors: ConfigErrors,
+        /// What it says.
+        text: String,
     },
     /// A certificate or key that it names cannot be used.
     #[error("{}: {why:#}", path.display())]
@@ -39,6 +41,14 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// What is wrong with a file that could be read.
+    #[must_use]
+    pub fn invalid(path: &Path, errors: ConfigErrors) -> Self {
+        // Only to say where: without it there is no line.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        Self::Invalid { path: path.to_owned(), errors, text }
+    }
+
     /// The command's exit status.
     #[must_use]
     pub const fn status(&self) -> i32 {
@@ -49,10 +59,14 @@ impl LoadError {
     }
 }
 
-/// One problem a line, each with the file's name before its key path.
-fn each_line(path: &Path, errors: &ConfigErrors) -> String {
-    let lines = errors.problems.iter().map(|problem| format!("{}: {problem}", path.display()));
-    lines.collect::<Vec<_>>().join("\n")
+/// One problem a line, each with the file's name, and the line where it has one, before its key path.
+fn each_line(path: &Path, errors: &ConfigErrors, text: &str) -> String {
+    let path = path.display();
+    let told = |problem: &ConfigProblem| match line_of(text, &problem.at) {
+        Some(line) => format!("{path}:{line}: {problem}"),
+        None => format!("{path}: {problem}"),
+    };
+    errors.problems.iter().map(told).collect::<Vec<_>>().join("\n")
 }
 
 /// Reads and checks a configuration file. Paths of files in it are relative to its folder.
@@ -60,9 +74,9 @@ fn each_line(path: &Path, errors: &ConfigErrors) -> String {
 /// # Errors
 /// When it cannot be read, or with all that is wrong in it.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
-    let invalid = |errors| LoadError::Invalid { path: path.to_owned(), errors };
     let text = std::fs::read_to_string(path)
         .map_err(|why| LoadError::Unreadable { path: path.to_owned(), why })?;
+    let invalid = |errors| LoadError::invalid(path, errors);
     let mut config = Config::parse(&text).map_err(invalid)?;
     config.resolve_files(path.parent().unwrap_or(Path::new("")));
     let mut read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
@@ -73,6 +87,21 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     }
     rt::check_tls(&config).map_err(|why| LoadError::Tls { path: path.to_owned(), why })?;
     Ok(config)
+}
+
+/// The same, for a process that goes by the configuration `before` on so many shards: fitted behind
+/// that.
+///
+/// # Errors
+/// As [`load`], and when it does not fit the shards.
+pub fn load_behind(path: &Path, before: &Config, shards: u16) -> Result<Followed, LoadError> {
+    let mut config = load(path)?;
+    let invalid = |errors| LoadError::invalid(path, errors);
+    let waiting = config.keep_until_restart(before);
+    // In the order of the file, so that what is wrong is named as it is there.
+    Plan::new(&config, shards).map_err(invalid)?;
+    let followed = config.follow(before).map_err(invalid)?;
+    Ok(Followed { waiting, ..followed })
 }
 
 /// The cores to plan for: those asked for, else those that this process may run on.

@@ -113,7 +113,7 @@ fn every_problem_is_named_with_its_key_and_the_status_is_4() {
     let (_folder, config) = folder(&bad);
     let (status, said) = check(&config);
     assert_eq!((status, said.lines().count()), (4, 2), "{said}");
-    assert!(said.lines().all(|line| line.contains("postrider.toml: ")));
+    assert!(said.lines().all(|line| line.contains("postrider.toml:")));
     assert!(said.contains("carriers[0].window: ") && said.contains("routes[0].prefix: "), "{said}");
     assert_eq!(plan(&config, false), (4, String::new()));
 }

@@ -12,6 +12,7 @@ mod lines;
 pub mod pdu;
 pub mod plan;
 pub mod receipt;
+pub mod reload;
 pub mod serve;
 pub mod store;
 pub mod text;

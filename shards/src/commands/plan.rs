@@ -63,7 +63,7 @@ pub fn run(args: &PlanArgs) -> i32 {
 pub(super) fn run_on(args: &PlanArgs, output: &mut dyn Write) -> i32 {
     let planned = load(&args.config).and_then(|config| {
         let plan = Plan::new(&config, cores(args.cores));
-        let invalid = |errors| LoadError::Invalid { path: args.config.clone(), errors };
+        let invalid = |errors| LoadError::invalid(&args.config, errors);
         plan.map(|plan| (config, plan)).map_err(invalid)
     });
     let (config, plan) = match planned {

@@ -1,13 +1,14 @@
 //! `postrider serve`: the gateway as a service. On the main thread.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use postrider_core::config::{Config, LogFormat};
+use tokio::sync::Notify;
 
-use super::config_file::{load, refuse};
+use super::config_file::{load, load_behind, refuse};
 use super::lines::complain;
-use crate::control::{Shutdown, signals};
+use crate::control::{NextConfig, ReadNext, Shutdown, signals};
 use crate::server::{Server, ServerOptions};
 use crate::{exit, logging, rt};
 
@@ -26,7 +27,8 @@ pub fn run(args: &ServeArgs) -> i32 {
         Err(error) => return refuse(&error),
     };
     let json = config.server.log_format == LogFormat::Json;
-    let served = logging::init(json, logging::LevelFilter::INFO).and_then(|()| serve(config));
+    let served =
+        logging::init(json, logging::LevelFilter::INFO).and_then(|()| serve(config, &args.config));
     match served {
         Ok(()) => exit::OK,
         Err(error) => {
@@ -36,12 +38,19 @@ pub fn run(args: &ServeArgs) -> i32 {
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
+fn serve(config: Config, file: &Path) -> anyhow::Result<()> {
     // First of all: a recovery may take long, and a supervisor need not wait for its end.
     let shutdown = Shutdown::new(Vec::new());
-    signals(Arc::clone(&shutdown))?;
+    let asked = Arc::new(Notify::new());
+    signals(Arc::clone(&shutdown), Arc::clone(&asked))?;
     announce(&config);
-    let server = Server::start(config, &ServerOptions::default(), shutdown)?;
+    let file = file.to_owned();
+    let read: ReadNext = Arc::new(move |before, shards| {
+        load_behind(&file, before, shards).map_err(|error| error.to_string())
+    });
+    let next_config = Some(NextConfig { read, asked });
+    let options = ServerOptions { next_config, ..ServerOptions::default() };
+    let server = Server::start(config, &options, shutdown)?;
     tracing::info!(
         http = %server.http, smpp = server.smpp.map(tracing::field::display), smpp_tls = server.smpp_tls.map(tracing::field::display), admin = %server.admin, shards = server.shards, "the gateway is ready"
     );

@@ -29,7 +29,7 @@ pub(super) const fn word(base: IdBase) -> &'static str {
 
 /// GET /carriers.
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Response {
-    let carriers: Vec<Value> = control.learned.carriers().iter().map(|own| shown(own)).collect();
+    let carriers: Vec<Value> = control.learned().carriers().iter().map(|own| shown(own)).collect();
     answer(StatusCode::OK, &json!({ "data": carriers }))
 }
 
@@ -38,7 +38,8 @@ pub(super) async fn apply(
     State(control): State<Arc<Control>>,
     Path(name): Path<String>,
 ) -> Response {
-    let Some(carrier) = control.learned.by_name(&name) else {
+    let learned = control.learned();
+    let Some(carrier) = learned.by_name(&name) else {
         return answer(StatusCode::NOT_FOUND, &json!({"error": "there is no such carrier"}));
     };
     let Some(Proposal { forms, .. }) = carrier.apply() else {
@@ -92,11 +93,12 @@ pub(super) struct Herald {
 }
 
 impl Herald {
-    pub(super) fn new(learned: &Learned) -> Self {
-        Herald { told: vec![None; learned.carriers().len()] }
+    pub(super) const fn new() -> Self {
+        Herald { told: Vec::new() }
     }
 
     pub(super) fn tell(&mut self, learned: &Learned) {
+        self.told.resize(learned.carriers().len(), None);
         for (carrier, told) in learned.carriers().iter().zip(&mut self.told) {
             let Some(proposal) = carrier.proposal() else { continue };
             if told.replace(proposal.forms) == Some(proposal.forms) {

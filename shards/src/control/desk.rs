@@ -2,12 +2,13 @@
 //! shard's own thread takes them. The lock is held for a push or a pop, by these two alone.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
 use super::Doorbell;
-use crate::shard::{ControlAnswer, ControlRequest};
+use crate::rt::CarrierLink;
+use crate::shard::{ControlAnswer, ControlRequest, Shared};
 
 /// Requests that wait at one desk; more are refused.
 const WAITING_MAX: usize = 64;
@@ -20,9 +21,23 @@ pub struct Order {
     pub answer: oneshot::Sender<ControlAnswer>,
 }
 
+/// A configuration for a shard, and where it is told that the shard goes by it.
+pub struct ConfigOrder {
+    /// What every shard reads.
+    pub shared: Arc<Shared>,
+    /// Binds of each carrier on this shard, by `CarrierIx`.
+    pub binds: Vec<u16>,
+    /// TLS towards carriers, by `CarrierIx`.
+    pub carrier_tls: Vec<Option<CarrierLink>>,
+    /// Whoever waits.
+    pub taken: oneshot::Sender<()>,
+}
+
 /// The desk of one shard.
 pub struct Desk {
     waiting: Mutex<VecDeque<Order>>,
+    /// The newest; one that nobody took before it came is of no use any more.
+    config: Mutex<Option<ConfigOrder>>,
     bell: Doorbell,
 }
 
@@ -30,7 +45,18 @@ impl Desk {
     /// An empty one; `bell` wakes the shard.
     #[must_use]
     pub fn new(bell: Doorbell) -> Self {
-        Self { waiting: Mutex::new(VecDeque::new()), bell }
+        Self { waiting: Mutex::new(VecDeque::new()), config: Mutex::new(None), bell }
+    }
+
+    /// Puts a configuration there. There is always room.
+    pub(super) fn hand_over(&self, order: ConfigOrder) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
+        (self.bell)();
+    }
+
+    /// The configuration that the shard is to go by from now on.
+    pub fn take_config(&self) -> Option<ConfigOrder> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Puts a request there; `None` when too many wait.
@@ -49,7 +75,8 @@ impl Desk {
     /// Whether something waits.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+            || !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// The next request.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,7 +16,7 @@ use axum::response::Response;
 use axum::serve::IncomingStream;
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
-use postrider_core::place::ShardId;
+use postrider_core::place::{Placement, ShardId};
 use postrider_http::time::push_rfc3339;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 use super::listener::Limited;
 use super::server::answer_with as answer;
-use super::{Control, Desk};
-use crate::shard::{ControlAnswer, ControlRequest, ErasureState, Shared, Subject};
+use super::{Control, Desk, KnownCustomers};
+use crate::shard::{ControlAnswer, ControlRequest, ErasureState, Subject};
 
 /// How long a shard may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,9 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Counter {
     /// One per shard.
     desks: Vec<Arc<Desk>>,
-    shared: Arc<Shared>,
+    placement: Arc<Placement>,
     /// Every customer that the data directory has known, by name.
-    customers: BTreeMap<String, u32>,
+    customers: Mutex<BTreeMap<String, u32>>,
     /// The wall clock.
     wall: Arc<dyn Fn() -> UnixMs + Send + Sync>,
     last: AtomicU64,
@@ -76,11 +76,22 @@ impl Counter {
     #[must_use]
     pub fn new(
         desks: Vec<Arc<Desk>>,
-        shared: Arc<Shared>,
-        customers: BTreeMap<String, u32>,
+        placement: Arc<Placement>,
+        customers: KnownCustomers,
         wall: Arc<dyn Fn() -> UnixMs + Send + Sync>,
     ) -> Self {
-        Self { desks, shared, customers, wall, last: AtomicU64::new(0) }
+        let customers = Mutex::new(customers.into_iter().collect());
+        Self { desks, placement, customers, wall, last: AtomicU64::new(0) }
+    }
+
+    /// The data directory knows these customers now.
+    pub(super) fn know(&self, customers: KnownCustomers) {
+        *self.customers() = customers.into_iter().collect();
+    }
+
+    /// Only this thread takes it, and never across an await.
+    fn customers(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
+        self.customers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number for an erasure: the time, and higher than every one before.
@@ -121,7 +132,8 @@ impl Counter {
 
     fn shown(&self, id: u64, states: &[(usize, ErasureState)]) -> Value {
         let customer = states.first().map_or(0, |(_, state)| state.customer);
-        let name = self.customers.iter().find(|(_, number)| **number == customer);
+        let customers = self.customers();
+        let name = customers.iter().find(|(_, number)| **number == customer);
         let finished = states.iter().map(|(_, state)| state.finished).collect::<Option<Vec<_>>>();
         let finished = finished.and_then(|times| times.into_iter().max());
         let shards = states.iter().map(|(shard, state)| {
@@ -142,6 +154,11 @@ impl Counter {
             "shards": shards.collect::<Vec<_>>(),
         })
     }
+}
+
+/// Whether a request comes from this machine.
+pub(super) fn is_local(peer: Peer) -> bool {
+    peer.0.ip().to_canonical().is_loopback()
 }
 
 /// Reads a body. It must call itself JSON, which a page in a browser cannot do unasked.
@@ -181,8 +198,8 @@ pub(super) async fn begin(
             }
         }
         Ok(EraseBody { recipient: None, customer: Some(name) }) => {
-            match counter.customers.get(&name) {
-                Some(number) => Subject::Customer(*number),
+            match counter.customers().get(&name).copied() {
+                Some(number) => Subject::Customer(number),
                 None => return answer(StatusCode::NOT_FOUND, &error("there is no such customer")),
             }
         }
@@ -249,7 +266,7 @@ pub(super) async fn opt_out(
         Ok(number) => number,
         Err(error) => return wrong(&error.to_string()),
     };
-    let Some(customer) = counter.customers.get(&customer).copied() else {
+    let Some(customer) = counter.customers().get(&customer).copied() else {
         return answer(StatusCode::NOT_FOUND, &error("there is no such customer"));
     };
     let request = ControlRequest::OptOut { customer, recipient, on: !remove };
@@ -257,7 +274,7 @@ pub(super) async fn opt_out(
         // Any shard may know of it, since there is another number of them.
         counter.ask_all(request).await
     } else {
-        let owner = counter.shared.placement.owner(recipient);
+        let owner = counter.placement.owner(recipient);
         counter.ask(owner, request).await.map(|answered| vec![answered])
     };
     match answered {
@@ -273,7 +290,7 @@ pub(super) async fn opt_out(
 impl Control {
     /// What shards can be asked by, for a request from this machine.
     fn counter(&self, peer: Peer) -> Option<&Counter> {
-        self.counter.as_ref().filter(|_| peer.0.ip().to_canonical().is_loopback())
+        self.counter.as_ref().filter(|_| is_local(peer))
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn encode(control: &Control, format: Format) -> String {
         }
     }
     about_binds(&mut page, &control.shards);
-    about_ids(&mut page, &control.learned);
+    about_ids(&mut page, &control.learned());
     page.end()
 }
 
@@ -110,6 +110,14 @@ fn about_the_process(page: &mut Page, control: &Control) {
     page.family(uneven, Kind::Gauge);
     let percent = control.balance().last().map_or(0, |verdict| verdict.percent);
     page.line(uneven.family, &Labels::default(), &decimal(u128::from(percent), 100));
+    if let Some(reloads) = &control.reloads {
+        let family =
+            own("postrider_config_reloads", "Times that a new configuration was asked for.");
+        page.family(family, Kind::Counter);
+        for (result, count) in reloads.counts() {
+            page.counter(family.family, &Labels::default().with("result", result), count, 1);
+        }
+    }
     let draining = own("postrider_draining", "1 while the process finishes what it has.");
     page.family(draining, Kind::Gauge);
     let is_draining = control.readiness.is_draining()

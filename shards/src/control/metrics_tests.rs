@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
@@ -43,8 +43,9 @@ fn control() -> Control {
             now: Arc::new(|| Duration::from_secs(2)),
         },
         readiness: Arc::new(Readiness::new(2)),
-        learned: Arc::new(Learned::of_names(&["alpha"])),
-        balance: std::sync::Mutex::default(),
+        learned: Mutex::new(Arc::new(Learned::of_names(&["alpha"]))),
+        reloads: None,
+        balance: Mutex::default(),
         counter: None,
     }
 }

@@ -8,6 +8,7 @@ mod desk;
 mod erasures;
 mod listener;
 mod metrics;
+mod reload;
 mod server;
 mod shards;
 mod signals;
@@ -22,10 +23,12 @@ use anyhow::Context as _;
 use tokio::sync::oneshot;
 
 use self::balance::Balance;
-pub use self::desk::{Desk, Order};
+pub use self::desk::{ConfigOrder, Desk, Order};
 pub use self::erasures::Counter;
+pub(crate) use self::reload::numbers;
+pub use self::reload::{KnownCustomers, NextConfig, ReadNext, Reloads};
 pub use self::signals::{Doorbell, Shutdown, signals};
-use crate::shard::Learned;
+use crate::shard::{Learned, Shared};
 use crate::stats::Stats;
 
 /// A shard whose loop has not turned for this long is stuck: `/livez` answers 503.
@@ -138,20 +141,26 @@ impl Readiness {
     }
 }
 
+/// By what shards are asked, and what reloads need; `None`: not at all.
+pub type Asked = (Option<Counter>, Option<Reloads>);
+
 /// What the control thread reads. One per process.
 pub struct Control {
     shards: Vec<Arc<Stats>>,
     facts: ControlFacts,
     readiness: Arc<Readiness>,
-    learned: Arc<Learned>,
+    /// That of the configuration that counts.
+    learned: Mutex<Arc<Learned>>,
     balance: Mutex<Balance>,
     /// `None`: shards cannot be asked for anything.
     counter: Option<Counter>,
+    /// `None`: the configuration stays.
+    reloads: Option<Reloads>,
 }
 
 impl Control {
-    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/shards`, `/carriers`, `/erasures` and
-    /// `/opt-outs` from a thread of its own.
+    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/shards`, `/carriers`, `/erasures`, `/opt-outs`
+    /// and `/reload` from a thread of its own.
     ///
     /// # Errors
     /// When the address cannot be had, or the thread cannot be started.
@@ -161,10 +170,11 @@ impl Control {
         facts: ControlFacts,
         readiness: Arc<Readiness>,
         learned: Arc<Learned>,
-        counter: Option<Counter>,
+        (counter, reloads): Asked,
     ) -> anyhow::Result<ControlHandle> {
-        let balance = Mutex::default();
-        let control = Arc::new(Self { shards, facts, readiness, learned, balance, counter });
+        let (balance, learned) = (Mutex::default(), Mutex::new(learned));
+        let control =
+            Arc::new(Self { shards, facts, readiness, learned, balance, counter, reloads });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -179,6 +189,19 @@ impl Control {
             .spawn(move || runtime.block_on(server::run(control, listener, stopped)))
             .context("the control thread cannot be started")?;
         Ok(ControlHandle { local_addr, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// What traffic shows of the carriers of the configuration that counts.
+    fn learned(&self) -> Arc<Learned> {
+        Arc::clone(&self.learned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The shards go by this from now on; `customers`: all that the data directory has known.
+    fn go_by(&self, shared: &Shared, customers: KnownCustomers) {
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&shared.learned);
+        if let Some(counter) = &self.counter {
+            counter.know(customers);
+        }
     }
 
     /// Only this thread takes it, and never across an await.

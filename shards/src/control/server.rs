@@ -18,7 +18,7 @@ use super::carriers::{self, Herald};
 use super::erasures::{self, Peer};
 use super::listener::Limited;
 use super::metrics::{self, Format};
-use super::{Control, STOP_LIMIT, shards};
+use super::{Control, STOP_LIMIT, reload, shards};
 
 /// Serves until the sender of `stopped` is gone.
 pub(super) async fn run(
@@ -27,6 +27,7 @@ pub(super) async fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     let watch = tokio::spawn(watchdog(Arc::clone(&control)));
+    let signals = tokio::spawn(reload::heed_signals(Arc::clone(&control)));
     let (end, ended) = oneshot::channel::<()>();
     let service = router(control).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(Limited::new(listener), service).with_graceful_shutdown(async move {
@@ -44,6 +45,7 @@ pub(super) async fn run(
         () = overdue => tracing::warn!("admin requests still under way were cut off"),
     }
     watch.abort();
+    signals.abort();
 }
 
 fn router(control: Arc<Control>) -> Router {
@@ -57,6 +59,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/erasures", get(erasures::list).post(erasures::begin))
         .route("/erasures/{id}", get(erasures::show))
         .route("/opt-outs", post(erasures::opt_out))
+        .route("/reload", post(reload::post))
         .with_state(control)
 }
 
@@ -102,11 +105,11 @@ pub(super) fn answer_with(status: StatusCode, body: &Value) -> Response {
 /// for a carrier; and that shards are out of balance.
 async fn watchdog(control: Arc<Control>) {
     let mut known = Vec::new();
-    let mut herald = Herald::new(&control.learned);
+    let mut herald = Herald::new();
     let mut crier = Crier::default();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        herald.tell(&control.learned);
+        herald.tell(&control.learned());
         if let Some(verdict) = control.balance().observe((control.facts.now)(), &control.shards) {
             crier.tell(verdict);
         }

@@ -38,7 +38,8 @@ fn stage() -> Stage {
     let learned = Arc::new(Learned::of_names(&["alpha", "beta"]));
     let own = Arc::clone(&learned);
     let handle =
-        Control::start(any, shards.clone(), facts, Arc::clone(&readiness), own, None).unwrap();
+        Control::start(any, shards.clone(), facts, Arc::clone(&readiness), own, (None, None))
+            .unwrap();
     Stage { handle, shards, readiness, learned, now_ms }
 }
 
@@ -158,8 +159,14 @@ fn an_address_in_use_is_named() {
     };
     let taken = stage.handle.local_addr();
     let learned = Arc::new(Learned::of_names(&[]));
-    let again =
-        Control::start(taken, Vec::new(), facts, Arc::new(Readiness::new(0)), learned, None);
+    let again = Control::start(
+        taken,
+        Vec::new(),
+        facts,
+        Arc::new(Readiness::new(0)),
+        learned,
+        (None, None),
+    );
     let error = again.err().unwrap();
     assert!(format!("{error:#}").contains(&format!("cannot listen on {taken}")), "{error:#}");
 }

@@ -1,5 +1,5 @@
 //! SIGTERM and SIGINT: the first asks for a drain and rings every shard, the second ends the
-//! process at once. A small thread of its own, so that signals are heard during a long recovery
+//! process at once. SIGHUP asks for a new configuration. A small thread of its own, so that signals are heard during a long recovery
 //! too. One per process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// Wakes one sleeper, from any thread.
 pub type Doorbell = Arc<dyn Fn() + Send + Sync>;
@@ -52,11 +53,11 @@ impl Shutdown {
 }
 
 /// Listens for SIGTERM and SIGINT from now on. The first calls [`Shutdown::ask`], the second exits
-/// with status 1.
+/// with status 1. SIGHUP asks for `reload`.
 ///
 /// # Errors
 /// When the thread, its runtime or the handlers cannot be set up.
-pub fn signals(shutdown: Arc<Shutdown>) -> anyhow::Result<()> {
+pub fn signals(shutdown: Arc<Shutdown>, reload: Arc<Notify>) -> anyhow::Result<()> {
     let (tell, told) = mpsc::channel();
     std::thread::Builder::new()
         .name("signals".into())
@@ -67,20 +68,30 @@ pub fn signals(shutdown: Arc<Shutdown>) -> anyhow::Result<()> {
                     Ok::<_, std::io::Error>((
                         signal(SignalKind::terminate())?,
                         signal(SignalKind::interrupt())?,
+                        signal(SignalKind::hangup())?,
                     ))
                 })?;
                 Ok((runtime, handlers))
             });
             match listening {
-                Ok((runtime, (term, int))) => {
+                Ok((runtime, (term, int, hangup))) => {
                     drop(tell.send(Ok(())));
-                    runtime.block_on(listen(&shutdown, term, int));
+                    runtime.block_on(async {
+                        tokio::join!(listen(&shutdown, term, int), pass_on(hangup, &reload));
+                    });
                 }
                 Err(error) => drop(tell.send(Err(error))),
             }
         })
         .context("the signals thread cannot be started")?;
     told.recv()?.context("signal handlers cannot be set up")
+}
+
+async fn pass_on(mut hangup: Signal, reload: &Notify) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(signal = "SIGHUP", "a new configuration is asked for");
+        reload.notify_one();
+    }
 }
 
 async fn listen(shutdown: &Shutdown, mut term: Signal, mut int: Signal) {
@@ -116,7 +127,7 @@ mod tests {
     /// before the test would have failed.
     fn child() {
         let shutdown = Shutdown::new(vec![Arc::new(|| println!("child: rung"))]);
-        signals(Arc::clone(&shutdown)).unwrap();
+        signals(Arc::clone(&shutdown), Arc::default()).unwrap();
         println!("child: listening");
         std::thread::sleep(Duration::from_secs(30));
     }

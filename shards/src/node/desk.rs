@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot::Sender;
 
 use super::Node;
-use crate::control::Desk;
+use crate::control::{ConfigOrder, Desk};
 use crate::rt::Doorbell;
 use crate::shard::ControlAnswer;
 
@@ -25,6 +25,9 @@ impl Node {
     pub async fn serve_desk(self: Rc<Self>, desk: Arc<Desk>, bell: Arc<Doorbell>) {
         loop {
             bell.wait(|| desk.has_work()).await;
+            if let Some(order) = desk.take_config() {
+                self.take_config(order);
+            }
             while let Some(order) = desk.take() {
                 let ticket = self.asked.next.get();
                 self.asked.next.set(ticket + 1);
@@ -33,6 +36,17 @@ impl Node {
                 self.chore.notify_one();
             }
         }
+    }
+
+    /// Goes by another configuration from now on.
+    fn take_config(self: &Rc<Self>, order: ConfigOrder) {
+        let ConfigOrder { shared, binds, carrier_tls, taken } = order;
+        *self.carrier_tls.borrow_mut() = carrier_tls;
+        *self.shared.borrow_mut() = Arc::clone(&shared);
+        self.with(|shard, now| shard.handle_config(now, shared, &binds));
+        self.outbind_ports.fit(self);
+        // Whoever asked may have gone.
+        taken.send(()).ok();
     }
 
     pub(super) fn controlled(&self, ticket: u64, answer: ControlAnswer) {

@@ -25,11 +25,16 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// A file that cannot be read or used, with the carrier's name.
-pub(crate) fn carrier_links(carriers: &[CarrierConfig]) -> Result<Vec<Option<CarrierLink>>> {
-    let link = |carrier: &CarrierConfig| {
-        carrier_link(carrier).with_context(|| format!("TLS of the carrier {}", carrier.name))
+pub(crate) fn carrier_links(
+    carriers: &[CarrierConfig],
+    before: &[Option<CarrierLink>],
+) -> Result<Vec<Option<CarrierLink>>> {
+    let link = |(at, carrier): (usize, &CarrierConfig)| match before.get(at) {
+        // The files of one that was removed may be gone.
+        Some(known) if carrier.retired => Ok(known.clone()),
+        _ => carrier_link(carrier).with_context(|| format!("TLS of the carrier {}", carrier.name)),
     };
-    carriers.iter().map(link).collect()
+    carriers.iter().enumerate().map(link).collect()
 }
 
 fn carrier_link(carrier: &CarrierConfig) -> Result<Option<CarrierLink>> {
@@ -49,7 +54,7 @@ fn carrier_link(carrier: &CarrierConfig) -> Result<Option<CarrierLink>> {
 /// # Errors
 /// The first that cannot be read or used, with where it is named.
 pub(crate) fn check_tls(config: &Config) -> Result<()> {
-    carrier_links(&config.carriers)?;
+    carrier_links(&config.carriers, &[])?;
     if let Some(tls) = &config.smpp.tls {
         customer_port(tls).context("TLS of the SMPP server")?;
     }

@@ -9,7 +9,7 @@ use postrider_core::sequence;
 use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
-use postrider_http::problem::Problem;
+use postrider_http::problem::{Code, Problem};
 use postrider_http::request::ApiRequest;
 
 use super::customers::status_of;
@@ -134,6 +134,12 @@ impl Shard {
         let no_room = || discard && self.contents.is_full(&submission.content);
         if self.storage_is_short() || no_room() {
             return Err((Counter::RefusedStorageFull, Problem::storage_full(5)));
+        }
+        let own = self.shared.config.customers.get(usize::from(customer.0));
+        if own.is_none_or(|own| own.retired) {
+            // Another shard let it in under an older configuration.
+            let problem = Problem::new(Code::Unauthorized, "This customer was removed.");
+            return Err((Counter::RefusedUnauthorized, problem));
         }
         if self.has_opted_out(customer, submission.to) {
             return Err((Counter::RefusedOptedOut, Problem::opted_out()));

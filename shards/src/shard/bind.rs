@@ -25,6 +25,12 @@ pub(crate) enum Link {
 /// One bind.
 pub(crate) struct Bind {
     pub(crate) carrier: CarrierIx,
+    /// Which of the carrier's binds on this shard it is.
+    pub(crate) place: u16,
+    /// The configuration has it.
+    pub(crate) wanted: bool,
+    /// It connects to another one, or as somebody else, once the connection that it has is closed.
+    pub(crate) changed: bool,
     pub(crate) session: Session,
     pub(crate) link: Link,
     /// Counts connections: what came on an older one is not answered on a newer.
@@ -48,7 +54,7 @@ pub(crate) struct Bind {
 
 impl Bind {
     pub(crate) fn new(
-        carrier: CarrierIx,
+        (carrier, place): (CarrierIx, u16),
         config: SessionConfig,
         rate: RateWindow,
         backoff: Backoff,
@@ -56,6 +62,9 @@ impl Bind {
         let window = config.window;
         Bind {
             carrier,
+            place,
+            wanted: true,
+            changed: false,
             session: Session::new(config),
             link: Link::Down,
             epoch: 0,
@@ -70,6 +79,19 @@ impl Bind {
             refused: None,
             close_reason: None,
         }
+    }
+
+    /// What it is for.
+    pub(crate) fn kind(&self) -> BindKind {
+        self.session.config().bind
+    }
+
+    /// Takes other settings: bounds and timers count from now on, who we are from the next
+    /// connection on.
+    pub(crate) fn configure(&mut self, config: SessionConfig, rate: u32, now: Duration) {
+        self.window = config.window;
+        self.session.configure(config);
+        self.rate.set_rate(rate, now);
     }
 
     /// Bound, and not only to receive.
@@ -125,6 +147,16 @@ impl RateWindow {
         RateWindow { rate, sent: std::iter::repeat_n(now, rate).collect(), lowered: None }
     }
 
+    /// Another rate. What was sent within the last second counts on.
+    pub(crate) fn set_rate(&mut self, rate: u32, now: Duration) {
+        let rate = usize::try_from(rate).unwrap_or(usize::MAX);
+        if self.rate == 0 && rate > 0 {
+            // Without a rate nothing was noted.
+            self.sent = std::iter::repeat_n(now, rate).collect();
+        }
+        self.rate = rate;
+    }
+
     /// The carrier is slower than agreed: half of the present rate, which grows back by a twentieth
     /// of the whole each second. Without a rate there is nothing to halve.
     pub(crate) fn slow_down(&mut self, now: Duration) {
@@ -176,7 +208,7 @@ impl RateWindow {
     /// Parts leave.
     pub(crate) fn sent(&mut self, now: Duration, parts: usize) {
         for _ in 0..parts.min(self.rate) {
-            if self.sent.len() == self.rate {
+            while self.sent.len() >= self.rate {
                 self.sent.pop_front();
             }
             self.sent.push_back(now);
@@ -208,6 +240,32 @@ mod tests {
             assert!(second.count() <= 7, "more than 7 within a second of {first:?}");
         }
         assert!((20..=28).contains(&sent.len()), "7 a second, after a second of silence");
+    }
+
+    #[test]
+    fn no_second_holds_more_than_the_rate_when_that_changes() {
+        let mut window = RateWindow::new(0, Duration::ZERO);
+        let mut sent: Vec<(Duration, usize)> = Vec::new();
+        let mut rates = 0;
+        for step in 0..10_000u64 {
+            let now = Duration::from_millis(step);
+            if step % 700 == 0 {
+                let rate = [0, 9, 3, 20, 1].into_iter().cycle().nth(rates).unwrap_or(0);
+                rates += 1;
+                window.set_rate(rate, now);
+            }
+            for _ in 0..5 {
+                if window.next(now, 1) <= now {
+                    window.sent(now, 1);
+                    sent.push((now, if window.rate == 0 { usize::MAX } else { window.rate }));
+                }
+            }
+        }
+        for (index, (last, rate)) in sent.iter().enumerate() {
+            let within = |(at, _): &&(Duration, usize)| *at + Duration::from_secs(1) >= *last;
+            let second = sent.iter().take(index + 1).filter(within).count();
+            assert!(second <= *rate, "{second} within the second before {last:?} at {rate}");
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub type CallId = u64;
 pub enum MeshMessage {
     /// Asks the receiver to do something.
     Request {
+        /// The sender's configuration, under which it was checked.
+        generation: u32,
         /// Echoed in the reply.
         call: CallId,
         /// What is asked.

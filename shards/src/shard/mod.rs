@@ -41,6 +41,7 @@ mod receipt_pdu;
 mod receipts;
 mod reclaim;
 mod recover;
+mod reload;
 mod sessions;
 mod shared;
 mod submit;
@@ -250,6 +251,8 @@ pub(crate) enum Timer {
     Resume(CarrierIx),
     /// All binds of the carrier have been down for a while.
     Down(CarrierIx),
+    /// A carrier that was removed may owe nothing more.
+    Retired(CarrierIx),
     /// The validity of a message ends.
     Validity(u64),
     /// The next piece of an erasure may be done.
@@ -308,6 +311,8 @@ pub struct Shard {
     turned: Duration,
     /// When the store of cold messages has something to do.
     cold_due: Option<Duration>,
+    /// Requests that were checked under a configuration which is on its way to this shard.
+    early: Vec<reload::Early>,
     /// Messages to which something happened: their seats are to be looked at.
     stirred: Vec<u64>,
     /// The first number of a message that this process accepts.
@@ -384,6 +389,7 @@ impl Shard {
             Timer::Reconnect(bind) => self.reconnect(now, bind),
             Timer::Resume(carrier) => self.resume(carrier),
             Timer::Down(carrier) => self.leave_dead_carrier(now, carrier),
+            Timer::Retired(carrier) => self.look_at_retired(now, carrier),
             Timer::Validity(sequence) => self.validity_over(now, sequence),
             Timer::Grace(sequence) => self.grace_over(now, sequence),
             Timer::Retry(sequence, part) => self.retry_part(now, PartRef { sequence, part }),
@@ -406,7 +412,12 @@ impl Shard {
     /// A message from another shard.
     pub fn handle_mesh(&mut self, now: Now, from: ShardId, message: MeshMessage) {
         match message {
-            MeshMessage::Request { call, request } => self.serve_peer(now, from, call, request),
+            MeshMessage::Request { generation, call, request }
+                if generation > self.shared.generation =>
+            {
+                self.keep_early(reload::Early { generation, from, call, request });
+            }
+            MeshMessage::Request { call, request, .. } => self.serve_peer(now, from, call, request),
             MeshMessage::Reply { call, reply } => self.take_reply(now, from, call, reply),
         }
         self.pump(now);
@@ -450,7 +461,9 @@ impl Shard {
 
     fn request(&mut self, to: ShardId, call: CallId, request: Request) {
         self.stats.inc(Counter::MeshRequests);
-        self.ops.push_back(Op::Mesh { to, message: MeshMessage::Request { call, request } });
+        let generation = self.shared.generation;
+        let message = MeshMessage::Request { generation, call, request };
+        self.ops.push_back(Op::Mesh { to, message });
     }
 
     /// Lets everything that became possible happen: what waited for the disk, submits, webhooks,

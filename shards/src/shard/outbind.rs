@@ -39,7 +39,9 @@ impl Shard {
 
     /// The connection of `take_outbind_slot` is ready: its outbind is awaited.
     pub fn handle_bind_accepted(&mut self, now: Now, bind: BindIx) {
-        if let Some(held) = self.outbound.binds.get_mut(bind) {
+        if self.is_current(bind)
+            && let Some(held) = self.outbound.binds.get_mut(bind)
+        {
             held.link = Link::Up;
             held.epoch += 1;
             held.session.handle_accepted(now.mono);

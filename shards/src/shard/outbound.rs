@@ -2,21 +2,23 @@
 //! One per shard.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::Now;
 use postrider_core::config::{BindType, CarrierConfig, bind_number};
 use postrider_core::limits;
+use postrider_core::place::ShardId;
 use postrider_core::route::{CarrierIx, Load};
 use postrider_smpp::backoff::Backoff;
 use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
-use super::bind::{Bind, RateWindow};
+use super::bind::{Bind, Link, RateWindow};
 use super::cold::{FairQueue, Group};
 use super::pdu::PduBuffers;
 use super::table::PartRef;
 use super::{BindIx, Shard, ShardParts, Timer};
-use crate::stats::{BindLabel, BindState};
+use crate::stats::{BindLabel, BindState, Stats};
 
 /// One carrier on this shard.
 pub(crate) struct Carrier {
@@ -35,6 +37,36 @@ pub(crate) struct Carrier {
     /// The earliest `Timer::Resume` that stands in the wheel.
     resume_at: Option<Duration>,
     pub(super) dirty: bool,
+    /// The configuration has it no more.
+    retired: Option<Retired>,
+}
+
+/// A carrier that was removed: it gets no further messages.
+#[derive(Clone, Copy)]
+struct Retired {
+    since: Duration,
+    /// Its binds stay: it may still owe receipts.
+    listens: bool,
+}
+
+/// What became of a bind under another configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fitted {
+    /// It is new, or is wanted again.
+    Added,
+    /// It has to connect anew.
+    Changed,
+    /// It is not wanted any more.
+    Removed,
+}
+
+/// What new binds are made with.
+struct Maker {
+    id: ShardId,
+    shards: u16,
+    stats: Arc<Stats>,
+    seed: u64,
+    reconnect_first: Duration,
 }
 
 /// All carriers and binds of the shard.
@@ -43,6 +75,7 @@ pub(crate) struct Outbound {
     pub(crate) binds: Vec<Bind>,
     pub(super) dirty: Vec<CarrierIx>,
     pub(super) buffers: PduBuffers,
+    maker: Maker,
 }
 
 impl Outbound {
@@ -53,53 +86,128 @@ impl Outbound {
             binds: Vec::new(),
             dirty: Vec::new(),
             buffers: PduBuffers::default(),
+            maker: Maker {
+                id: parts.id,
+                shards: parts.shared.placement.shards(),
+                stats: Arc::clone(&parts.stats),
+                seed: parts.seed,
+                reconnect_first: parts.reconnect_first,
+            },
         };
         let configs = parts.shared.config.carriers.iter();
         for ((config, count), index) in configs.zip(&parts.binds).zip(0u16..) {
-            outbound.add(CarrierIx(index), config, *count, parts, now);
+            outbound.add(now);
+            outbound.fit(CarrierIx(index), config, *count, true, now);
         }
         outbound
     }
 
-    fn add(
-        &mut self,
-        ix: CarrierIx,
-        config: &CarrierConfig,
-        count: u16,
-        parts: &ShardParts,
-        now: Duration,
-    ) {
-        let mut carrier = Carrier {
+    /// One carrier more, without binds.
+    pub(super) fn add(&mut self, now: Duration) {
+        self.carriers.push(Carrier {
             binds: Vec::new(),
             queue: FairQueue::default(),
             ready: VecDeque::new(),
             recording: 0,
             paused_until: Duration::ZERO,
             pause: limits::QUEUE_FULL_PAUSE_FIRST,
-            down_since: Some(Duration::ZERO),
+            down_since: Some(now),
             resume_at: None,
             dirty: false,
-        };
-        // A rate below the number of binds is refused by the configuration.
-        let rate = config.parts_per_second / u32::from(config.binds.max(1));
+            retired: None,
+        });
+    }
+
+    /// Fits a carrier's binds to its configuration: `count` of them on this shard. `alike`: a
+    /// connection of before is as good as a new one. A bind that is not wanted keeps its index, and
+    /// has it again when it is.
+    pub(super) fn fit(
+        &mut self,
+        ix: CarrierIx,
+        config: &CarrierConfig,
+        count: u16,
+        alike: bool,
+        now: Duration,
+    ) -> Vec<(BindIx, Fitted)> {
         let kinds = kinds(config.bind);
         let places = (0..count).flat_map(|place| kinds.iter().map(move |kind| (place, *kind)));
-        for (place, kind) in places {
-            let bind = self.binds.len();
-            let shards = parts.shared.placement.shards();
-            let label = BindLabel {
-                carrier: config.name.clone(),
-                bind: bind_number(ix, parts.id, shards, place),
-                kind: word_of(kind),
-            };
-            assert_eq!(parts.stats.add_bind(label), bind, "a bind's numbers are at its index");
-            let own = u64::try_from(bind).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let backoff = Backoff::with_first(parts.seed ^ own, parts.reconnect_first);
-            let rate = RateWindow::new(rate, now);
-            self.binds.push(Bind::new(ix, session_config(config, kind), rate, backoff));
-            carrier.binds.push(bind);
+        let mut missing: Vec<(u16, BindKind)> = places.collect();
+        // A rate below the number of binds is refused by the configuration.
+        let rate = config.parts_per_second / u32::from(config.binds.max(1));
+        let (mut fitted, mut wanted) = (Vec::new(), Vec::new());
+        for (index, bind) in self.binds.iter_mut().enumerate().filter(|(_, b)| b.carrier == ix) {
+            let own = missing.iter().position(|own| *own == (bind.place, bind.kind()));
+            if let Some(own) = own {
+                missing.swap_remove(own);
+                wanted.push(index);
+                bind.configure(session_config(config, bind.kind()), rate, now);
+            }
+            match (bind.wanted, own.is_some()) {
+                (false, true) => fitted.push((index, Fitted::Added)),
+                (true, false) => fitted.push((index, Fitted::Removed)),
+                (true, true) if !alike => fitted.push((index, Fitted::Changed)),
+                (true, true) | (false, false) => {}
+            }
+            // A connection of before has to end first.
+            bind.changed |= own.is_some() && !(bind.wanted && alike) && bind.link != Link::Down;
+            bind.wanted = own.is_some();
         }
-        self.carriers.push(carrier);
+        missing.sort_unstable_by_key(|(place, _)| *place);
+        for (place, kind) in missing {
+            let index = self.add_bind(ix, config, (place, kind), now);
+            wanted.push(index);
+            fitted.push((index, Fitted::Added));
+        }
+        if let Some(carrier) = self.carriers.get_mut(usize::from(ix.0)) {
+            carrier.binds = wanted;
+        }
+        fitted
+    }
+
+    fn add_bind(
+        &mut self,
+        ix: CarrierIx,
+        config: &CarrierConfig,
+        (place, kind): (u16, BindKind),
+        now: Duration,
+    ) -> BindIx {
+        let Maker { id, shards, stats, seed, reconnect_first } = &self.maker;
+        let index = self.binds.len();
+        let label = BindLabel {
+            carrier: config.name.clone(),
+            bind: bind_number(ix, *id, *shards, place),
+            kind: word_of(kind),
+        };
+        assert_eq!(stats.add_bind(label), index, "a bind's numbers are at its index");
+        let own = u64::try_from(index).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let backoff = Backoff::with_first(seed ^ own, *reconnect_first);
+        let rate = config.parts_per_second / u32::from(config.binds.max(1));
+        let rate = RateWindow::new(rate, now);
+        self.binds.push(Bind::new((ix, place), session_config(config, kind), rate, backoff));
+        index
+    }
+
+    /// Notes whether the configuration has a carrier no more; true while its binds are wanted.
+    pub(super) fn note_retired(&mut self, ix: CarrierIx, retired: bool, now: Duration) -> bool {
+        let Some(carrier) = self.carriers.get_mut(usize::from(ix.0)) else { return false };
+        let first = Retired { since: now, listens: true };
+        carrier.retired = retired.then(|| carrier.retired.unwrap_or(first));
+        carrier.retired.is_none_or(|retired| retired.listens)
+    }
+
+    /// Since when a carrier that is still listened to has been in no configuration.
+    pub(super) fn retired_since(&self, ix: CarrierIx) -> Option<Duration> {
+        let retired = self.carriers.get(usize::from(ix.0))?.retired?;
+        retired.listens.then_some(retired.since)
+    }
+
+    /// A removed carrier owes nothing more.
+    pub(super) fn stop_listening(&mut self, ix: CarrierIx) {
+        if let Some(carrier) = self.carriers.get_mut(usize::from(ix.0))
+            && let Some(retired) = &mut carrier.retired
+        {
+            retired.listens = false;
+        }
     }
 
     pub(crate) fn carrier_mut(&mut self, ix: CarrierIx) -> Option<&mut Carrier> {
@@ -108,7 +216,8 @@ impl Outbound {
 
     /// Whether messages may be given to the carrier: one of its binds can submit.
     pub(super) fn usable(&self, ix: CarrierIx) -> bool {
-        self.binds_of(ix).any(Bind::can_submit)
+        let own = self.carriers.get(usize::from(ix.0));
+        own.is_some_and(|own| own.retired.is_none()) && self.binds_of(ix).any(Bind::can_submit)
     }
 
     /// How much of its rate the carrier used within the last second.
@@ -343,21 +452,7 @@ impl Shard {
         if self.outbound.usable(ix) {
             return;
         }
-        self.withdraw_attempts(now, ix);
-        let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
-        let mut queue = std::mem::take(&mut carrier.queue);
-        while let Some(sequence) = queue.pop_front() {
-            let Some(message) = self.table.get_mut(sequence) else { continue };
-            message.queued_on = None;
-            if message.outcome.is_some() {
-                continue;
-            }
-            if message.any_submitted() {
-                self.enqueue(ix, sequence, FairQueue::push_back);
-            } else {
-                self.dispatch(now, sequence);
-            }
-        }
+        self.share_out_queue(now, ix);
         self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
     }
 

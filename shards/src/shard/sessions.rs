@@ -25,12 +25,7 @@ impl Shard {
     /// Asks the driver to connect every bind. Once, after the start.
     pub fn start(&mut self, now: Now) {
         for bind in 0..self.outbound.binds.len() {
-            match self.first_connect(bind) {
-                Duration::ZERO => self.reconnect(now, bind),
-                delay => {
-                    self.wheel.insert(now.mono + delay, Timer::Reconnect(bind));
-                }
-            }
+            self.connect_in_turn(now, bind);
         }
         for carrier in 0..self.outbound.carriers.len() {
             if let Ok(ix) = u16::try_from(carrier) {
@@ -43,7 +38,7 @@ impl Shard {
 
     /// How long after the start a bind connects: an account's binds one after the other, over all
     /// shards, where the carrier wants it.
-    fn first_connect(&self, bind: BindIx) -> Duration {
+    pub(super) fn first_connect(&self, bind: BindIx) -> Duration {
         let Some(held) = self.outbound.binds.get(bind) else { return Duration::ZERO };
         let own = self.outbound.carriers.get(usize::from(held.carrier.0));
         let place = own.and_then(|own| own.binds.iter().position(|other| *other == bind));
@@ -59,7 +54,7 @@ impl Shard {
             return;
         }
         let Some(held) = self.outbound.binds.get_mut(bind) else { return };
-        if held.link == Link::Down {
+        if held.link == Link::Down && held.wanted {
             held.link = Link::Connecting;
             self.ops.push_back(Op::Connect(bind));
         }
@@ -67,7 +62,9 @@ impl Shard {
 
     /// The driver connected a bind.
     pub fn handle_bind_connected(&mut self, now: Now, bind: BindIx) {
-        if let Some(held) = self.outbound.binds.get_mut(bind) {
+        if self.is_current(bind)
+            && let Some(held) = self.outbound.binds.get_mut(bind)
+        {
             held.link = Link::Up;
             held.epoch += 1;
             held.session.handle_connected(now.mono);
@@ -103,11 +100,19 @@ impl Shard {
             held.link = Link::Down;
             held.flushing = false;
             let cause = held.refused.take().unwrap_or(BackoffCause::Transport);
-            let delay = held.backoff.next(cause);
-            self.wheel.insert(now.mono + delay, Timer::Reconnect(bind));
+            let changed = std::mem::take(&mut held.changed);
+            if changed {
+                held.backoff.reset_after(Duration::MAX);
+            } else if held.wanted {
+                let delay = held.backoff.next(cause);
+                self.wheel.insert(now.mono + delay, Timer::Reconnect(bind));
+            }
             let carrier = held.carrier;
             self.bind_events(now, bind);
             self.note_down(now, carrier);
+            if changed {
+                self.reconnect(now, bind);
+            }
         }
         self.pump(now);
     }

@@ -8,7 +8,7 @@ use postrider_core::id::IdCipher;
 use postrider_core::operators::Resolver;
 use postrider_core::place::{Partition, Placement};
 use postrider_core::route::{CarrierIx, RouteTable};
-use postrider_http::auth::CustomerIx;
+use postrider_http::auth::{CustomerIx, Keyring};
 
 use super::message::{Envelope, NO_CARRIER};
 use super::{Accounts, Learned};
@@ -33,6 +33,8 @@ pub struct Shared {
     pub cipher: Arc<IdCipher>,
     /// Durable numbers of carriers and customers.
     pub numbers: Numbers,
+    /// Customers' API keys.
+    pub keys: Keyring,
     /// Accounts on the SMPP server.
     pub accounts: Accounts,
     /// What traffic shows of carriers' message ids.
@@ -45,6 +47,13 @@ pub struct Numbers {
     pub carriers: Vec<u32>,
     /// By `CustomerIx`.
     pub customers: Vec<u32>,
+}
+
+fn keyring(config: &Config) -> Keyring {
+    let hashes = config.customers.iter().zip(0u16..).flat_map(|(customer, index)| {
+        customer.api_key_hashes.iter().map(move |hash| (CustomerIx(index), *hash))
+    });
+    Keyring::new(hashes)
 }
 
 impl Shared {
@@ -76,6 +85,7 @@ impl Shared {
             placement,
             cipher,
             numbers,
+            keys: keyring(&config),
             accounts: Accounts::new(&config, before.map(|before| &before.accounts)),
             learned: Arc::new(Learned::new(&config.carriers, learned)),
             config,

@@ -305,6 +305,8 @@ series! {
 series! {
     /// Numbers that rise and fall.
     Gauge {
+        /// The configuration that the shard goes by.
+        ConfigGeneration = "config_generation", "Which configuration of the process the shard goes by, from 1.";
         /// Messages without a final status.
         OpenMessages = "open_messages", "Messages without a final status.";
         /// Messages in memory: open, and on their way out.

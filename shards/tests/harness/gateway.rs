@@ -179,6 +179,13 @@ impl Gateway {
         }
     }
 
+    /// The shard goes by another configuration.
+    pub(crate) fn reload(&mut self, config: Config) {
+        self.rig.reload(config);
+        self.binds = self.rig.stats.binds().count();
+        self.play();
+    }
+
     /// Time passes.
     pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.rig.now + time;

@@ -7,6 +7,7 @@
 pub(crate) mod contents;
 pub(crate) mod gateway;
 pub(crate) mod pdu;
+mod reload;
 pub(crate) mod scene;
 pub(crate) mod traces;
 
@@ -90,7 +91,7 @@ pub(crate) struct Rig {
     pub(crate) shard: Shard,
     pub(crate) stats: Arc<Stats>,
     pub(crate) now: Duration,
-    learned: Arc<Learned>,
+    shared: Arc<Shared>,
     config: Config,
     log: LogConfig,
     disk: MemDisk,
@@ -182,7 +183,7 @@ impl Rig {
         now: Duration,
     ) -> Self {
         let (parts, stats) = parts(&config, contents.open(0, at(now)));
-        let learned = Arc::clone(&parts.shared.learned);
+        let shared = Arc::clone(&parts.shared);
         let (shard, _) = Shard::open(parts, &mut disk, log.clone(), at(now)).unwrap();
         let opened_with = disk.list_side().unwrap().into_iter().map(|(file, _)| file).collect();
         let mut rig = Rig {
@@ -191,7 +192,7 @@ impl Rig {
             shard,
             stats,
             now,
-            learned,
+            shared,
             config,
             log,
             disk,
@@ -570,7 +571,7 @@ impl Rig {
 
     /// What traffic shows of carriers' message ids.
     pub(crate) fn learned(&self) -> Arc<Learned> {
-        Arc::clone(&self.learned)
+        Arc::clone(&self.shared.learned)
     }
 
     /// A gauge's value.

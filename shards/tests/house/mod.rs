@@ -8,6 +8,7 @@
 pub(crate) mod contents;
 #[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
+mod reload;
 mod requests;
 mod resize;
 mod setup;

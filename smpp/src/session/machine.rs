@@ -91,6 +91,17 @@ impl Machine {
         self.config.inbound_window = inbound_window;
     }
 
+    pub(super) fn configure(&mut self, config: SessionConfig) {
+        debug_assert!(
+            (config.role, config.bind) == (self.config.role, self.config.bind),
+            "another role or kind is another session"
+        );
+        if self.state == State::Closed {
+            self.version = config.interface_version;
+        }
+        self.config = config;
+    }
+
     pub(super) fn state(&self) -> State {
         self.state
     }

@@ -211,6 +211,12 @@ impl Session {
         self.machine.set_windows(window, inbound_window);
     }
 
+    /// Takes other settings for the same role and kind of bind: bounds and timers count from the next
+    /// use on, what a bind says from the next connection on. What is open stays open.
+    pub fn configure(&mut self, config: SessionConfig) {
+        self.machine.configure(config);
+    }
+
     /// Asks the peer to bind (SMSC; 3.4 section 4.1.7), on a connection that we made and before anything else.
     ///
     /// # Errors

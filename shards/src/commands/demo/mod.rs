@@ -133,7 +133,8 @@ impl Stage {
         let webhook_url = format!("http://{at}/hooks");
         let text = config_text(args, folder, &addresses, &api_key, &secret);
         let config = Config::parse(&text).context("the demonstration's configuration")?;
-        let options = ServerOptions { reconnect_first: Duration::from_millis(100) };
+        let options =
+            ServerOptions { reconnect_first: Duration::from_millis(100), next_config: None };
         let server = Server::start(config, &options, Shutdown::new(Vec::new()))?;
         announce(&server);
         Ok(Stage { server, carriers, sink, files, api_key, webhook_url })
@@ -194,7 +195,7 @@ impl Stage {
     fn stay(&self) -> Result<()> {
         let url = format!("http://{}", self.server.http);
         let shutdown = self.server.shutdown();
-        crate::control::signals(std::sync::Arc::clone(&shutdown))?;
+        crate::control::signals(std::sync::Arc::clone(&shutdown), std::sync::Arc::default())?;
         eprintln!("The gateway goes on. Send a message:");
         eprintln!(
             "  curl -s {url}/api/v1/messages -H 'Authorization: Bearer {}' \\\n    \

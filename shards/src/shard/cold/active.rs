@@ -168,6 +168,14 @@ impl ActiveSet {
         }
     }
 
+    /// There may be so many routes from now on; what each has stays.
+    pub fn set_routes(&mut self, routes: usize) {
+        self.seats.routes = routes.max(1);
+        let floor = self.floor();
+        self.beyond = self.routes.values().map(|route| route.taken().saturating_sub(floor)).sum();
+        self.stirred = true;
+    }
+
     /// A message wants to be sent, one that is new or one that was hot for another reason. False when
     /// it has to wait on disk: then it goes to the backlog, and [`ActiveSet::filed`] says so.
     pub fn admit(&mut self, sequence: u64, group: Group) -> bool {

@@ -195,6 +195,11 @@ impl ColdStore {
         self.set.backlog()
     }
 
+    /// There may be so many routes from now on.
+    pub fn set_routes(&mut self, routes: usize) {
+        self.set.set_routes(routes);
+    }
+
     /// A message wants to be sent; false when it is to be parked.
     pub fn admit(&mut self, sequence: u64, group: Group) -> bool {
         self.set.admit(sequence, group)

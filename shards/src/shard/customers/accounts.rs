@@ -91,7 +91,9 @@ impl Accounts {
 
     /// Takes one of the customer's binds; false when all are taken.
     pub(crate) fn take_bind(&self, customer: CustomerIx, max: u16) -> bool {
-        let Some(used) = self.used(customer) else { return false };
+        let Some(used) = self.used(customer).filter(|_| self.get(customer).is_some()) else {
+            return false;
+        };
         let more = |binds: u32| (binds < u32::from(max)).then_some(binds + 1);
         used.binds.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }

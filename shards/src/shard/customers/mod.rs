@@ -26,6 +26,7 @@ use postrider_smpp::session::{BindKind, CloseReason, Role, Session, SessionConfi
 use postrider_smpp::status::CommandStatus;
 
 pub use self::accounts::Accounts;
+use self::accounts::is_allowed;
 pub(crate) use self::changes::Members;
 use self::guard::{LoginGuard, network};
 use self::login::Login;
@@ -111,6 +112,11 @@ impl Customers {
             multis: HashMap::default(),
             next_multi: 0,
         }
+    }
+
+    /// Makes places for so many customers; those that there are stay.
+    pub(crate) fn make_places(&mut self, customers: usize) {
+        self.bound.resize(customers.max(self.bound.len()), Vec::new());
     }
 
     /// Whether the connection that a request came on is still there.
@@ -407,6 +413,25 @@ impl Shard {
             bound.retain(|own| *own != conn);
         }
         self.receiver_ready(now, customer);
+    }
+
+    /// After a change of the configuration: a bind goes on under its customer's new bounds, or ends
+    /// when its customer could not open it any more.
+    pub(super) fn fit_customer_binds(&mut self, now: Now, before: &Shared) {
+        for conn in self.customers.all() {
+            let Some(held) = self.customers.get_mut(conn) else { continue };
+            let Some(customer) = held.account else { continue };
+            let own = account(&self.shared, customer).map(|(_, own)| own);
+            let known = account(before, customer).map(|(_, known)| known);
+            let login = |own: &CustomerSmpp| (own.system_id.clone(), own.password.clone());
+            match own.filter(|own| known.map(login) == Some(login(own))) {
+                Some(own) if is_allowed(own, held.peer) => {
+                    held.session.set_windows(own.deliver_window, own.window);
+                }
+                Some(_) | None => held.session.unbind(now.mono),
+            }
+            self.customer_events(now, conn);
+        }
     }
 
     /// Begins to unbind every customer: what is open is answered first.

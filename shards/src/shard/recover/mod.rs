@@ -104,12 +104,14 @@ impl Shard {
             seed: parts.seed,
             turned: now.mono,
             cold_due: Some(now.mono),
+            early: Vec::new(),
             stirred: Vec::new(),
             first_sequence: next_sequence,
             sweep: Sweep::default(),
             shared: parts.shared,
             stats: parts.stats,
         };
+        shard.publish_generation();
         shard.resume_from(disk, now, left)?;
         if recovery.records > 0 {
             // What was read now need not be read again.
