@@ -124,6 +124,30 @@ fn shares_follow_the_routes_and_what_is_said() {
     assert_eq!(bound, (100.0 / 0.6 / 2.0, Bound::Windows("alpha".into())));
 }
 
+/// Of a route's best group the cheapest carriers take its traffic, by weight.
+#[test]
+fn shares_follow_prices_and_weights() {
+    let entry = |name: &str, priority: u8, cost: u32, weight: u16| {
+        format!(
+            "{{ carrier = \"{name}\", priority = {priority}, cost_micros = {cost}, \
+             weight = {weight} }}"
+        )
+    };
+    let list = [
+        entry("alpha", 1, 5_000, 3),
+        entry("beta", 1, 5_000, 1),
+        entry("gamma", 1, 6_000, 9),
+        entry("delta", 2, 1_000, 9),
+    ];
+    let text = ["alpha", "beta", "gamma", "delta"].map(|name| carrier(name, 1, 10, 0)).concat()
+        + "[routing]\ncurrency = \"EUR\"\n"
+        + &route("", &list.join(", "));
+    let load = PlannedLoad { messages_per_second: Some(100.0), ..PlannedLoad::default() };
+    let found = forecast(&text, 1, &load).unwrap();
+    let shares: Vec<f64> = found.carriers.iter().map(|own| own.share).collect();
+    assert_eq!(shares, [0.75, 0.25, 0.0, 0.0]);
+}
+
 #[test]
 fn cores_and_disk_come_from_what_was_measured() {
     let text = carrier("alpha", 4, 100, 0)

@@ -38,6 +38,7 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.carriers[1].in_flight_max, 60);
     assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (3, 120));
     assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (4, 140));
+    assert_eq!(plan.shards[0].parts_per_second, None, "the first carrier has no limit");
     assert_eq!(plan.shards[0].memory.hot_messages, 100_000 * 2_048);
     // A carrier without a rate, one with 300 parts a second, and one that only receives.
     let parts = 3_600 * (250 + 300) / 2;
@@ -47,6 +48,16 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.shards[0].memory.rings, 2 * 4_096 * 128);
     assert_eq!(plan.shards[0].disk_bytes, (4 << 30) + (256 << 20), "the log, and its contents");
     assert!((plan.crossings - 0.5).abs() < 1e-9);
+}
+
+#[test]
+fn rates_are_split_as_binds_are() {
+    let text = carrier("alpha", 3, "parts_per_second = 300")
+        + &carrier("beta", 2, "parts_per_second = 50")
+        + &carrier("gamma", 2, "bind = \"receiver\"");
+    let plan = plan(&text, 2);
+    let rates: Vec<_> = plan.shards.iter().map(|shard| shard.parts_per_second).collect();
+    assert_eq!(rates, [Some(225), Some(125)]);
 }
 
 /// A pair is two connections, and submits on one of them.

@@ -40,7 +40,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "[CARRIER=]MS")]
     pub rtt: Vec<String>,
     /// Which percentage of the parts a carrier takes; may be repeated [default: every route has as
-    /// much as another, and its first carrier takes it]
+    /// much as another, and the cheapest carriers of its best group take it]
     #[arg(long, value_name = "CARRIER=PERCENT")]
     pub share: Vec<String>,
     /// Messages that wait already

@@ -7,7 +7,7 @@ use super::calibration::Calibration;
 use super::{CarrierPlan, Plan, float, whole};
 use crate::config::checked::Config;
 use crate::limits;
-use crate::route::RouteConfig;
+use crate::route::{Candidate, CarrierIx, RouteConfig};
 
 /// What is to be carried, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -194,41 +194,29 @@ impl Plan {
         })
     }
 
-    /// The share of all parts of each carrier. Where nothing is said, every route has as much as
-    /// another, and its first carrier takes it.
+    /// The share of all parts of each carrier: what is said of it, or else its part of what is left.
     fn shares(&self, config: &Config, load: &PlannedLoad) -> Result<Vec<f64>, PlannedLoadError> {
-        let mut shares = vec![None; self.carriers.len()];
+        let mut said = vec![None; self.carriers.len()];
         for (name, percent) in &load.share_of {
-            *self
-                .submitting(name)
-                .and_then(|at| shares.get_mut(at))
-                .ok_or_else(|| PlannedLoadError::UnknownCarrier(name.clone()))? =
-                Some(percent / 100.0);
+            let place = self.submitting(name).and_then(|at| said.get_mut(at));
+            let unknown = || PlannedLoadError::UnknownCarrier(name.clone());
+            *place.ok_or_else(unknown)? = Some(percent / 100.0);
         }
-        let given: f64 = shares.iter().flatten().sum();
+        let given: f64 = said.iter().flatten().sum();
         if given > 1.0 + 1e-9 {
             return Err(PlannedLoadError::Shares);
         }
-        let mut routes = vec![0_u64; self.carriers.len()];
-        let best = |route: &RouteConfig| {
-            route.carriers.iter().min_by_key(|candidate| candidate.priority).copied()
-        };
-        for first in config.routes.iter().filter_map(best) {
-            if let Some(count) = routes.get_mut(usize::from(first.carrier.0)) {
-                *count += 1;
+        let mut routed = vec![0.0; self.carriers.len()];
+        for (carrier, part) in config.routes.iter().flat_map(first_choice) {
+            if let Some(own) = routed.get_mut(usize::from(carrier.0)) {
+                *own += part;
             }
         }
-        // What was given counts no more.
-        for (count, share) in routes.iter_mut().zip(&shares) {
-            *count = if share.is_some() { 0 } else { *count };
-        }
-        let all = float(routes.iter().sum::<u64>().max(1));
-        let rest = (1.0 - given).max(0.0);
-        Ok(shares
-            .into_iter()
-            .zip(routes)
-            .map(|(share, count)| share.unwrap_or(rest * float(count) / all))
-            .collect())
+        let left = |(own, said): (&f64, &Option<f64>)| said.is_none().then_some(*own);
+        let all: f64 = routed.iter().zip(&said).filter_map(left).sum();
+        let each = if all > 0.0 { (1.0 - given).max(0.0) / all } else { 0.0 };
+        let shares = said.into_iter().zip(routed);
+        Ok(shares.map(|(said, own)| said.unwrap_or(own * each)).collect())
     }
 
     /// The place of a carrier that parts are sent to.
@@ -313,6 +301,16 @@ impl Plan {
         });
         DiskForecast { bytes_per_message, bytes_per_second, lasts, segments_needed }
     }
+}
+
+/// Who takes a route's traffic while nobody is full or down, and which part of it: of the best group
+/// the cheapest, by weight.
+fn first_choice(route: &RouteConfig) -> Vec<(CarrierIx, f64)> {
+    let rank = |own: &Candidate| (own.priority, own.cost);
+    let best = route.carriers.iter().map(rank).min();
+    let first = || route.carriers.iter().filter(|own| Some(rank(own)) == best);
+    let all: u64 = first().map(|own| u64::from(own.weight)).sum();
+    first().map(|own| (own.carrier, f64::from(own.weight) / float(all.max(1)))).collect()
 }
 
 /// How long a part has a place in its window: until the answer, and not less than the records of the

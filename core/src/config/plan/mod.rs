@@ -86,6 +86,8 @@ pub struct ShardPlan {
     pub connections: u64,
     /// Unanswered submit_sm of all its binds.
     pub in_flight_max: u64,
+    /// Its share of the carriers' rates, parts a second; `None` when one of them has no limit.
+    pub parts_per_second: Option<u64>,
     /// Octets of memory.
     pub memory: MemoryPlan,
     /// Octets of its log, and of that of contents, when they are as long as they may be.
@@ -337,6 +339,14 @@ fn shard_plan(
         carriers.iter().map(|carrier| own(carrier) * u64::from(carrier.window)).sum();
     let connections =
         carriers.iter().map(|carrier| own(carrier) * u64::from(carrier.connections_per_bind)).sum();
+    let rate = |carrier: &CarrierPlan| {
+        let binds: u64 = carrier.binds.iter().copied().map(u64::from).sum();
+        match (carrier.window, u64::from(carrier.parts_per_second)) {
+            (0, _) => Some(0),
+            (_, 0) => None,
+            (_, rate) => Some(rate * own(carrier) / binds.max(1)),
+        }
+    };
     let shards = placement.shards();
     let memory = MemoryPlan::new(config, &Counts { shards, in_flight, connections });
     ShardPlan {
@@ -345,6 +355,7 @@ fn shard_plan(
         binds,
         connections,
         in_flight_max: in_flight,
+        parts_per_second: carriers.iter().map(rate).sum(),
         memory,
         disk_bytes: product(u64::from(config.store.max_segments), config.store.segment_bytes)
             .saturating_add(product(

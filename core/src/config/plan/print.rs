@@ -36,6 +36,7 @@ fn shard_json(shard: &ShardPlan) -> Value {
         "binds": shard.binds,
         "connections": shard.connections,
         "in_flight_max": shard.in_flight_max,
+        "parts_per_second": shard.parts_per_second,
         "memory_bytes": {
             "hot_messages": shard.memory.hot_messages,
             "receipts": shard.memory.receipts,
@@ -160,17 +161,20 @@ impl Plan {
         writeln!(f)?;
         writeln!(
             f,
-            "{:<10} {:>10} {:>6} {:>10} {:>14} {:>10} {:>10}",
-            "", "partitions", "binds", "in flight", "parts an hour", "memory", "disk"
+            "{:<10} {:>10} {:>6} {:>10} {:>9} {:>14} {:>10} {:>10}",
+            "", "partitions", "binds", "in flight", "parts/s", "parts an hour", "memory", "disk"
         )?;
         for shard in &self.shards {
             writeln!(
                 f,
-                "{:<10} {:>10} {:>6} {:>10} {:>14} {:>10} {:>10}",
+                "{:<10} {:>10} {:>6} {:>10} {:>9} {:>14} {:>10} {:>10}",
                 shard.id.to_string(),
                 shard.partitions,
                 shard.binds,
                 shard.in_flight_max,
+                shard
+                    .parts_per_second
+                    .map_or_else(|| String::from("no limit"), |own| own.to_string()),
                 shard.receipts,
                 Bytes(shard.memory.total()).to_string(),
                 Bytes(shard.disk_bytes).to_string(),
