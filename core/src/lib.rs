@@ -12,6 +12,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod limits;
 pub mod number;
+pub mod numbering;
 pub mod operators;
 pub mod place;
 pub mod ported;

@@ -1,5 +1,5 @@
 //! Longest-prefix look-up over whole numbers: prefixes become disjoint ranges, a look-up is one
-//! binary search. Pure, lives nowhere.
+//! short binary search. Pure, lives nowhere.
 
 use core::fmt;
 
@@ -74,60 +74,108 @@ fn power(exponent: usize) -> u64 {
     POWERS.get(exponent).copied().unwrap_or(1)
 }
 
-/// Prefixes and what they stand for, the longest one winning.
+/// Most bits of a key that choose where a search begins: 64 KiB of an index.
+const INDEX_BITS: u32 = 14;
+/// Bits of a key.
+const KEY_BITS: u32 = 54;
+const _: () = assert!(POWERS[MAX_DIGITS] << LENGTH_BITS < 1 << KEY_BITS);
+
+/// Disjoint ranges of keys, and what each stands for. The first bits of a key say between which two
+/// ranges the binary search has to look.
 #[derive(Debug)]
-pub(crate) struct PrefixTable<T> {
-    /// First keys of disjoint ranges, ascending, and what the range stands for.
+pub(crate) struct Ranges<T> {
+    /// Bits of a key behind those that choose.
+    shift: u32,
+    /// By the first bits: how many ranges begin before them.
+    index: Vec<u32>,
+    /// First keys, ascending.
     starts: Vec<u64>,
-    answers: Vec<Option<(Prefix, T)>>,
+    answers: Vec<T>,
 }
 
-impl<T: Copy> PrefixTable<T> {
-    /// Builds the table; of equal prefixes the last one counts.
-    pub(crate) fn new(mut entries: Vec<(Prefix, T)>) -> Self {
-        // Ranges of prefixes nest or are disjoint: a stack of the open ones is enough.
-        entries.sort_by_key(|(prefix, _)| (prefix.keys().0, prefix.length));
-        let mut table = PrefixTable { starts: Vec::new(), answers: Vec::new() };
-        let mut open: Vec<(Prefix, T)> = Vec::new();
-        for (prefix, answer) in entries {
-            let first = prefix.keys().0;
-            table.close(&mut open, first);
-            table.begin(first, Some((prefix, answer)));
-            open.push((prefix, answer));
-        }
-        table.close(&mut open, u64::MAX);
-        table
-    }
-
-    /// Ends every open range that ends at or before `up_to`.
-    fn close(&mut self, open: &mut Vec<(Prefix, T)>, up_to: u64) {
-        while let Some((prefix, _)) = open.last() {
-            let behind = prefix.keys().1;
-            if behind > up_to {
-                break;
+impl<T: Copy + PartialEq> Ranges<T> {
+    /// Of what stands for the keys from each of these ascending ones on.
+    pub(crate) fn new(ranges: impl IntoIterator<Item = (u64, T)>) -> Self {
+        let (mut starts, mut answers) = (Vec::new(), Vec::new());
+        for (start, answer) in ranges {
+            if answers.last() != Some(&answer) {
+                starts.push(start);
+                answers.push(answer);
             }
-            open.pop();
-            self.begin(behind, open.last().copied());
         }
+        let bits = starts.len().checked_ilog2().map_or(0, |log| log + 1).min(INDEX_BITS);
+        let shift = KEY_BITS - bits;
+        let before = |first: u64| starts.partition_point(|start| *start < first << shift);
+        let index = (0..=1 << bits).map(|first| u32::try_from(before(first)).unwrap_or(u32::MAX));
+        Ranges { shift, index: index.collect(), starts, answers }
     }
 
-    fn begin(&mut self, start: u64, answer: Option<(Prefix, T)>) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.answers.pop();
-        }
-        self.starts.push(start);
-        self.answers.push(answer);
-    }
-
-    /// The longest prefix at this key, and what it stands for.
-    pub(crate) fn find(&self, key: u64) -> Option<(Prefix, T)> {
-        let behind = self.starts.partition_point(|start| *start <= key);
-        self.answers.get(behind.checked_sub(1)?).copied().flatten()
+    /// What stands for this key; `None` before the first range.
+    pub(crate) fn find(&self, key: u64) -> Option<T> {
+        let bucket = usize::try_from(key >> self.shift).ok()?;
+        let at = |bucket: usize| usize::try_from(*self.index.get(bucket)?).ok();
+        let from = at(bucket)?;
+        let near = self.starts.get(from..at(bucket + 1)?)?;
+        let behind = from + near.partition_point(|start| *start <= key);
+        self.answers.get(behind.checked_sub(1)?).copied()
     }
 
     /// Where the answer may change.
     pub(crate) fn starts(&self) -> &[u64] {
         &self.starts
     }
+}
+
+/// Prefixes and what they stand for, the longest one winning.
+#[derive(Debug)]
+pub(crate) struct PrefixTable<T>(Ranges<Option<(Prefix, T)>>);
+
+impl<T: Copy + PartialEq> PrefixTable<T> {
+    /// Builds the table; of equal prefixes the last one counts.
+    pub(crate) fn new(mut entries: Vec<(Prefix, T)>) -> Self {
+        // Ranges of prefixes nest or are disjoint: a stack of the open ones is enough.
+        entries.sort_by_key(|(prefix, _)| (prefix.keys().0, prefix.length));
+        let mut ranges = Vec::with_capacity(2 * entries.len());
+        let mut open: Vec<(Prefix, T)> = Vec::new();
+        for (prefix, answer) in entries {
+            let first = prefix.keys().0;
+            close(&mut ranges, &mut open, first);
+            begin(&mut ranges, first, Some((prefix, answer)));
+            open.push((prefix, answer));
+        }
+        close(&mut ranges, &mut open, u64::MAX);
+        PrefixTable(Ranges::new(ranges))
+    }
+
+    /// The longest prefix at this key, and what it stands for.
+    pub(crate) fn find(&self, key: u64) -> Option<(Prefix, T)> {
+        self.0.find(key).flatten()
+    }
+
+    /// Where the answer may change.
+    pub(crate) fn starts(&self) -> &[u64] {
+        self.0.starts()
+    }
+}
+
+/// First keys of ranges, and the longest prefix in each.
+type PrefixRanges<T> = Vec<(u64, Option<(Prefix, T)>)>;
+
+/// Ends every open range that ends at or before `up_to`.
+fn close<T: Copy>(ranges: &mut PrefixRanges<T>, open: &mut Vec<(Prefix, T)>, up_to: u64) {
+    while let Some((prefix, _)) = open.last() {
+        let behind = prefix.keys().1;
+        if behind > up_to {
+            break;
+        }
+        open.pop();
+        begin(ranges, behind, open.last().copied());
+    }
+}
+
+fn begin<T>(ranges: &mut PrefixRanges<T>, start: u64, answer: Option<(Prefix, T)>) {
+    if ranges.last().is_some_and(|(own, _)| *own == start) {
+        ranges.pop();
+    }
+    ranges.push((start, answer));
 }

@@ -7,4 +7,4 @@ mod resolver;
 
 pub use self::id::{OperatorId, OperatorIdError};
 pub use self::ported::{Ported, PortedAnswer};
-pub use self::resolver::{Resolved, Resolver, Source};
+pub use self::resolver::{Override, Resolved, Resolver, Source};

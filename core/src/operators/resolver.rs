@@ -6,20 +6,63 @@ use std::sync::Arc;
 use super::{OperatorId, Ported, PortedAnswer};
 use crate::clock::UnixMs;
 use crate::number::Msisdn;
-use crate::region::{self, Region};
+use crate::numbering::{Facts, NumberKind, Portability, Tables};
+use crate::prefix::{self, Prefix, PrefixTable};
+use crate::region::Region;
 
-/// Confidence, per mille, in an operator that a fresh table of ported numbers names.
+/// Confidence, per mille, in what the configuration says.
+const OVERRIDE: u16 = 1_000;
+/// In an operator that a fresh table of ported numbers names.
 const PORTED: u16 = 980;
-/// The same in an operator that such a table named when it was fresh.
+/// In one that such a table named when it was fresh.
 const PORTED_BEFORE: u16 = 900;
+/// In who got the range, of a number that a fresh table of ported numbers does not have.
+const NOT_PORTED: u16 = 970;
+/// In who got the range, in a country where no number is ported.
+const RANGE_FIXED: u16 = 950;
+/// In who got the range, where numbers are ported or it is not known whether they are.
+const RANGE: u16 = 600;
 
 /// Which step of the ladder named the operator.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// A fresh table of ported numbers.
+    /// The configuration.
+    Override,
+    /// A table of ported numbers.
     Ported,
+    /// The range of numbers: who got it first.
+    Range,
     /// None: at most the region is known.
     None,
+}
+
+impl Source {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Source::Override => "override",
+            Source::Ported => "ported",
+            Source::Range => "range",
+            Source::None => "none",
+        }
+    }
+}
+
+/// Numbers of which the configuration says who serves them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    prefix: Prefix,
+    operator: OperatorId,
+}
+
+impl Override {
+    /// For the numbers that begin with these 1 to 15 digits, the first not 0.
+    #[must_use]
+    pub fn new(digits: &str, operator: OperatorId) -> Option<Override> {
+        let prefix = Prefix::parse(digits).filter(|prefix| prefix.length() > 0)?;
+        Some(Override { prefix, operator })
+    }
 }
 
 /// What is known about a number.
@@ -29,6 +72,9 @@ pub struct Resolved<'t> {
     pub region: Option<Region>,
     /// How many leading digits say so; 0 where no region is known.
     pub region_digits: u8,
+    /// Its type; `None` where it is not valid as far as the tables know. Ranges open before tables
+    /// know them.
+    pub kind: Option<NumberKind>,
     /// Who serves it.
     pub operator: Option<OperatorId>,
     /// The operator's name; it may be known where its code is not.
@@ -39,14 +85,24 @@ pub struct Resolved<'t> {
     pub source: Source,
     /// Trust in the operator, per mille; 0 where none is named.
     pub confidence: u16,
-    /// When the data behind the answer was true.
+    /// When the data behind the answer was true; `None` for what the configuration says.
     pub as_of: Option<UnixMs>,
 }
 
-/// Everything that is known about numbers.
-#[derive(Clone, Debug, Default)]
+/// Everything that is known about numbers. A copy shares it.
+#[derive(Clone, Debug)]
 pub struct Resolver {
+    tables: &'static Tables,
+    overrides: Arc<PrefixTable<OperatorId>>,
     ported: Option<Arc<dyn Ported>>,
+}
+
+impl Default for Resolver {
+    /// With the tables that are part of the program alone.
+    fn default() -> Resolver {
+        let overrides = Arc::new(PrefixTable::new(Vec::new()));
+        Resolver { tables: Tables::builtin(), overrides, ported: None }
+    }
 }
 
 impl Resolver {
@@ -57,36 +113,79 @@ impl Resolver {
         self
     }
 
+    /// A resolver that takes the configuration's word first; the longest prefix wins.
+    #[must_use]
+    pub fn with_overrides(mut self, overrides: &[Override]) -> Resolver {
+        let own = overrides.iter().map(|own| (own.prefix, own.operator)).collect();
+        self.overrides = Arc::new(PrefixTable::new(own));
+        self
+    }
+
     /// What is known about a number at this wall time.
     #[must_use]
     pub fn resolve(&self, number: Msisdn, now: UnixMs) -> Resolved<'_> {
-        let (region, region_digits) = region::with_digits(number).unzip();
-        let mut known = Resolved {
-            region,
-            region_digits: region_digits.unwrap_or(0),
+        let facts = self.tables.look_up(number);
+        let known = Resolved {
+            region: facts.region,
+            region_digits: facts.region_digits,
+            kind: facts.kind,
             operator: None,
             name: None,
             ported: None,
             source: Source::None,
             confidence: 0,
-            as_of: None,
+            as_of: Some(self.tables.as_of()),
         };
+        if let Some((_, operator)) = self.overrides.find(prefix::key(number)) {
+            let known = Resolved { as_of: None, ..known };
+            return self.named(known, operator, Source::Override, OVERRIDE);
+        }
         match self.ported.as_ref().map(|tables| tables.find(number, now)) {
             Some(PortedAnswer::Ported { operator, as_of, fresh }) => {
-                known.operator = operator;
-                known.ported = Some(true);
-                known.source = Source::Ported;
-                let trust = if fresh { PORTED } else { PORTED_BEFORE };
-                known.confidence = operator.map_or(0, |_| trust);
-                known.as_of = Some(as_of);
+                let source = Source::Ported;
+                let known = Resolved { ported: Some(true), source, as_of: Some(as_of), ..known };
+                let Some(operator) = operator else { return known };
+                self.named(known, operator, source, if fresh { PORTED } else { PORTED_BEFORE })
             }
             Some(PortedAnswer::NotPorted { as_of }) => {
-                known.ported = Some(false);
-                known.as_of = Some(as_of);
+                let known = Resolved { ported: Some(false), as_of: Some(as_of), ..known };
+                held(known, facts, NOT_PORTED)
             }
-            Some(PortedAnswer::Unknown) | None => {}
+            Some(PortedAnswer::Unknown) | None => held(known, facts, self.trust(facts.region)),
         }
-        known
+    }
+
+    fn named<'t>(
+        &'t self,
+        known: Resolved<'t>,
+        operator: OperatorId,
+        source: Source,
+        confidence: u16,
+    ) -> Resolved<'t> {
+        let name = self.tables.name_of(operator);
+        Resolved { operator: Some(operator), name, source, confidence, ..known }
+    }
+
+    /// Trust in who got the range, where no table of ported numbers helps.
+    fn trust(&self, region: Option<Region>) -> u16 {
+        let country = region.and_then(|region| self.tables.country(region));
+        match country.map(|country| country.portability) {
+            Some(Portability::No) => RANGE_FIXED,
+            Some(Portability::Yes | Portability::Unknown) | None => RANGE,
+        }
+    }
+}
+
+/// Who got the range serves the number, as far as anyone does.
+fn held<'t>(known: Resolved<'t>, facts: Facts<'t>, confidence: u16) -> Resolved<'t> {
+    let Some(holder) = facts.holder else { return known };
+    let confidence = if holder.operator.is_some() { confidence } else { 0 };
+    Resolved {
+        operator: holder.operator,
+        name: Some(&holder.name),
+        source: Source::Range,
+        confidence,
+        ..known
     }
 }
 
@@ -104,32 +203,67 @@ mod tests {
         }
     }
 
-    fn answer(ported: Option<PortedAnswer>) -> (Option<String>, Option<bool>, Source, u16) {
-        let mut resolver = Resolver::default();
-        if let Some(answer) = ported {
-            resolver = resolver.with_ported(Arc::new(Fixed(answer)));
-        }
-        let number = Msisdn::parse_strict("+447700900123").unwrap();
+    type Answer = (Option<&'static str>, Option<bool>, Source, u16);
+
+    /// A mobile whose range Vodafone got, and one in a range that nobody has.
+    const HELD: &str = "447717000000";
+    const NOBODYS: &str = "447001234567";
+
+    #[track_caller]
+    fn answers(resolver: &Resolver, number: &str, expected: Answer) {
+        let number = Msisdn::parse_strict(number).unwrap();
         let known = resolver.resolve(number, UnixMs(5));
-        assert_eq!(known.region, Region::parse("GB"));
-        assert_eq!(known.region_digits, 2);
-        assert_eq!(known.as_of.is_some(), known.ported.is_some());
-        (known.operator.map(|own| own.to_string()), known.ported, known.source, known.confidence)
+        assert_eq!((known.region, known.region_digits), (Region::parse("GB"), 2));
+        let operator = known.operator.map(|own| own.to_string());
+        let answer = (operator.as_deref(), known.ported, known.source, known.confidence);
+        assert_eq!(answer, expected);
+    }
+
+    fn with(answer: PortedAnswer) -> Resolver {
+        Resolver::default().with_ported(Arc::new(Fixed(answer)))
+    }
+
+    fn ported(operator: Option<&str>, fresh: bool) -> PortedAnswer {
+        let operator = operator.map(|code| code.parse().unwrap());
+        PortedAnswer::Ported { operator, as_of: UnixMs(1), fresh }
     }
 
     #[test]
     fn a_ported_number_is_its_new_operators() {
-        let operator = Some("234-15".parse().unwrap());
-        let ported = PortedAnswer::Ported { operator, as_of: UnixMs(1), fresh: true };
-        let expected = (Some(String::from("234-15")), Some(true), Source::Ported, 980);
-        assert_eq!(answer(Some(ported)), expected);
+        let resolver = with(ported(Some("234-10"), true));
+        answers(&resolver, HELD, (Some("234-10"), Some(true), Source::Ported, PORTED));
+        answers(&resolver, NOBODYS, (Some("234-10"), Some(true), Source::Ported, PORTED));
+        let resolver = with(ported(Some("234-10"), false));
+        answers(&resolver, HELD, (Some("234-10"), Some(true), Source::Ported, PORTED_BEFORE));
+        // Then it is certain only that the holder of the range has it no more.
+        answers(&with(ported(None, true)), HELD, (None, Some(true), Source::Ported, 0));
     }
 
     #[test]
-    fn what_no_table_knows_is_not_guessed() {
-        assert_eq!(answer(None), (None, None, Source::None, 0));
-        assert_eq!(answer(Some(PortedAnswer::Unknown)), (None, None, Source::None, 0));
-        let kept = PortedAnswer::NotPorted { as_of: UnixMs(1) };
-        assert_eq!(answer(Some(kept)), (None, Some(false), Source::None, 0));
+    fn a_number_that_is_not_ported_is_its_ranges() {
+        let resolver = with(PortedAnswer::NotPorted { as_of: UnixMs(1) });
+        answers(&resolver, HELD, (Some("234-15"), Some(false), Source::Range, NOT_PORTED));
+        answers(&resolver, NOBODYS, (None, Some(false), Source::None, 0));
+    }
+
+    #[test]
+    fn a_range_alone_is_trusted_less() {
+        for resolver in [Resolver::default(), with(PortedAnswer::Unknown)] {
+            answers(&resolver, HELD, (Some("234-15"), None, Source::Range, RANGE));
+            answers(&resolver, NOBODYS, (None, None, Source::None, 0));
+        }
+    }
+
+    #[test]
+    fn the_configurations_word_comes_first() {
+        let own = |digits, code: &str| Override::new(digits, code.parse().unwrap()).unwrap();
+        let resolver = with(ported(Some("234-10"), true))
+            .with_overrides(&[own("4477", "234-20"), own(HELD, "234-30")]);
+        answers(&resolver, HELD, (Some("234-30"), None, Source::Override, OVERRIDE));
+        answers(&resolver, "447717000001", (Some("234-20"), None, Source::Override, OVERRIDE));
+        answers(&resolver, NOBODYS, (Some("234-10"), Some(true), Source::Ported, PORTED));
+        for digits in ["", "044", "44x", "1234567890123456"] {
+            assert_eq!(Override::new(digits, "234-20".parse().unwrap()), None);
+        }
     }
 }

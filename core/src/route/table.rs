@@ -5,7 +5,7 @@ use core::fmt;
 use super::{Candidate, RouteConfig, RouteTarget};
 use crate::number::Msisdn;
 use crate::operators::{OperatorId, Resolved};
-use crate::prefix::{self, Prefix, PrefixTable};
+use crate::prefix::{self, Prefix, PrefixTable, Ranges};
 use crate::region::{self, Region};
 
 /// The leading digits of a route's numbers; empty for the default route.
@@ -75,9 +75,8 @@ impl Route {
 pub struct RouteTable {
     /// By operator, ascending, and the route of each.
     operators: Vec<(OperatorId, u32)>,
-    /// First keys of ranges of numbers, ascending, and the route of each.
-    starts: Vec<u64>,
-    winners: Vec<Option<u32>>,
+    /// By number, where no operator decides.
+    winners: Ranges<Option<u32>>,
     routes: Vec<Route>,
 }
 
@@ -105,9 +104,10 @@ impl RouteTable {
         }
         starts.sort_unstable();
         starts.dedup();
-        let winners = starts.iter().map(|key| winner(*key, &prefixes, &countries)).collect();
+        let winners = starts.iter().map(|key| (*key, winner(*key, &prefixes, &countries)));
+        let winners = Ranges::new(winners);
         let routes = routes.iter().map(Route::new).collect();
-        RouteTable { operators, starts, winners, routes }
+        RouteTable { operators, winners, routes }
     }
 
     /// The route of a number of which so much is known.
@@ -124,9 +124,7 @@ impl RouteTable {
     }
 
     fn of_number(&self, number: Msisdn) -> Option<&Route> {
-        let key = prefix::key(number);
-        let behind = self.starts.partition_point(|start| *start <= key);
-        self.route(self.winners.get(behind.checked_sub(1)?).copied().flatten()?)
+        self.route(self.winners.find(prefix::key(number)).flatten()?)
     }
 
     fn route(&self, index: u32) -> Option<&Route> {

@@ -1,5 +1,7 @@
 //! Telephone numbers in international form, as one integer. Pure, lives nowhere.
 
+mod lenient;
+
 use std::fmt::{self, Write};
 
 use arrayvec::ArrayString;
