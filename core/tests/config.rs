@@ -160,7 +160,7 @@ fn toml_errors_say_where() {
 }
 
 /// A change of the short configuration, and the problem that it must give.
-const WRONG: [(&str, &str, &str); 45] = [
+const WRONG: [(&str, &str, &str); 46] = [
     ("", "[server]\ndata_dir = \"\"", "server.data_dir: it is empty"),
     ("", "[server]\nshards = 0", "server.shards: 0 is out of range; give a number from 1 to 256"),
     ("", "[server]\nshards = 257", "server.shards: 257 is out of range"),
@@ -219,7 +219,8 @@ const WRONG: [(&str, &str, &str); 45] = [
     ("", "version = \"3.3\"", "carriers[0].version: \"3.3\" is not known; did you mean \"3.4\"?"),
     ("", "binds = 0", "carriers[0].binds: 0 is out of range"),
     ("", "window = 1001", "carriers[0].window: 1001 is out of range; give a number from 1 to 1000"),
-    ("", "parts_per_second = 1", "1 parts a second cannot be split over 2 binds"),
+    ("", "parts_per_second = 1000001", "carriers[0].parts_per_second: 1000001 is out of range"),
+    ("", "rate = \"discovr\"", "carriers[0].rate: \"discovr\" is not known; did you mean"),
     ("", "concatenation = \"udh\"", "carriers[0].concatenation: \"udh\" is not known"),
     ("", "receipt_retry_status = 0", "carriers[0].receipt_retry_status: 0 would acknowledge"),
     ("", "enquire_link_seconds = 0", "carriers[0].enquire_link_seconds: 0 is out of range"),

@@ -59,7 +59,7 @@ struct World {
 impl World {
     fn new(rate: Rate, shards: u16) -> Self {
         let shard = || Shard {
-            lease: Lease::new(rate != Rate::Unlimited),
+            lease: Lease::new(rate),
             waiting: 0,
             load: 0,
             window: 1_000,

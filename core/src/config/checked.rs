@@ -11,6 +11,8 @@ use super::profile::CarrierProfile;
 use super::raw::RawConfig;
 use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::content::Retention;
+use crate::limits;
+use crate::rate::Rate;
 use crate::redact::Private;
 use crate::route::{RouteConfig, RoutingConfig};
 use crate::sender::SenderId;
@@ -165,6 +167,15 @@ pub enum OnUnknownOutcome {
     Fail,
 }
 
+/// What is known of how many parts a second a carrier takes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum RateKind {
+    /// What was agreed with it.
+    Agreed,
+    /// Nothing: it is found out.
+    Discover,
+}
+
 /// An SMSC or aggregator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarrierConfig {
@@ -191,8 +202,10 @@ pub struct CarrierConfig {
     pub binds: u16,
     /// Unanswered submit_sm of a bind.
     pub window: u16,
-    /// Parts a second over all binds; 0 for no limit.
+    /// Parts a second over all binds and shards; 0 for no limit.
     pub parts_per_second: u32,
+    /// Whether that is what the carrier takes.
+    pub rate: RateKind,
     /// How it speaks SMPP beyond that.
     pub profile: CarrierProfile,
     /// Whether receipts are asked for.
@@ -205,6 +218,19 @@ pub struct CarrierConfig {
     pub enquire_link: Duration,
     /// How long a bind waits for an answer.
     pub response_timeout: Duration,
+}
+
+impl CarrierConfig {
+    /// How fast it may be given parts.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        match (self.rate, self.parts_per_second) {
+            (RateKind::Agreed, 0) => Rate::Unlimited,
+            (RateKind::Agreed, most) => Rate::Agreed(most),
+            (RateKind::Discover, 0) => Rate::Discover(limits::MAX_RATE),
+            (RateKind::Discover, most) => Rate::Discover(most),
+        }
+    }
 }
 
 impl Config {

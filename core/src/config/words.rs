@@ -1,7 +1,7 @@
 //! The words that the configuration and the commands have for choices; the check reads them, the
 //! plan prints them. Pure, lives nowhere.
 
-use super::checked::{BindType, Driver, LogFormat, OnUnknownOutcome};
+use super::checked::{BindType, Driver, LogFormat, OnUnknownOutcome, RateKind};
 use super::profile::{Concatenation, Learn, StatusReaction, ValidityForm};
 use super::smpp::LongInbound;
 use crate::carrier_id::IdBase;
@@ -54,6 +54,7 @@ words! {
         "hold_for_receipt" = HoldForReceipt,
         "fail" = Fail
     }
+    RateKind { "agreed" = Agreed, "discover" = Discover }
     Retention { "keep" = Keep, "discard" = Discard }
     Concatenation { "udh8" = Udh8, "udh16" = Udh16, "sar" = Sar, "payload" = Payload }
     ValidityForm { "relative" = Relative, "absolute" = Absolute, "none" = None }

@@ -4,9 +4,11 @@
 use core::time::Duration;
 
 use super::answers::Answers;
+use super::governor::Rate;
 use super::purse::{Purse, Tokens};
 use super::slowness::Slowness;
 use crate::limits;
+use crate::route::Load;
 
 /// How far parts may be ahead of an even flow: what a late timer holds up is made good.
 const SLACK: Duration = Duration::from_millis(20);
@@ -76,16 +78,32 @@ pub struct Grant {
     pub most: u32,
     /// Nothing is to be sent before this.
     pub paused_until: Duration,
+    /// Parts that all shards together handed over in the last second, and may; 0 for no limit.
+    pub load: Load,
+}
+
+impl Grant {
+    /// No tokens yet.
+    #[must_use]
+    pub fn nothing(now: Duration) -> Self {
+        let (tokens, load) = (Tokens::default(), Load::default());
+        Grant { share: Some(0), tokens, most: 0, paused_until: now, load }
+    }
 }
 
 /// See the module's page.
 #[derive(Debug)]
 pub struct Lease {
+    rate: Rate,
     purse: Purse,
     /// Tokens that it may keep; `None` when the carrier has no limit.
     share: Option<u32>,
     /// Parts that may go at once at most.
     most: u32,
+    /// What the lender said last of all shards, and when.
+    load: (Load, Duration),
+    /// The share was less than what was wanted.
+    short: bool,
     /// When the next part of an even flow is due.
     due: Duration,
     paused_until: Duration,
@@ -99,16 +117,21 @@ pub struct Lease {
     told: (u32, Duration),
     /// A report is on its way, or its answer.
     asked: bool,
+    /// The carrier refused for our pace, and the lender has not said yet what follows.
+    holds: bool,
 }
 
 impl Lease {
-    /// A lease without tokens, of a carrier with a limit or without.
+    /// A lease without tokens.
     #[must_use]
-    pub fn new(has_limit: bool) -> Self {
+    pub fn new(rate: Rate) -> Self {
         Lease {
+            rate,
             purse: Purse::default(),
-            share: has_limit.then_some(0),
+            share: (rate != Rate::Unlimited).then_some(0),
             most: 0,
+            load: (unused(rate), Duration::ZERO),
+            short: false,
             due: Duration::ZERO,
             paused_until: Duration::ZERO,
             answers: Answers::default(),
@@ -118,6 +141,7 @@ impl Lease {
             missing: 0,
             told: (0, Duration::ZERO),
             asked: false,
+            holds: false,
         }
     }
 
@@ -126,6 +150,9 @@ impl Lease {
     pub fn next(&mut self, now: Duration, parts: u32) -> Option<Duration> {
         if now < self.paused_until {
             return Some(self.paused_until);
+        }
+        if self.holds {
+            return None;
         }
         if self.share.is_none() {
             return Some(now);
@@ -140,28 +167,28 @@ impl Lease {
         at
     }
 
-    /// Whether one more part could leave now, as far as the rate goes.
+    /// How many parts could leave about now, as far as the rate goes: those that there are tokens for
+    /// here, and where the lender has more than was wanted so far, those too.
     #[must_use]
-    pub fn has_token(&self, now: Duration) -> bool {
-        let due = self.due.saturating_sub(SLACK);
-        let ready = || self.purse.ready(now) > 0 && due <= now;
-        now >= self.paused_until && (self.share.is_none() || ready())
-    }
-
-    /// How many parts could leave now, as far as the rate goes.
-    #[must_use]
-    pub fn free(&self, now: Duration) -> u32 {
+    pub fn room(&self, now: Duration) -> u32 {
+        if now < self.paused_until || self.holds {
+            return 0;
+        }
+        let load = self.load(now);
         match self.share {
-            _ if now < self.paused_until => 0,
             None => u32::MAX,
-            Some(_) => self.purse.ready(now),
+            Some(_) if self.short => self.purse.ready(now),
+            Some(_) => load.limit.saturating_sub(load.used).max(self.purse.ready(now)),
         }
     }
 
-    /// Parts that this shard handed over in the last second.
+    /// What all shards together use of the rate, as far as it is known here.
     #[must_use]
-    pub fn spent(&self, now: Duration) -> u32 {
-        self.purse.spent(now)
+    pub fn load(&self, now: Duration) -> Load {
+        let (load, told) = self.load;
+        let fresh = now.saturating_sub(told) <= Duration::from_secs(1);
+        let used = if fresh { load.used } else { 0 };
+        Load { used: used.max(self.purse.spent(now)), ..load }
     }
 
     /// Parts a second that this shard may hand over: its share, or its tokens where it still holds
@@ -178,10 +205,15 @@ impl Lease {
     }
 
     /// The rate has changed: what is held goes back to the lender, which gives anew.
-    pub fn set_rate(&mut self, has_limit: bool) {
-        if has_limit || self.share.is_some() {
+    pub fn set_rate(&mut self, rate: Rate) {
+        if self.rate == rate {
+            return;
+        }
+        self.rate = rate;
+        if rate != Rate::Unlimited {
             self.share = Some(0);
         }
+        self.load = (unused(rate), Duration::ZERO);
     }
 
     /// Parts leave, as [`Lease::next`] allowed.
@@ -219,6 +251,7 @@ impl Lease {
     }
 
     fn troubled(&mut self, now: Duration, kind: TroubleKind, waited: Duration) {
+        self.holds |= kind >= TroubleKind::Throttled;
         let fresh = Trouble { kind, sent: now.saturating_sub(waited) };
         let worse = self.trouble.is_none_or(|own| (own.kind, own.sent) < (kind, fresh.sent));
         if worse {
@@ -277,6 +310,9 @@ impl Lease {
     /// The lender answered.
     pub fn handle_grant(&mut self, now: Duration, grant: Grant) {
         self.asked = false;
+        self.holds = self.trouble.is_some_and(|own| own.kind >= TroubleKind::Throttled);
+        self.load = (grant.load, now);
+        self.short = grant.share.is_some_and(|share| share < self.told.0);
         self.paused_until = self.paused_until.max(grant.paused_until);
         self.purse.put(grant.tokens);
         self.most = grant.most;
@@ -302,6 +338,16 @@ impl Lease {
             Some(_) => Duration::from_secs(1).checked_div(self.purse.len()).unwrap_or_default(),
         }
     }
+}
+
+/// The load of a rate of which nothing is used.
+fn unused(rate: Rate) -> Load {
+    let limit = match rate {
+        Rate::Agreed(limit) => limit,
+        Rate::Discover(most) => most.min(limits::DISCOVER_FIRST),
+        Rate::Unlimited => 0,
+    };
+    Load { used: 0, limit }
 }
 
 /// The first moment after `last` that is a multiple of `every`.

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::governor::{Governor, Observed, Rate};
 use super::lease::{Grant, Report};
 use super::purse::{Purse, Tokens};
+use crate::route::Load;
 
 /// How long one shard goes first where there are fewer tokens than shards that want some, or where
 /// several want many at once.
@@ -80,13 +81,14 @@ impl Lender {
             self.governor.trouble(now, trouble, &seen);
         }
         self.fit(now);
-        self.grant(now, holder)
+        self.grant(now, holder, seen.spent)
     }
 
-    fn grant(&mut self, now: Duration, holder: usize) -> Grant {
+    fn grant(&mut self, now: Duration, holder: usize, used: u32) -> Grant {
         let paused_until = self.governor.paused_until();
         let Some(limit) = self.governor.limit() else {
-            return Grant { share: None, tokens: Tokens::default(), most: 0, paused_until };
+            let (tokens, load) = (Tokens::default(), Load { used, limit: 0 });
+            return Grant { share: None, tokens, most: 0, paused_until, load };
         };
         let most = match self.rate {
             Rate::Agreed(count) => count,
@@ -100,7 +102,7 @@ impl Lender {
             tokens = self.pool.take(share.saturating_sub(own.held).min(room));
             own.held = own.held.saturating_add(tokens.len());
         }
-        Grant { share: Some(share), tokens, most, paused_until }
+        Grant { share: Some(share), tokens, most, paused_until, load: Load { used, limit } }
     }
 
     /// A shard's share of `limit` tokens, and what it is given at once beyond them. It gets what it

@@ -290,6 +290,7 @@ impl Shard {
                 self.peer_delivered(now, from, (customer, place), answer);
             }
             (Call::Tell, Reply::Noted) => {}
+            (Call::Rate { carrier }, Reply::Rate(grant)) => self.take_grant(now, carrier, *grant),
             (Call::Inbound { delivery }, Reply::Inbound { spent: _, outcome }) => {
                 self.take_inbound_outcome(delivery, outcome);
             }

@@ -7,6 +7,7 @@ use postrider_core::clock::Now;
 use postrider_core::config::StatusReaction;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
+use postrider_core::rate::TroubleKind;
 use postrider_core::route::CarrierIx;
 use postrider_smpp::status::{CommandStatus, Pause, StatusClass, Verdict, verdict};
 use postrider_storage::crash;
@@ -42,8 +43,7 @@ impl Shard {
         self.stats.observe(Histogram::SubmitResponse, response.waited);
         let answer = self.reaction(carrier, response.status);
         self.count_answer(bind, answer);
-        self.slow_down(now, bind, carrier, answer);
-        self.heed_congestion(now, bind, response.congestion);
+        self.heed(now, (bind, carrier), answer, response);
         let part = part_of(response.token);
         if !response.late {
             for held in self.parts_mut(part) {
@@ -75,35 +75,39 @@ impl Shard {
         class.verdict()
     }
 
-    /// A congested carrier gets parts more slowly, and none for a moment when it is full.
-    fn heed_congestion(&mut self, now: Now, bind: BindIx, congestion: Option<u8>) {
-        let Some(percent) = congestion.filter(|percent| *percent > limits::CONGESTED_ABOVE) else {
-            return;
-        };
-        if percent >= 100 {
-            self.pause_bind(now, bind, limits::THROTTLED_PAUSE);
-        }
-        if let Some(held) = self.outbound.binds.get_mut(bind) {
-            held.rate.slow_down(now.mono);
-        }
-    }
-
-    /// What the answer says of the bind's and the carrier's pace.
-    fn slow_down(&mut self, now: Now, bind: BindIx, carrier: CarrierIx, answer: Verdict) {
+    /// What the answer says of the carrier's pace.
+    fn heed(
+        &mut self,
+        now: Now,
+        (bind, carrier): (BindIx, CarrierIx),
+        answer: Verdict,
+        response: &Response,
+    ) {
         match answer {
-            Verdict::RetryLater { pause: Pause::BindThrottled } => {
-                self.pause_bind(now, bind, limits::THROTTLED_PAUSE);
-                if let Some(held) = self.outbound.binds.get_mut(bind) {
-                    held.rate.slow_down(now.mono);
-                }
-            }
-            Verdict::RetryLater { pause: Pause::CarrierFull } => self.pause_carrier(now, carrier),
             Verdict::Rebind => self.rebind(now, bind),
             Verdict::TryOther { alarm: true } => self.stats.inc(Counter::ProfileFaults),
             Verdict::Done
-            | Verdict::RetryLater { pause: Pause::Message { .. } }
+            | Verdict::RetryLater { .. }
             | Verdict::TryOther { alarm: false }
             | Verdict::Reject => {}
+        }
+        let (at, waited) = (now.mono, response.waited);
+        let Some(own) = self.outbound.carrier_mut(carrier) else { return };
+        if let Some(percent) = response.congestion {
+            own.lease.congested(at, waited, percent);
+        }
+        match answer {
+            Verdict::RetryLater { pause: Pause::BindThrottled } => {
+                own.lease.refused(at, waited, TroubleKind::Throttled);
+            }
+            Verdict::RetryLater { pause: Pause::CarrierFull } => {
+                own.lease.refused(at, waited, TroubleKind::QueueFull);
+            }
+            Verdict::Done
+            | Verdict::RetryLater { pause: Pause::Message { .. } }
+            | Verdict::Rebind
+            | Verdict::TryOther { .. }
+            | Verdict::Reject => own.lease.answered(at, waited, answer == Verdict::Done),
         }
     }
 
@@ -163,9 +167,6 @@ impl Shard {
         }
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.answered(lsn);
-        }
-        if let Some(own) = self.outbound.carrier_mut(carrier) {
-            own.pause = limits::QUEUE_FULL_PAUSE_FIRST;
         }
         self.match_orphans(now, carrier, id);
     }

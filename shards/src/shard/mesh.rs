@@ -9,6 +9,7 @@ use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
 use postrider_core::number::Msisdn;
 use postrider_core::place::ShardId;
+use postrider_core::rate::{Grant, Report};
 use postrider_core::route::CarrierIx;
 use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
@@ -112,6 +113,13 @@ pub enum Request {
         /// Keep it durably when no message fits.
         park: bool,
     },
+    /// Say what the sender may have of a carrier's rate, which the receiver lends out.
+    Rate {
+        /// The carrier.
+        carrier: CarrierIx,
+        /// What the sender holds, wants and gives back.
+        report: Box<Report>,
+    },
 }
 
 /// What comes back. Boxes that came with the request go back to the core that allocated them.
@@ -160,6 +168,8 @@ pub enum Reply {
         /// What came of it.
         outcome: ReceiptOutcome,
     },
+    /// To `Rate`.
+    Rate(Box<Grant>),
 }
 
 /// A message that cannot be lost any more.
@@ -271,6 +281,8 @@ pub(crate) enum Call {
     AskAll { origin: Seeker, missing: u16, applied: bool, notice: Option<Box<ReceiptNotice>> },
     /// The owner keeps it.
     Park { delivery: super::Delivery },
+    /// The lender gives tokens of the carrier's rate.
+    Rate { carrier: CarrierIx },
 }
 
 /// What a customer wants of one message.

@@ -37,6 +37,7 @@ mod parking;
 mod part;
 mod pdu;
 mod query;
+mod rates;
 mod receipt_pdu;
 mod receipts;
 mod reclaim;
@@ -247,8 +248,10 @@ pub(crate) enum Timer {
     Due(u64),
     /// Connect again.
     Reconnect(BindIx),
-    /// A pause of the carrier or one of its binds is over, or its rate has room.
+    /// A pause of the carrier is over, or its rate has room.
     Resume(CarrierIx),
+    /// The lender of the carrier's rate is to be told what is new.
+    Rate(CarrierIx),
     /// All binds of the carrier have been down for a while.
     Down(CarrierIx),
     /// A carrier that was removed may owe nothing more.
@@ -282,6 +285,7 @@ pub struct Shard {
     outbound: outbound::Outbound,
     /// What traffic shows of carriers. Not durable: a start knows nothing, and tries them all.
     figures: Figures,
+    lenders: rates::Lenders,
     customers: Customers,
     mesh: mesh::Mesh,
     orphans: orphans::Orphans,
@@ -388,6 +392,7 @@ impl Shard {
             Timer::Due(sequence) => self.due(now, sequence),
             Timer::Reconnect(bind) => self.reconnect(now, bind),
             Timer::Resume(carrier) => self.resume(carrier),
+            Timer::Rate(carrier) => self.report_due(carrier),
             Timer::Down(carrier) => self.leave_dead_carrier(now, carrier),
             Timer::Retired(carrier) => self.look_at_retired(now, carrier),
             Timer::Validity(sequence) => self.validity_over(now, sequence),
@@ -448,6 +453,10 @@ impl Shard {
             }
             Request::Operate { customer, operation } => {
                 self.perform(now, customer, operation, OperatedTo::Shard(from, call));
+            }
+            Request::Rate { carrier, report } => {
+                let grant = self.lend(now, carrier, from, *report);
+                self.reply(from, call, Reply::Rate(Box::new(grant)));
             }
             Request::Receipt { notice, park } => {
                 self.receipt_for_peer(now, from, call, notice, park);

@@ -9,11 +9,12 @@ use postrider_core::clock::Now;
 use postrider_core::config::{BindType, CarrierConfig, bind_number};
 use postrider_core::limits;
 use postrider_core::place::ShardId;
+use postrider_core::rate::{Lease, Rate};
 use postrider_core::route::{CarrierIx, Load};
 use postrider_smpp::backoff::Backoff;
 use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
-use super::bind::{Bind, Link, RateWindow};
+use super::bind::{Bind, Link};
 use super::cold::{FairQueue, Group};
 use super::pdu::PduBuffers;
 use super::table::PartRef;
@@ -29,9 +30,10 @@ pub(crate) struct Carrier {
     pub(crate) ready: VecDeque<PartRef>,
     /// Parts whose attempt is on its way to the disk.
     pub(crate) recording: usize,
-    pub(super) paused_until: Duration,
-    /// How long the next pause for a full queue at the carrier is.
-    pub(crate) pause: Duration,
+    /// This shard's part of its rate.
+    pub(super) lease: Lease,
+    /// The earliest `Timer::Rate` that stands in the wheel.
+    pub(super) report_at: Option<Duration>,
     /// When its last bind went down; `None` while one is bound.
     down_since: Option<Duration>,
     /// The earliest `Timer::Resume` that stands in the wheel.
@@ -96,21 +98,21 @@ impl Outbound {
         };
         let configs = parts.shared.config.carriers.iter();
         for ((config, count), index) in configs.zip(&parts.binds).zip(0u16..) {
-            outbound.add(now);
-            outbound.fit(CarrierIx(index), config, *count, true, now);
+            outbound.add(config.rate(), now);
+            outbound.fit(CarrierIx(index), config, *count, true);
         }
         outbound
     }
 
     /// One carrier more, without binds.
-    pub(super) fn add(&mut self, now: Duration) {
+    pub(super) fn add(&mut self, rate: Rate, now: Duration) {
         self.carriers.push(Carrier {
             binds: Vec::new(),
             queue: FairQueue::default(),
             ready: VecDeque::new(),
             recording: 0,
-            paused_until: Duration::ZERO,
-            pause: limits::QUEUE_FULL_PAUSE_FIRST,
+            lease: Lease::new(rate),
+            report_at: None,
             down_since: Some(now),
             resume_at: None,
             dirty: false,
@@ -127,20 +129,17 @@ impl Outbound {
         config: &CarrierConfig,
         count: u16,
         alike: bool,
-        now: Duration,
     ) -> Vec<(BindIx, Fitted)> {
         let kinds = kinds(config.bind);
         let places = (0..count).flat_map(|place| kinds.iter().map(move |kind| (place, *kind)));
         let mut missing: Vec<(u16, BindKind)> = places.collect();
-        // A rate below the number of binds is refused by the configuration.
-        let rate = config.parts_per_second / u32::from(config.binds.max(1));
         let (mut fitted, mut wanted) = (Vec::new(), Vec::new());
         for (index, bind) in self.binds.iter_mut().enumerate().filter(|(_, b)| b.carrier == ix) {
             let own = missing.iter().position(|own| *own == (bind.place, bind.kind()));
             if let Some(own) = own {
                 missing.swap_remove(own);
                 wanted.push(index);
-                bind.configure(session_config(config, bind.kind()), rate, now);
+                bind.configure(session_config(config, bind.kind()));
             }
             match (bind.wanted, own.is_some()) {
                 (false, true) => fitted.push((index, Fitted::Added)),
@@ -154,7 +153,7 @@ impl Outbound {
         }
         missing.sort_unstable_by_key(|(place, _)| *place);
         for (place, kind) in missing {
-            let index = self.add_bind(ix, config, (place, kind), now);
+            let index = self.add_bind(ix, config, (place, kind));
             wanted.push(index);
             fitted.push((index, Fitted::Added));
         }
@@ -169,7 +168,6 @@ impl Outbound {
         ix: CarrierIx,
         config: &CarrierConfig,
         (place, kind): (u16, BindKind),
-        now: Duration,
     ) -> BindIx {
         let Maker { id, shards, stats, seed, reconnect_first } = &self.maker;
         let index = self.binds.len();
@@ -181,9 +179,7 @@ impl Outbound {
         assert_eq!(stats.add_bind(label), index, "a bind's numbers are at its index");
         let own = u64::try_from(index).unwrap_or(0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let backoff = Backoff::with_first(seed ^ own, *reconnect_first);
-        let rate = config.parts_per_second / u32::from(config.binds.max(1));
-        let rate = RateWindow::new(rate, now);
-        self.binds.push(Bind::new((ix, place), session_config(config, kind), rate, backoff));
+        self.binds.push(Bind::new((ix, place), session_config(config, kind), backoff));
         index
     }
 
@@ -220,20 +216,23 @@ impl Outbound {
         own.is_some_and(|own| own.retired.is_none()) && self.binds_of(ix).any(Bind::can_submit)
     }
 
-    /// How much of its rate the carrier used within the last second.
+    /// How much of its rate the carrier used within the last second, as far as this shard knows.
     pub(super) fn load(&self, ix: CarrierIx, now: Duration) -> Load {
-        let binds = self.binds_of(ix);
-        binds.fold(Load::default(), |load, bind| load.plus(bind.rate.load(now)))
+        let carrier = self.carriers.get(usize::from(ix.0));
+        carrier.map(|carrier| carrier.lease.load(now)).unwrap_or_default()
     }
 
-    /// Whether one more part could leave now: rates, windows and log allow it behind what waits
+    /// Whether one more part could leave about now: rate, windows and log allow it behind what waits
     /// already, and the carrier is not paused.
     pub(super) fn has_room(&self, ix: CarrierIx, now: Duration) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        let awake = self.binds_of(ix).filter(|bind| bind.paused_until <= now);
-        let free = awake.map(|bind| bind.room().min(bind.rate.free(now)));
         let waiting = carrier.queue.len() + carrier.ready.len();
-        carrier.paused_until <= now && free.fold(0, usize::saturating_add) > waiting
+        self.window_room(ix).min(count(carrier.lease.room(now))) > waiting
+    }
+
+    /// Submits that the carrier's binds could take, as far as windows and log allow.
+    pub(super) fn window_room(&self, ix: CarrierIx) -> usize {
+        self.binds_of(ix).map(Bind::room).sum()
     }
 
     fn binds_of(&self, ix: CarrierIx) -> impl Iterator<Item = &Bind> {
@@ -251,9 +250,7 @@ impl Outbound {
     /// take now, as far as windows, log and rate allow.
     pub(super) fn has_room_to_record(&self, ix: CarrierIx, now: Duration) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        let free = |bind: &Bind| bind.room().min(bind.rate.free(now));
-        let capacity: usize = self.binds_of(ix).map(free).sum();
-        carrier.recording < capacity
+        carrier.recording < self.window_room(ix).min(count(carrier.lease.room(now)))
     }
 
     /// Parts without an answer.
@@ -455,24 +452,6 @@ impl Shard {
         self.share_out_queue(now, ix);
         self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
     }
-
-    /// Pauses one bind.
-    pub(super) fn pause_bind(&mut self, now: Now, bind: BindIx, pause: Duration) {
-        let Some(held) = self.outbound.binds.get_mut(bind) else { return };
-        held.paused_until = held.paused_until.max(now.mono + pause);
-        let (carrier, until) = (held.carrier, held.paused_until);
-        self.resume_at(carrier, until);
-    }
-
-    /// Pauses a whole carrier on this shard, longer each time until something is accepted.
-    pub(super) fn pause_carrier(&mut self, now: Now, ix: CarrierIx) {
-        let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
-        let pause = carrier.pause;
-        carrier.pause = (pause * 2).min(limits::QUEUE_FULL_PAUSE_MAX);
-        carrier.paused_until = carrier.paused_until.max(now.mono + pause);
-        let until = carrier.paused_until;
-        self.resume_at(ix, until);
-    }
 }
 
 impl Shard {
@@ -490,6 +469,10 @@ impl Shard {
             stats.window_limit.set(u64::from(bind.window));
         }
     }
+}
+
+fn count(parts: u32) -> usize {
+    usize::try_from(parts).unwrap_or(usize::MAX)
 }
 
 /// A part as the session's token: the sequence has 56 bits.

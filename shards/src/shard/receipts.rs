@@ -177,6 +177,7 @@ impl Shard {
             | Call::List { .. }
             | Call::Deliver { .. }
             | Call::Inbound { .. }
+            | Call::Rate { .. }
             | Call::Tell => panic!("a receipt's outcome for {call:?}"),
         }
     }

@@ -78,7 +78,7 @@ impl Shard {
             let ix = CarrierIx(index);
             let known = before.config.carriers.get(usize::from(index));
             if known.is_none() {
-                self.outbound.add(now.mono);
+                self.outbound.add(config.rate(), now.mono);
                 self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
             }
             let listens = self.outbound.note_retired(ix, config.retired, now.mono);
@@ -87,11 +87,12 @@ impl Shard {
             }
             let count = if listens { *count } else { 0 };
             let alike = known.is_none_or(|known| connects_alike(known, config));
-            for (bind, fitted) in self.outbound.fit(ix, config, count, alike, now.mono) {
+            for (bind, fitted) in self.outbound.fit(ix, config, count, alike) {
                 self.fitted(now, bind, fitted);
             }
             self.outbound.touch(ix);
         }
+        self.follow_rates(now);
     }
 
     fn fitted(&mut self, now: Now, bind: BindIx, fitted: Fitted) {
@@ -134,7 +135,7 @@ impl Shard {
         self.outbound.stop_listening(ix);
         let shared = Arc::clone(&self.shared);
         let Some(config) = shared.config.carriers.get(usize::from(ix.0)) else { return };
-        for (bind, fitted) in self.outbound.fit(ix, config, 0, true, now.mono) {
+        for (bind, fitted) in self.outbound.fit(ix, config, 0, true) {
             self.fitted(now, bind, fitted);
         }
     }

@@ -1,8 +1,6 @@
 //! From the carriers' queues to their binds: which part goes next, on which bind, and the PDU that
 //! the session gets. Part of the shard's machine.
 
-use std::time::Duration;
-
 use postrider_core::clock::Now;
 use postrider_core::config::Concatenation;
 use postrider_core::lifecycle::PartStatus;
@@ -30,7 +28,14 @@ impl Shard {
                     bind.settle(durable);
                 }
             }
-            while self.submit_next(now, ix) {}
+            self.report_rate(now, ix);
+            loop {
+                while self.submit_next(now, ix) {}
+                // Tokens that came at once are used at once.
+                if !self.report_rate(now, ix) {
+                    break;
+                }
+            }
         }
     }
 
@@ -38,11 +43,6 @@ impl Shard {
     fn submit_next(&mut self, now: Now, ix: CarrierIx) -> bool {
         let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { return false };
         if self.drain != Drain::No {
-            return false;
-        }
-        if now.mono < carrier.paused_until {
-            let until = carrier.paused_until;
-            self.resume_at(ix, until);
             return false;
         }
         if let Some(part) = carrier.ready.front().copied() {
@@ -113,7 +113,7 @@ impl Shard {
     }
 
     /// The bind for the next part: the message's own while it is bound, else the emptiest. When
-    /// only the rate stands in the way, a timer brings us back.
+    /// only the rate stands in the way, a timer or the rate's lender brings us back.
     fn pick_bind(
         &mut self,
         now: Now,
@@ -125,32 +125,31 @@ impl Shard {
         let binds = &self.outbound.binds;
         let own = sticky
             .filter(|bind| binds.get(*bind).is_some_and(|b| b.can_submit() && b.carrier == ix));
-        let carrier = self.outbound.carriers.get(usize::from(ix.0))?;
+        let carrier = self.outbound.carriers.get_mut(usize::from(ix.0))?;
         let candidates = match &own {
             Some(own) => std::slice::from_ref(own),
             None => carrier.binds.as_slice(),
         };
-        let mut wake: Option<Duration> = None;
         let mut best: Option<(usize, BindIx)> = None;
         for (index, bind) in candidates.iter().filter_map(|ix| Some((*ix, binds.get(*ix)?))) {
             let room = bind.room();
-            let at = bind.rate.next(now.mono, parts).max(bind.paused_until);
-            if room > 0 && at > now.mono {
-                wake = Some(wake.map_or(at, |other| other.min(at)));
-            } else if room > best.map_or(0, |(room, _)| room) {
+            if room > best.map_or(0, |(room, _)| room) {
                 best = Some((room, index));
             }
         }
-        if let (None, Some(at)) = (best, wake) {
+        let (_, bind) = best?;
+        let at = carrier.lease.next(now.mono, parts)?;
+        if at > now.mono {
             self.resume_at(ix, at);
+            return None;
         }
-        best.map(|(_, bind)| bind)
+        Some(bind)
     }
 
     /// How many parts a submit stands for: each takes its share of the rate.
-    fn parts_of(&self, part: PartRef) -> usize {
+    fn parts_of(&self, part: PartRef) -> u32 {
         let all = self.table.get(part.sequence).filter(|_| part.part == ALL_PARTS);
-        all.map_or(1, |message| message.parts.len())
+        all.map_or(1, |message| u32::try_from(message.parts.len()).unwrap_or(u32::MAX))
     }
 
     fn submit_part(&mut self, now: Now, ix: CarrierIx, bind: BindIx, part: PartRef) -> bool {
@@ -174,7 +173,9 @@ impl Shard {
             self.unwritable(now, ix, part, &words);
             return true;
         }
-        held.rate.sent(now.mono, parts);
+        if let Some(carrier) = self.outbound.carrier_mut(ix) {
+            carrier.lease.sent(now.mono, parts);
+        }
         self.stats.bind(bind).submitted.inc();
         self.stats.inc(Counter::PartsSubmitted);
         self.note_written(now, ix, bind, part);

@@ -32,13 +32,15 @@ fn one_carrier(e: &mut ConfigErrors, index: usize, mut raw: RawCarrier) -> Carri
     let window = 1..=i64::from(limits::MAX_WINDOW);
     let bind = choice(e, &at("bind"), &raw.bind);
     let timer = limits::CARRIER_TIMER_MAX;
+    let rates = 0..=i64::from(limits::MAX_RATE);
     CarrierConfig {
         retired: false,
         bind,
         version: version(e, &at("version"), &raw.version),
         binds,
         window: number(e, &at("window"), raw.window, window),
-        parts_per_second: rate(e, &at("parts_per_second"), raw.parts_per_second, binds),
+        parts_per_second: number(e, &at("parts_per_second"), raw.parts_per_second, rates),
+        rate: choice(e, &at("rate"), &raw.rate),
         receipts: raw.receipts,
         on_unknown_outcome: on_unknown(e, &at("on_unknown_outcome"), &raw, bind),
         receipt_retry_status: retry_status(
@@ -99,16 +101,6 @@ fn version(e: &mut ConfigErrors, at: &str, text: &str) -> u8 {
             0x34
         }
     }
-}
-
-fn rate(e: &mut ConfigErrors, at: &str, parts: i64, binds: u16) -> u32 {
-    let pps: u32 = number(e, at, parts, 0..=i64::from(limits::MAX_RATE));
-    if pps != 0 && pps < u32::from(binds) {
-        let what = format!("{pps} parts a second cannot be split over {binds} binds");
-        let mend = "every bind needs at least 1: lower binds, or raise the rate (0 for no limit)";
-        e.add(at, what, mend);
-    }
-    pps
 }
 
 fn on_unknown(

@@ -18,7 +18,7 @@ pub use self::forecast::{
 use self::memory::Counts;
 pub use self::memory::MemoryPlan;
 use self::print::Bytes;
-use super::checked::{BindType, CarrierConfig, Config, CustomerConfig};
+use super::checked::{BindType, CarrierConfig, Config, CustomerConfig, RateKind};
 use super::error::ConfigErrors;
 use crate::limits;
 use crate::place::{Placement, ShardId};
@@ -37,8 +37,8 @@ pub struct CarrierPlan {
     pub in_flight_max: u64,
     /// Parts a second over all binds; 0 for no limit.
     pub parts_per_second: u32,
-    /// Parts a second of one bind, rounded down; 0 for no limit.
-    pub parts_per_second_per_bind: u32,
+    /// Whether that is what it takes.
+    pub rate: RateKind,
     /// Connections of one bind: a pair is two.
     pub connections_per_bind: u16,
     /// How it speaks SMPP where that is not the default, one difference each, in words.
@@ -269,7 +269,7 @@ fn carrier_plan(
         window,
         in_flight_max: u64::from(window) * u64::from(carrier.binds),
         parts_per_second: carrier.parts_per_second,
-        parts_per_second_per_bind: carrier.parts_per_second / u32::from(carrier.binds.max(1)),
+        rate: carrier.rate,
         connections_per_bind: if carrier.bind == BindType::Pair { 2 } else { 1 },
         dialect: dialect::of_carrier(carrier),
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::{CarrierPlan, CustomerPlan, Plan, PortPlan, ShardPlan};
+use crate::config::words::Word;
 use crate::limits;
 
 impl Plan {
@@ -63,7 +64,7 @@ fn carrier_json(carrier: &CarrierPlan) -> Value {
         "window": carrier.window,
         "in_flight_max": carrier.in_flight_max,
         "parts_per_second": carrier.parts_per_second,
-        "parts_per_second_per_bind": carrier.parts_per_second_per_bind,
+        "rate": carrier.rate.word(),
         "dialect": carrier.dialect,
     })
 }
@@ -202,19 +203,19 @@ impl Plan {
         writeln!(f)?;
         writeln!(
             f,
-            "{:<16} {:>7} {:>10} {:>9} {:>16}  binds of each shard",
-            "carrier", "window", "in flight", "parts/s", "parts/s per bind"
+            "{:<16} {:>7} {:>10} {:>9} {:>9}  binds of each shard",
+            "carrier", "window", "in flight", "parts/s", "rate"
         )?;
         for carrier in &self.carriers {
             let binds: Vec<String> = carrier.binds.iter().map(ToString::to_string).collect();
             writeln!(
                 f,
-                "{:<16} {:>7} {:>10} {:>9} {:>16}  {}",
+                "{:<16} {:>7} {:>10} {:>9} {:>9}  {}",
                 carrier.name,
                 carrier.window,
                 carrier.in_flight_max,
                 rate(carrier.parts_per_second),
-                rate(carrier.parts_per_second_per_bind),
+                carrier.rate.word(),
                 binds.join(" ")
             )?;
         }

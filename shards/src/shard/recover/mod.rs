@@ -30,6 +30,7 @@ use super::inbound::Owners;
 use super::journal::Journal;
 use super::mesh::Mesh;
 use super::outbound::Outbound;
+use super::rates::Lenders;
 use super::reclaim::Sweep;
 use super::{Drain, Shard, ShardParts};
 use crate::wheel::Wheel;
@@ -74,6 +75,7 @@ impl Shard {
             journal: Journal::new(log, strangers),
             table,
             outbound: Outbound::new(&parts, now.mono),
+            lenders: Lenders::new(&parts.shared, parts.id, now.mono),
             figures: Figures::new(parts.shared.config.routing.half_life),
             contents: parts.contents,
             customers: Customers::new(parts.shared.config.customers.len(), parts.seed),
