@@ -4,6 +4,7 @@
 
 mod plan;
 mod ported;
+mod rate;
 mod route;
 mod store;
 
@@ -11,6 +12,7 @@ use core::time::Duration;
 
 pub use self::plan::*;
 pub use self::ported::*;
+pub use self::rate::*;
 pub use self::route::*;
 pub use self::store::*;
 
@@ -125,22 +127,10 @@ pub const TEMPORARY_RETRIES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
 /// Times that a part is submitted again after an unknown outcome.
 pub const MAX_RESUBMITS: u8 = 10;
-/// How long a carrier is left alone when it says that we are far too fast.
-pub const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
-/// How often a shard tells what it wants of a carrier's rate.
-pub const RATE_REPORT_EVERY: Duration = Duration::from_millis(100);
-/// Parts a second with which the search for a carrier's rate begins.
-pub const DISCOVER_FIRST: u32 = 20;
 /// First delay of a bind's back-off; it doubles up to a minute.
 pub const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest a TCP connection to a carrier may take.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// congestion_state, in percent, above which a bind is slowed.
-pub const CONGESTED_ABOVE: u8 = 90;
-/// First pause of a carrier whose queue is full.
-pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(2);
-/// Longest such pause.
-pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Time between the first connects of a carrier's binds, unless configured otherwise.
 pub const BIND_STAGGER_DEFAULT: Duration = Duration::from_millis(100);
 /// Longest such time that can be configured.
@@ -155,8 +145,6 @@ pub const ENQUIRE_LINK_DEFAULT: Duration = Duration::from_secs(30);
 pub const RESPONSE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Longest silence before a probe, and longest wait for an answer, that can be configured.
 pub const CARRIER_TIMER_MAX: Duration = Duration::from_secs(3_600);
-/// Parts or messages a second that can be configured.
-pub const MAX_RATE: u32 = 1_000_000;
 /// TLVs of a carrier: one for each sender and template.
 pub const MAX_CARRIER_TLVS: usize = 1_024;
 /// Octets of the value of such a TLV.
