@@ -75,6 +75,10 @@ fn the_example_is_read() {
     let country = Region::parse("GB").map(RouteTarget::Country);
     assert_eq!(Some(config.routes[0].target), country);
 
+    let [ported] = config.ported.as_slice() else { panic!("one table") };
+    assert_eq!((ported.calling_code, ported.fresh), (Some(44), Duration::from_secs(8 * 86_400)));
+    assert!(!ported.lock && ported.file.ends_with("ported/44.table"));
+
     let table = RouteTable::new(&config.routes);
     let ranked = |text| {
         let number = Msisdn::parse_strict(text).unwrap();
@@ -106,6 +110,9 @@ fn the_example_shows_the_defaults() {
     alpha.password_file.clone_from(&full.carriers[0].password_file);
     assert_eq!(format!("{alpha:?}"), format!("{:?}", full.carriers[0]));
     assert_eq!(format!("{:?}", short.customers[0]), format!("{:?}", full.customers[0]));
+
+    let table = "[[ported]]\nfile = \"/var/lib/postrider/ported/44.table\"\ncalling_code = \"44\"";
+    assert_eq!(Config::parse(table).unwrap().ported, full.ported);
 
     let account = "[smpp]\nlisten = \"[::]:1\"\n[[customers]]\nname = \"bulk\"\n\
                    [customers.smpp]\nsystem_id = \"bulk\"\npassword = \"x\"";
@@ -160,7 +167,7 @@ fn toml_errors_say_where() {
 }
 
 /// A change of the short configuration, and the problem that it must give.
-const WRONG: [(&str, &str, &str); 46] = [
+const WRONG: &[(&str, &str, &str)] = &[
     ("", "[server]\ndata_dir = \"\"", "server.data_dir: it is empty"),
     ("", "[server]\nshards = 0", "server.shards: 0 is out of range; give a number from 1 to 256"),
     ("", "[server]\nshards = 257", "server.shards: 257 is out of range"),
@@ -230,12 +237,20 @@ const WRONG: [(&str, &str, &str); 46] = [
         "[[carriers]]\nname = \"alpha\"\naddress = \"[::1]:1\"\nsystem_id = \"x\"",
         "carriers[1].name: carriers[0] has the name \"alpha\" too",
     ),
+    ("", "[[ported]]\nfile = \"\"", "ported[0].file: it is missing; give the file that"),
+    ("", "[[ported]]\nfile = \"a\"\nfresh_hours = 0", "ported[0].fresh_hours: 0 is out of range"),
+    ("", "[[ported]]\nfile = \"a\"\ncalling_code = \"+44\"", "\"+44\" is no calling code"),
+    (
+        "",
+        "[[ported]]\nfile = \"a\"\n[[ported]]\nfile = \"a\"",
+        "ported[1].file: ported[0] is the same",
+    ),
     ("", "[[routes]]\nprefix = \"\"\ncarriers = []", "routes[0].carriers: there is none"),
 ];
 
 #[test]
 fn every_problem_has_its_place() {
-    for (find, replace, expected) in WRONG {
+    for (find, replace, expected) in WRONG.iter().copied() {
         let base = format!("{CUSTOMER}{CARRIER}");
         assert!(base.contains(find), "{find}");
         let text = match find {

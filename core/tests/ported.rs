@@ -228,7 +228,12 @@ fn tables_are_for_their_numbers_alone() {
 
 fn loaded(groups: &[u64], rows: &[(u64, u16)], fresh: u64) -> LoadedTable {
     let table = Arc::new(open(file(groups, rows, &[], &about()), None));
-    LoadedTable { name: String::from("test"), fresh: Duration::from_secs(fresh), table }
+    LoadedTable {
+        name: String::from("test"),
+        stamp: String::new(),
+        fresh: Duration::from_secs(fresh),
+        table,
+    }
 }
 
 #[test]
@@ -308,8 +313,14 @@ fn rows_are_read_as_their_columns_say() {
 #[test]
 fn a_feed_says_what_it_is() {
     let mut meta = FeedMeta::default();
-    for line in ["# as_of: t7000", "#sequence: 18", "# after: 16", "# source: Registry: A", "# hm"]
-    {
+    for line in [
+        "# as_of: t7000",
+        "#sequence: 18",
+        "# after: 16",
+        "# rows: 3",
+        "# source: Registry: A",
+        "# hm",
+    ] {
         meta.line(line, time).unwrap();
     }
     assert_eq!(
@@ -318,6 +329,7 @@ fn a_feed_says_what_it_is() {
             as_of: Some(UnixMs(7_000)),
             sequence: Some(18),
             after: Some(16),
+            rows: Some(3),
             source: Some(String::from("Registry: A")),
         }
     );

@@ -7,7 +7,7 @@ use postrider_loadgen::load::LoadOptions;
 use postrider_loadgen::sink::SinkOptions;
 use postrider_loadgen::smsc::SmscOptions;
 use postrider_shards::commands::{
-    audit, check, demo, erase, pdu, plan, receipt, reload, serve, store, text,
+    audit, check, demo, erase, pdu, plan, ported, receipt, reload, serve, store, text,
 };
 use postrider_shards::exit;
 
@@ -34,6 +34,7 @@ enum Command {
     /// Print what a configuration comes to: shards, binds, windows, rates, memory, disk
     Plan(plan::PlanArgs),
     Reload(reload::ReloadArgs),
+    Ported(ported::PortedCommand),
     Store(store::StoreCommand),
     Erase(erase::EraseArgs),
     OptOut(erase::OptOutArgs),
@@ -64,6 +65,7 @@ fn run(command: Command) -> i32 {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Ported(command) => ported::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Erase(args) => erase::run(&args),
         Command::OptOut(args) => erase::run_opt_out(&args),

@@ -19,6 +19,7 @@ use postrider_http::url_guard::UrlPolicy;
 use postrider_storage::io::{DataDir, FileDisk, FileReader, probe};
 use postrider_storage::{LogConfig, Recovery};
 
+use crate::control::ported;
 use crate::control::{
     Asked, Control, ControlFacts, ControlHandle, Counter, Desk, KnownCustomers, NextConfig,
     Readiness, Reloads, ShardState, Shutdown, numbers,
@@ -341,7 +342,8 @@ fn open_data(config: Config, shards: u16) -> Result<(Arc<Shared>, DataDir, Known
     let (numbers, customers) = numbers(&dir, &config)?;
     let cipher = IdCipher::new(dir.id_key(), None);
     let shared = Shared::new(config, cores::placement(&dir), cipher, numbers);
-    Ok((Arc::new(shared), dir, customers))
+    let ported = ported::load(&shared.config.ported, &shared.ported);
+    Ok((Arc::new(shared.with_ported(ported)), dir, customers))
 }
 
 fn pinned_cpu(pin: bool, cpus: &[usize], shard: u16) -> Option<usize> {

@@ -38,6 +38,21 @@ pub struct Config {
     pub routing: RoutingConfig,
     /// `[[routes]]`.
     pub routes: Vec<RouteConfig>,
+    /// `[[ported]]`.
+    pub ported: Vec<PortedConfig>,
+}
+
+/// A table of ported numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortedConfig {
+    /// The file that `postrider ported build` made.
+    pub file: PathBuf,
+    /// The calling code that all its numbers have; a table for others is refused.
+    pub calling_code: Option<u64>,
+    /// How long it counts as fresh after its last source was true.
+    pub fresh: Duration,
+    /// Whether it is locked in memory.
+    pub lock: bool,
 }
 
 /// How a shard waits for the operating system.

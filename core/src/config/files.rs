@@ -69,6 +69,9 @@ impl Config {
         for file in secrets {
             *file = folder.join(&*file);
         }
+        for table in &mut self.ported {
+            table.file = folder.join(&table.file);
+        }
         for (_, file, _) in self.password_files() {
             *file = folder.join(&*file);
         }

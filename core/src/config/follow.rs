@@ -53,6 +53,7 @@ impl Config {
             carriers: _,
             routing: _,
             routes: _,
+            ported: _,
         } = self;
         keep_server(&mut keys, server, &before.server);
         keep_store(&mut keys, store, &before.store);

@@ -18,7 +18,7 @@ mod words;
 
 pub use self::checked::{
     BindType, CarrierConfig, Config, CustomerConfig, Driver, LimitsConfig, LogFormat,
-    OnUnknownOutcome, RateKind, ServerConfig, StoreConfig, WebhookConfig,
+    OnUnknownOutcome, PortedConfig, RateKind, ServerConfig, StoreConfig, WebhookConfig,
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
 pub use self::follow::{Changes, Followed};

@@ -65,6 +65,12 @@ impl Changes {
         Ok(Changes { space, shape, lines, steps })
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -105,6 +111,27 @@ fn pack(space: Space, entries: &[Entry]) -> Result<(Shape, Vec<u8>), TooFull> {
     Err(TooFull)
 }
 
+/// The same list with what no longer matters left out: a later word on a number covers the earlier
+/// ones about the same time and all time after it, and of those that are true at `now_s` the last
+/// one is enough. Changes of one number keep their order.
+#[must_use]
+pub fn compact(changes: &[Change], now_s: u64) -> Vec<Change> {
+    let mut by_number: Vec<Change> = changes.to_vec();
+    by_number.sort_by_key(|change| change.number);
+    let mut kept: Vec<Change> = Vec::with_capacity(by_number.len());
+    for change in by_number {
+        let same = |own: &Change| own.number == change.number;
+        while kept.last().is_some_and(|own| same(own) && own.from_s >= change.from_s) {
+            kept.pop();
+        }
+        if change.from_s <= now_s && kept.last().is_some_and(same) {
+            kept.pop();
+        }
+        kept.push(change);
+    }
+    kept
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -134,6 +161,19 @@ mod tests {
         assert_eq!(changes.find(447_700_900_124, 0), Some(7));
         assert_eq!(changes.find(447_700_900_125, 0), None);
         assert_eq!(changes.find(337_700_900_124, 0), None);
+    }
+
+    #[test]
+    fn a_later_word_covers_earlier_ones() {
+        let one = |value, from_s| change(447_700_900_123, value, from_s);
+        let list = [one(1, 10), one(2, 90), one(3, 20), change(447_700_900_001, 9, 5), one(4, 70)];
+        let kept = compact(&list, 50);
+        assert_eq!(kept, [change(447_700_900_001, 9, 5), one(3, 20), one(4, 70)]);
+        assert_eq!(compact(&list, 70), [change(447_700_900_001, 9, 5), one(4, 70)]);
+        let at = |list: &[Change], now| Changes::new(44, list).unwrap().find(447_700_900_123, now);
+        for now in [50, 69, 70, 1_000] {
+            assert_eq!(at(&kept, now), Some(if now < 70 { 3 } else { 4 }));
+        }
     }
 
     #[test]

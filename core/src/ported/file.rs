@@ -194,6 +194,18 @@ impl Overlay {
         out.sealed()
     }
 
+    /// The changes beside a table: these, or none where these belong to another one.
+    #[must_use]
+    pub fn beside(parts: &Parts, found: Option<Overlay>) -> Overlay {
+        found.filter(|own| own.base == parts.id).unwrap_or_else(|| Overlay {
+            base: parts.id,
+            as_of_s: parts.header.as_of_s,
+            sequence: parts.header.sequence,
+            operators: parts.tail.operators.clone(),
+            ..Overlay::default()
+        })
+    }
+
     /// Reads the whole file.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 mod build;
 mod changes;
 mod file;
+mod generate;
 mod lines;
 mod octets;
 mod ranges;
@@ -15,8 +16,9 @@ mod table;
 mod tables;
 
 pub use self::build::{About, BuildError, Builder, Covers, PARTS, Settled, Spill};
-pub use self::changes::{Change, Changes};
+pub use self::changes::{Change, Changes, compact};
 pub use self::file::{FORMAT, HEADER, Header, Overlay, Parts, TableError, Tail};
+pub use self::generate::{Generated, Layout};
 pub use self::lines::{LINE, Line, Lines, Shape};
 pub use self::ranges::{Range, RangeSet};
 pub use self::rows::{FeedMeta, ReadTime, Recipients, Row, RowError, RowReader, Subject, covers};

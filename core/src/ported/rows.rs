@@ -34,6 +34,8 @@ pub struct FeedMeta {
     pub sequence: Option<u64>,
     /// The number of the feed that a delta follows; the one before its own when it does not say.
     pub after: Option<u64>,
+    /// How many rows it has, so that one that was cut off is seen.
+    pub rows: Option<u64>,
     /// Where it comes from.
     pub source: Option<String>,
 }
@@ -57,6 +59,7 @@ impl FeedMeta {
                     Some(read.ok_or_else(|| wrong("give a time like 2026-11-22T04:00:00Z"))?);
             }
             "sequence" => self.sequence = Some(number()?),
+            "rows" => self.rows = Some(number()?),
             "after" => self.after = Some(number()?),
             "source" => self.source = Some(value.to_owned()),
             _ => {}

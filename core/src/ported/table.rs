@@ -45,13 +45,7 @@ impl Table {
     /// What is wrong with one of them.
     pub fn open(file: Bytes, overlay: Option<Overlay>) -> Result<Table, TableError> {
         let parts = Parts::of(&file)?;
-        let overlay = overlay.filter(|own| own.base == parts.id).unwrap_or_else(|| Overlay {
-            base: parts.id,
-            as_of_s: parts.header.as_of_s,
-            sequence: parts.header.sequence,
-            operators: parts.tail.operators.clone(),
-            ..Overlay::default()
-        });
+        let overlay = Overlay::beside(&parts, overlay);
         let mut changes = parts.tail.pending.clone();
         changes.extend_from_slice(&overlay.changes);
         let changes = Changes::new(parts.header.space.head(), &changes);
@@ -82,6 +76,29 @@ impl Table {
     #[must_use]
     pub fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// Every stretch of its lines, by number.
+    pub fn stretches(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.parts.stretches(&self.file)
+    }
+
+    /// What values stand for.
+    #[must_use]
+    pub fn operators(&self) -> &[Option<OperatorId>] {
+        &self.operators
+    }
+
+    /// How many changes of numbers stand beside it.
+    #[must_use]
+    pub fn changes(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// How many ranges it has.
+    #[must_use]
+    pub fn ranges(&self) -> usize {
+        self.ranges.len()
     }
 
     /// When its last source was true, seconds since 1970.

@@ -16,6 +16,8 @@ use crate::prefix::{self, Prefix, PrefixTable};
 pub struct LoadedTable {
     /// Its file's name, for people.
     pub name: String,
+    /// What tells its files from those that take their place.
+    pub stamp: String,
     /// How long it counts as fresh after its last source was true.
     pub fresh: Duration,
     /// What it says.

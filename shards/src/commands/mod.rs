@@ -11,6 +11,7 @@ pub mod erase;
 mod lines;
 pub mod pdu;
 pub mod plan;
+pub mod ported;
 pub mod receipt;
 pub mod reload;
 pub mod serve;

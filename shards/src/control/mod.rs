@@ -8,6 +8,7 @@ mod desk;
 mod erasures;
 mod listener;
 mod metrics;
+pub mod ported;
 mod reload;
 mod server;
 mod shards;

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use super::desk::ConfigOrder;
 use super::erasures::{Peer, is_local};
 use super::server::answer_with;
-use super::{Control, Desk};
+use super::{Control, Desk, ported};
 use crate::rt::{CarrierLink, carrier_links};
 use crate::shard::{Numbers, Shared};
 
@@ -186,7 +186,9 @@ fn finish(
     let carrier_tls = carrier_links(&config.carriers, links)?;
     let dir = dir.lock().unwrap_or_else(PoisonError::into_inner);
     let (numbers, names) = numbers(&dir, &config).context("the name table")?;
-    let shared = Arc::new(before.next(config, numbers));
+    // Files that are as they were are not read again.
+    let ported = ported::load(&config.ported, &before.ported);
+    let shared = Arc::new(before.next(config, numbers).with_ported(ported));
     Ok(Prepared { followed, shared, carrier_tls, plan, names })
 }
 

@@ -7,6 +7,7 @@ use postrider_core::config::{CarrierProfile, Config};
 use postrider_core::id::IdCipher;
 use postrider_core::operators::Resolver;
 use postrider_core::place::{Partition, Placement};
+use postrider_core::ported::PortedTables;
 use postrider_core::route::{CarrierIx, RouteTable};
 use postrider_http::auth::{CustomerIx, Keyring};
 
@@ -39,6 +40,8 @@ pub struct Shared {
     pub accounts: Accounts,
     /// What traffic shows of carriers' message ids.
     pub learned: Arc<Learned>,
+    /// Tables of ported numbers, which the resolver asks.
+    pub ported: Arc<PortedTables>,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -78,6 +81,7 @@ impl Shared {
         before: Option<&Shared>,
     ) -> Self {
         let learned = before.map(|before| &*before.learned);
+        let ported = before.map_or_else(Arc::default, |before| Arc::clone(&before.ported));
         Shared {
             generation: before.map_or(1, |before| before.generation.saturating_add(1)),
             resolver: before.map(|before| before.resolver.clone()).unwrap_or_default(),
@@ -88,8 +92,17 @@ impl Shared {
             keys: keyring(&config),
             accounts: Accounts::new(&config, before.map(|before| &before.accounts)),
             learned: Arc::new(Learned::new(&config.carriers, learned)),
+            ported,
             config,
         }
+    }
+
+    /// The same with other tables of ported numbers.
+    #[must_use]
+    pub fn with_ported(mut self, ported: PortedTables) -> Self {
+        self.ported = Arc::new(ported);
+        self.resolver = self.resolver.with_ported(Arc::<PortedTables>::clone(&self.ported));
+        self
     }
 
     /// The partition of a message. Of a redacted one only the id knows it.

@@ -7,6 +7,7 @@ mod disk;
 mod exchange;
 mod file;
 mod look;
+mod mapped;
 mod reader;
 mod sys;
 
@@ -14,4 +15,5 @@ pub use dir::{DIR_FORMAT, DataDir, DirEpoch, OpenDirError, contents_dir, log_dir
 pub use disk::FileDisk;
 pub use file::{LogFile, Probe, probe};
 pub use look::DirView;
+pub use mapped::Mapped;
 pub use reader::FileReader;

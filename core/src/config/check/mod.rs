@@ -3,6 +3,7 @@
 
 mod carriers;
 mod customers;
+mod ported;
 mod profile;
 mod routes;
 mod server;
@@ -28,8 +29,19 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let carriers = carriers::carriers(e, raw.carriers);
     let routing = routes::routing(e, raw.routing);
     let routes = routes::routes(e, &raw.routes, &carriers);
-    let config =
-        Config { server, store, limits, webhooks, smpp, customers, carriers, routing, routes };
+    let ported = ported::ported(e, raw.ported);
+    let config = Config {
+        server,
+        store,
+        limits,
+        webhooks,
+        smpp,
+        customers,
+        carriers,
+        routing,
+        routes,
+        ported,
+    };
     listeners(e, &config);
     errors.or_value(config)
 }

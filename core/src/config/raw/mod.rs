@@ -31,6 +31,7 @@ pub(super) struct RawConfig {
     pub(super) carriers: Vec<RawCarrier>,
     pub(super) routing: RawRouting,
     pub(super) routes: Vec<RawRoute>,
+    pub(super) ported: Vec<RawPorted>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,6 +149,27 @@ impl Default for RawWebhooks {
             allow_private: false,
             timeout_seconds: i64::try_from(timeout).unwrap_or(i64::MAX),
             connections_per_endpoint: limits::WEBHOOK_CONNECTIONS_PER_ENDPOINT.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPorted {
+    pub(super) file: String,
+    pub(super) calling_code: Option<String>,
+    pub(super) fresh_hours: i64,
+    pub(super) lock: bool,
+}
+
+impl Default for RawPorted {
+    fn default() -> Self {
+        RawPorted {
+            file: String::new(),
+            calling_code: None,
+            fresh_hours: i64::try_from(limits::PORTED_FRESH_DEFAULT.as_secs() / 3_600)
+                .unwrap_or(i64::MAX),
+            lock: false,
         }
     }
 }
