@@ -14,6 +14,7 @@ mod life;
 mod log;
 mod receipts;
 mod ring;
+mod routing;
 mod runs;
 mod session;
 mod shard;

@@ -85,16 +85,10 @@ pub const WEBHOOK_RESPONSE_BYTES: usize = 4 * 1024;
 
 /// Shards of a process.
 pub const MAX_SHARDS: u16 = 256;
-/// Carriers of a configuration.
-pub const MAX_CARRIERS: usize = 1_024;
 /// Customers of a configuration.
 pub const MAX_CUSTOMERS: usize = 65_535;
 /// API keys of a customer: two live while one is replaced, and some to spare.
 pub const MAX_API_KEYS: usize = 16;
-/// Routes of a configuration.
-pub const MAX_ROUTES: usize = 4_096;
-/// Carriers of a route.
-pub const MAX_CARRIERS_PER_ROUTE: usize = 16;
 /// Characters of the name of a carrier or customer: it is a label of metrics.
 pub const MAX_NAME: usize = 64;
 /// Entries of each lane (requests, replies) between two shards.
@@ -300,7 +294,6 @@ const _: () = assert!(
     SCHEDULE_MAX.as_secs() + VALIDITY_MAX.as_secs() + RECEIPT_GRACE.as_secs()
         <= DUE_FURTHEST.as_secs()
 );
-const _: () = assert!(MAX_CARRIERS <= u16::MAX as usize);
 const _: () = assert!(ORPHAN_RETRIES[0].as_secs() < ORPHAN_RETRIES[1].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[1].as_secs() < ORPHAN_RETRIES[2].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[2].as_secs() < ORPHAN_GIVE_UP.as_secs());

@@ -5,10 +5,12 @@
 //! * [`auth`]: API keys to customers.
 //! * [`request`]: from a request's head and body to a checked [`request::ApiRequest`].
 //! * [`response`]: the documents that customers read.
+//! * [`explain`]: what would become of a message, and why.
 //! * [`url_guard`]: which webhook addresses may be called.
 //! * [`webhook`]: signed events, retry schedule and the delivery queue.
 
 pub mod auth;
+pub mod explain;
 pub mod json;
 pub mod problem;
 pub mod request;

@@ -129,6 +129,7 @@ fn fields_of_the_wrong_type() {
         check_values(name, CODE, &["null", "447400123456", "true", "[]", "{}", "[\"a\"]", "1.5"]);
     }
     check_values("webhook_url", CODE, &["1", "false", "[]", "{\"url\":\"https://a.example/\"}"]);
+    check_values("dry_run", CODE, &["1", "\"true\"", "[]"]);
     check_values("duplicate", CODE, &["1", "false", "[\"avoid\"]"]);
     check_values("client_reference", CODE, &["1", "-1", "true", "[[[]]]"]);
     let periods = ["\"60\"", "60.0", "6e1", "-60", "true", "[60]", "18446744073709551616"];

@@ -38,6 +38,21 @@ fn list(query: Option<&str>) -> ListQuery {
 }
 
 #[test]
+fn a_dry_run_is_another_request() {
+    let body = |dry_run: &str| {
+        post(
+            format!(r#"{{"from":"ACME","to":"447400123456","body":"hi","dry_run":{dry_run}}}"#)
+                .as_bytes(),
+        )
+    };
+    let short = submission(br#"{"from":"ACME","to":"447400123456","body":"hi"}"#);
+    assert_eq!(body("true"), Ok(ApiRequest::DryRun(short.clone())));
+    for plain in ["false", "null"] {
+        assert_eq!(body(plain), Ok(ApiRequest::Submit(short.clone())));
+    }
+}
+
+#[test]
 fn a_short_submit() {
     let sent = submission(br#"{"from":"ACME","to":"447400123456","body":"hi"}"#);
     assert_eq!(sent.from, SenderId::parse("ACME").unwrap());

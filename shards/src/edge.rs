@@ -8,6 +8,7 @@ use std::sync::Arc;
 use postrider_core::content::Retention;
 use postrider_core::limits;
 use postrider_http::auth::CustomerIx;
+use postrider_http::explain::explanation_json;
 use postrider_http::problem::{Code, Problem, WWW_AUTHENTICATE};
 use postrider_http::request::{ApiRequest, CustomerLimits, Endpoint, RequestHead, parse, route};
 use postrider_http::response::{accepted_json, list_json, message_json};
@@ -145,6 +146,7 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
             let location = Some(format!("/api/v1/messages/{}", accepted.id));
             ok(202, body, location, request_id)
         }
+        ApiResponse::Explained(told) => ok(200, explanation_json(&told), None, request_id),
         ApiResponse::Message(view) => ok(200, message_json(&view), None, request_id),
         ApiResponse::Page { items, next } => ok(200, list_json(&items, next), None, request_id),
         ApiResponse::Redacted => ok(204, Vec::new(), None, request_id),

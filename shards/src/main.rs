@@ -7,7 +7,7 @@ use postrider_loadgen::load::LoadOptions;
 use postrider_loadgen::sink::SinkOptions;
 use postrider_loadgen::smsc::SmscOptions;
 use postrider_shards::commands::{
-    audit, check, demo, erase, pdu, plan, ported, receipt, reload, serve, store, text,
+    audit, check, demo, erase, pdu, plan, ported, receipt, reload, route, serve, store, text,
 };
 use postrider_shards::exit;
 
@@ -49,6 +49,7 @@ enum Command {
     Pdu(pdu::PduCommand),
     /// Work with texts
     Text(text::TextCommand),
+    Route(route::RouteCommand),
     /// Work with delivery receipts
     Receipt(receipt::ReceiptCommand),
 }
@@ -75,6 +76,7 @@ fn run(command: Command) -> i32 {
         Command::Sink(options) => done(postrider_loadgen::sink::run_sink(*options)),
         Command::Pdu(command) => pdu::run(&command),
         Command::Text(command) => text::run(&command),
+        Command::Route(command) => route::run(&command),
         Command::Receipt(command) => receipt::run(&command),
     }
 }

@@ -2,6 +2,13 @@
 
 use core::time::Duration;
 
+/// Carriers of a configuration.
+pub const MAX_CARRIERS: usize = 1_024;
+const _: () = assert!(MAX_CARRIERS <= u16::MAX as usize);
+/// Routes of a configuration.
+pub const MAX_ROUTES: usize = 4_096;
+/// Carriers of a route.
+pub const MAX_CARRIERS_PER_ROUTE: usize = 16;
 /// Groups of a route's carriers: one for each carrier, and room for numbers with gaps.
 pub const MAX_PRIORITY: u8 = 100;
 /// Most shares of a carrier in what it ties for.

@@ -87,13 +87,13 @@ impl Figure {
 
     fn scale(&mut self, factor: u32, halves: u32) {
         let narrow = |weight: u32| {
-            let scaled = u64::from(weight) * u64::from(factor) >> 16;
+            let scaled = (u64::from(weight) * u64::from(factor)) >> 16;
             u32::try_from(scaled.checked_shr(halves).unwrap_or(0)).unwrap_or(u32::MAX)
         };
         (self.all, self.good, self.timed) =
             (narrow(self.all), narrow(self.good), narrow(self.timed));
         // At most `MOST` parts of `FIGURE_TIME_MAX`: far from the end of the type.
-        let time = u128::from(self.time) * u128::from(factor) >> 16;
+        let time = (u128::from(self.time) * u128::from(factor)) >> 16;
         self.time = u64::try_from(time.checked_shr(halves).unwrap_or(0)).unwrap_or(u64::MAX);
     }
 

@@ -20,6 +20,7 @@ pub(super) enum Value<'a> {
     Null,
     Text(Cow<'a, str>),
     Unsigned(u64),
+    Bool(bool),
     /// Anything else, by the name of its type.
     Other(&'static str),
 }
@@ -31,6 +32,7 @@ impl Value<'_> {
             Self::Null => "null",
             Self::Text(_) => "a string",
             Self::Unsigned(_) => "a number",
+            Self::Bool(_) => "a boolean",
             Self::Other(name) => name,
         }
     }
@@ -173,8 +175,8 @@ impl<'de> Visitor<'de> for ValueSeed {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Other("a boolean"))
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Value::Bool(value))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {

@@ -50,6 +50,8 @@ pub struct CustomerLimits {
 pub enum ApiRequest {
     /// `POST /api/v1/messages`.
     Submit(Submission),
+    /// `POST /api/v1/messages` with `"dry_run": true`: tell what would become of it.
+    DryRun(Submission),
     /// `GET /api/v1/messages/{id}`.
     Get(MessageId),
     /// `DELETE /api/v1/messages/{id}`.
@@ -131,7 +133,7 @@ pub fn parse(
     match endpoint {
         Endpoint::Submit => {
             query::refuse_query(head)?;
-            submit::parse(head, body, limits, policy).map(ApiRequest::Submit)
+            submit::parse(head, body, limits, policy)
         }
         Endpoint::Get(id) => {
             query::refuse_query(head)?;

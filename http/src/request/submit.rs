@@ -10,7 +10,7 @@ use postrider_core::submission::Submission;
 use postrider_core::text::{self, Encoding, ReferenceWidth};
 
 use super::json_body::{Value, pointer, read_object};
-use super::{CustomerLimits, RequestHead};
+use super::{ApiRequest, CustomerLimits, RequestHead};
 use crate::problem::{Code, Problem, sentence};
 use crate::url_guard::{UrlPolicy, check_url};
 
@@ -22,13 +22,14 @@ const VALIDITY_PERIOD: &str = "validity_period";
 const CLIENT_REFERENCE: &str = "client_reference";
 const DUPLICATE: &str = "duplicate";
 const CONTENT_RETENTION: &str = "content_retention";
+const DRY_RUN: &str = "dry_run";
 
 pub(super) fn parse(
     head: &RequestHead<'_>,
     octets: &[u8],
     limits: &CustomerLimits,
     policy: &UrlPolicy,
-) -> Result<Submission, Problem> {
+) -> Result<ApiRequest, Problem> {
     check_media_type(head.content_type)?;
     if octets.len() > MAX_BODY_BYTES {
         let detail = format!("The request body is larger than {MAX_BODY_BYTES} octets.");
@@ -43,8 +44,9 @@ pub(super) fn parse(
         CLIENT_REFERENCE,
         DUPLICATE,
         CONTENT_RETENTION,
+        DRY_RUN,
     ];
-    let [from, to, body, webhook_url, validity, reference, duplicate, retention] =
+    let [from, to, body, webhook_url, validity, reference, duplicate, retention, dry_run] =
         read_object(octets, &names)?;
     let from = required_text(from, FROM)?;
     let to = required_text(to, TO)?;
@@ -61,15 +63,17 @@ pub(super) fn parse(
     check_reference(client_reference.as_deref())?;
     let duplicate = parse_duplicate(duplicate)?;
     let retention = parse_retention(retention, limits.retention)?;
+    let dry_run = parse_dry_run(&dry_run)?;
     let content = Content::of_text(&body);
-    Ok(Submission {
+    let submission = Submission {
         webhook_url,
         validity,
         client_reference,
         duplicate,
         retention,
         ..Submission::new(from, to, content, measured)
-    })
+    };
+    Ok(if dry_run { ApiRequest::DryRun(submission) } else { ApiRequest::Submit(submission) })
 }
 
 /// `application/json`, with no parameter but `charset=utf-8` (RFC 8259 section 11 defines none,
@@ -213,6 +217,15 @@ fn parse_retention(value: Option<Value<'_>>, own: Retention) -> Result<Retention
             refuse("No text of this account is kept: leave the field out, or ask for \"discard\".")
         }
         (Some(_), _) => refuse("This field must be \"keep\" or \"discard\"."),
+    }
+}
+
+/// Whether only what would become of the message is asked for.
+fn parse_dry_run(value: &Option<Value<'_>>) -> Result<bool, Problem> {
+    match value {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(only_asked)) => Ok(*only_asked),
+        Some(other) => Err(wrong_type(other, DRY_RUN, "true or false")),
     }
 }
 

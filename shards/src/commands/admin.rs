@@ -28,6 +28,11 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
+    /// The one at this admin port.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Gateway { config: None, admin: Some(address) }
+    }
+
     fn address(&self) -> Result<SocketAddr> {
         match (self.admin, &self.config) {
             (Some(address), _) => Ok(address),

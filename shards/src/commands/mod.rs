@@ -14,6 +14,7 @@ pub mod plan;
 pub mod ported;
 pub mod receipt;
 pub mod reload;
+pub mod route;
 pub mod serve;
 pub mod store;
 pub mod text;

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Counter {
     /// One per shard.
     desks: Vec<Arc<Desk>>,
-    placement: Arc<Placement>,
+    pub(super) placement: Arc<Placement>,
     /// Every customer that the data directory has known, by name.
     customers: Mutex<BTreeMap<String, u32>>,
     /// The wall clock.
@@ -104,7 +104,8 @@ impl Counter {
 
     /// Asks every shard; `None` when one does not answer.
     async fn ask_all(&self, request: ControlRequest) -> Option<Vec<ControlAnswer>> {
-        let asked: Option<Vec<_>> = self.desks.iter().map(|desk| desk.ask(request)).collect();
+        let asked: Option<Vec<_>> =
+            self.desks.iter().map(|desk| desk.ask(request.clone())).collect();
         let mut answers = Vec::new();
         for answered in asked? {
             answers.push(tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()?);
@@ -113,7 +114,11 @@ impl Counter {
     }
 
     /// Asks one shard; `None` when it does not answer.
-    async fn ask(&self, shard: ShardId, request: ControlRequest) -> Option<ControlAnswer> {
+    pub(super) async fn ask(
+        &self,
+        shard: ShardId,
+        request: ControlRequest,
+    ) -> Option<ControlAnswer> {
         let asked = self.desks.get(usize::from(shard.0))?.ask(request)?;
         tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
     }
@@ -162,7 +167,7 @@ pub(super) fn is_local(peer: Peer) -> bool {
 }
 
 /// Reads a body. It must call itself JSON, which a page in a browser cannot do unasked.
-fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, String> {
+pub(super) fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, String> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if kind.is_none_or(|kind| !kind.starts_with("application/json")) {
         return Err("the body must be application/json".to_owned());
@@ -289,25 +294,25 @@ pub(super) async fn opt_out(
 
 impl Control {
     /// What shards can be asked by, for a request from this machine.
-    fn counter(&self, peer: Peer) -> Option<&Counter> {
+    pub(super) fn counter(&self, peer: Peer) -> Option<&Counter> {
         self.counter.as_ref().filter(|_| is_local(peer))
     }
 }
 
-fn refused(peer: Peer) -> Response {
-    tracing::warn!(peer = %peer.0.ip(), "a request for erasures came from another machine");
-    let why = "erasures and opt-outs are taken from this machine alone (127.0.0.1 or ::1)";
+pub(super) fn refused(peer: Peer) -> Response {
+    tracing::warn!(peer = %peer.0.ip(), "a request for this machine alone came from another one");
+    let why = "this is taken from this machine alone (127.0.0.1 or ::1)";
     answer(StatusCode::FORBIDDEN, &error(why))
 }
 
-fn unanswered() -> Response {
+pub(super) fn unanswered() -> Response {
     answer(StatusCode::SERVICE_UNAVAILABLE, &error("a shard does not answer; ask again"))
 }
 
-fn wrong(why: &str) -> Response {
+pub(super) fn wrong(why: &str) -> Response {
     answer(StatusCode::BAD_REQUEST, &error(why))
 }
 
-fn error(why: &str) -> Value {
+pub(super) fn error(why: &str) -> Value {
     json!({ "error": why })
 }

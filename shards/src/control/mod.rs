@@ -10,6 +10,7 @@ mod listener;
 mod metrics;
 pub mod ported;
 mod reload;
+mod routes;
 mod server;
 mod shards;
 mod signals;
@@ -28,6 +29,7 @@ pub use self::desk::{ConfigOrder, Desk, Order};
 pub use self::erasures::Counter;
 pub(crate) use self::reload::numbers;
 pub use self::reload::{KnownCustomers, NextConfig, ReadNext, Reloads};
+pub use self::routes::message;
 pub use self::signals::{Doorbell, Shutdown, signals};
 use crate::shard::{Learned, Shared};
 use crate::stats::Stats;
@@ -160,8 +162,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/shards`, `/carriers`, `/erasures`, `/opt-outs`
-    /// and `/reload` from a thread of its own.
+    /// Listens on `addr` and serves `/metrics`, `/livez`, `/readyz`, `/shards`, `/carriers`, `/erasures`,
+    /// `/opt-outs`, `/reload` and `/routes/explain` from a thread of its own.
     ///
     /// # Errors
     /// When the address cannot be had, or the thread cannot be started.

@@ -18,7 +18,7 @@ use super::carriers::{self, Herald};
 use super::erasures::{self, Peer};
 use super::listener::Limited;
 use super::metrics::{self, Format};
-use super::{Control, STOP_LIMIT, reload, shards};
+use super::{Control, STOP_LIMIT, reload, routes, shards};
 
 /// Serves until the sender of `stopped` is gone.
 pub(super) async fn run(
@@ -60,6 +60,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/erasures/{id}", get(erasures::show))
         .route("/opt-outs", post(erasures::opt_out))
         .route("/reload", post(reload::post))
+        .route("/routes/explain", post(routes::explain))
         .with_state(control)
 }
 

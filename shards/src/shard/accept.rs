@@ -29,6 +29,9 @@ impl Shard {
             ApiRequest::Submit(submission) => {
                 self.submit_request(now, ReplyTo::Ticket(ticket), customer, Box::new(submission));
             }
+            ApiRequest::DryRun(submission) => {
+                self.explain_request(now, ticket, customer, Box::new(submission));
+            }
             ApiRequest::Get(id) => self.get_request(now, ticket, customer, id),
             ApiRequest::Redact(id) => self.redact_request(now, ticket, customer, id),
             ApiRequest::List(query) => self.list_request(now, ticket, customer, Box::new(query)),
@@ -111,7 +114,7 @@ impl Shard {
 
     /// Every reason for which an owner refuses a message, before anything is written; else the
     /// alphabet and the number of parts that its customer is promised.
-    fn may_accept(
+    pub(super) fn may_accept(
         &self,
         now: Now,
         customer: CustomerIx,
@@ -265,6 +268,9 @@ impl Shard {
         match (call, reply) {
             (Call::Submit { to }, Reply::Submitted { spent, result }) => {
                 self.submitted(now, to, spent, result);
+            }
+            (Call::Explain { ticket }, Reply::Explained { spent: _, result }) => {
+                self.answer_explained(ticket, result);
             }
             (Call::Operate { customer, request }, Reply::Operated { spent, outcome }) => {
                 self.owner_has_operated(now, from, (customer, request), spent, outcome);

@@ -80,11 +80,24 @@ impl Shard {
     pub(super) fn overflows(&mut self, now: Now, ix: CarrierIx, sequence: u64) -> bool {
         let Some(message) = self.table.get(sequence) else { return false };
         let other = self.choose(now, message).filter(|other| *other != ix);
-        let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono)) else {
-            return false;
-        };
-        self.enqueue(other, sequence, FairQueue::push_back);
-        true
+        if let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono)) {
+            self.enqueue(other, sequence, FairQueue::push_back);
+            return true;
+        }
+        if !self.outbound.has_room(ix, now.mono) && !self.outbound.stuck.contains(&ix) {
+            self.outbound.stuck.push(ix);
+        }
+        false
+    }
+
+    /// A carrier did what it could: when it has room still, others may have something for it.
+    pub(super) fn offer_room(&mut self, now: Now, ix: CarrierIx) {
+        if self.outbound.stuck.is_empty() || !self.outbound.has_room(ix, now.mono) {
+            return;
+        }
+        for stuck in std::mem::take(&mut self.outbound.stuck) {
+            self.outbound.touch(stuck);
+        }
     }
 }
 
@@ -109,8 +122,20 @@ impl Shard {
             PartEvent::Undelivered | PartEvent::Expired | PartEvent::Rejected => {
                 self.figures.failed(now.mono, carrier, market);
             }
-            // Nothing has ended.
-            _ => {}
+            // By these nothing has ended, or not by a receipt.
+            PartEvent::Held
+            | PartEvent::Released
+            | PartEvent::Submitted
+            | PartEvent::Refused
+            | PartEvent::OutcomeUnknown
+            | PartEvent::Requeued
+            | PartEvent::Intermediate
+            | PartEvent::Failed
+            | PartEvent::Canceled
+            | PartEvent::TimedOut
+            | PartEvent::LateReceipt
+            | PartEvent::Attempted
+            | PartEvent::AcceptedLate => {}
         }
     }
 

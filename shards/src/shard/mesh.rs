@@ -10,7 +10,7 @@ use postrider_core::id::MessageId;
 use postrider_core::number::Msisdn;
 use postrider_core::place::ShardId;
 use postrider_core::rate::{Grant, Report};
-use postrider_core::route::CarrierIx;
+use postrider_core::route::{CarrierIx, Explanation};
 use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
@@ -55,6 +55,13 @@ pub enum Request {
     /// Accept a message whose number the receiver owns.
     Submit {
         /// Who submits.
+        customer: CustomerIx,
+        /// What, already validated at the edge.
+        submission: Box<Submission>,
+    },
+    /// Say what would become of a message whose number the receiver owns.
+    Explain {
+        /// Who asks.
         customer: CustomerIx,
         /// What, already validated at the edge.
         submission: Box<Submission>,
@@ -131,6 +138,13 @@ pub enum Reply {
         spent: Box<Submission>,
         /// The id, or why not.
         result: Result<Accepted, Problem>,
+    },
+    /// To `Explain`.
+    Explained {
+        /// The request's box.
+        spent: Box<Submission>,
+        /// What would become of it, or why it would be refused.
+        result: Result<Box<Explanation>, Problem>,
     },
     /// To `Get`.
     Found(Option<Box<MessageView>>),
@@ -261,6 +275,8 @@ pub(crate) struct Mesh {
 pub(crate) enum Call {
     /// Say what came of a submission.
     Submit { to: super::ReplyTo },
+    /// Answer the HTTP request with what would become of a message.
+    Explain { ticket: u64 },
     /// The owner does what a customer asks.
     Operate { customer: CustomerIx, request: CustomerRequest },
     /// Every other shard does its share of that.

@@ -18,6 +18,7 @@ mod deliveries;
 mod doubts;
 mod envelope_record;
 mod erasing;
+mod explaining;
 mod fetch;
 mod fold;
 mod inbound;
@@ -58,7 +59,7 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::place::ShardId;
-use postrider_core::route::{CarrierIx, Figures};
+use postrider_core::route::{CarrierIx, Explanation, Figures};
 use postrider_core::submission::Submission;
 use postrider_http::problem::Problem;
 use postrider_http::request::Cursor;
@@ -77,6 +78,7 @@ use self::customers::{CustomerRequest, Customers, OperatedTo};
 pub use self::erasing::{
     ControlAnswer, ControlRequest, EraseChore, EraseDone, ErasureState, Subject,
 };
+pub use self::explaining::explain_alone;
 pub use self::fetch::ListKey;
 use self::fetch::{ListTo, ShowTo};
 pub use self::inbound::InboundNotice;
@@ -158,6 +160,8 @@ pub(crate) enum ReplyTo {
 pub enum ApiResponse {
     /// 202.
     Accepted(Accepted),
+    /// 200 with what would become of a message.
+    Explained(Box<Explanation>),
     /// 200 with one message.
     Message(Box<MessageView>),
     /// 204: the message is redacted.
@@ -432,6 +436,10 @@ impl Shard {
         match request {
             Request::Submit { customer, submission } => {
                 self.accept(now, customer, submission, ReplyTo::Shard(from, call));
+            }
+            Request::Explain { customer, submission } => {
+                let reply = self.explained(now, customer, submission);
+                self.reply(from, call, reply);
             }
             Request::Get { customer, id } => {
                 self.find(now, ShowTo::Shard(from, call), customer, id);

@@ -76,6 +76,8 @@ pub(crate) struct Outbound {
     pub(crate) carriers: Vec<Carrier>,
     pub(crate) binds: Vec<Bind>,
     pub(super) dirty: Vec<CarrierIx>,
+    /// Carriers without room whose next message could go to another one that has.
+    pub(super) stuck: Vec<CarrierIx>,
     pub(super) buffers: PduBuffers,
     maker: Maker,
 }
@@ -87,6 +89,7 @@ impl Outbound {
             carriers: Vec::new(),
             binds: Vec::new(),
             dirty: Vec::new(),
+            stuck: Vec::new(),
             buffers: PduBuffers::default(),
             maker: Maker {
                 id: parts.id,

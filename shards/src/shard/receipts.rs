@@ -171,6 +171,7 @@ impl Shard {
                 }
             }
             Call::Submit { .. }
+            | Call::Explain { .. }
             | Call::Operate { .. }
             | Call::Gather(_)
             | Call::Seek { .. }

@@ -4,6 +4,7 @@
 use std::hash::Hasher;
 
 use postrider_core::clock::UnixMs;
+use postrider_core::config::CarrierProfile;
 use postrider_core::content::Content;
 use postrider_core::number::Msisdn;
 use postrider_core::operators::Resolved;
@@ -86,16 +87,27 @@ impl Shard {
         (encoding, parts): (Encoding, u8),
     ) -> Option<(Encoding, u8)> {
         let (route, _) = self.shared.route_of(to, at)?;
-        let carriers = || route.candidates().iter().map(|candidate| candidate.carrier);
-        if carriers().any(|carrier| fits(&self.shared, carrier, content, parts)) {
-            return Some((encoding, parts));
-        }
-        let mut profiles = carriers().filter_map(|carrier| self.shared.profile(Some(carrier)));
-        profiles.find_map(|profile| match content.text() {
-            Some(text) => cut(profile, text).map(|wire| (wire.encoding(), wire.part_count())),
-            None => parts_on(profile, content).map(|parts| (encoding, parts)),
-        })
+        let profile = |carrier| self.shared.profile(Some(carrier));
+        promised_by(route, profile, content, (encoding, parts))
     }
+}
+
+/// What a customer is promised on a route of carriers with these profiles.
+pub(super) fn promised_by<'p>(
+    route: &Route,
+    profile: impl Fn(CarrierIx) -> Option<&'p CarrierProfile> + Clone,
+    content: &Content,
+    (encoding, parts): (Encoding, u8),
+) -> Option<(Encoding, u8)> {
+    let candidates = route.candidates().iter();
+    let mut profiles = candidates.filter_map(|candidate| profile(candidate.carrier));
+    if profiles.clone().any(|own| parts_on(own, content) == Some(parts)) {
+        return Some((encoding, parts));
+    }
+    profiles.find_map(|own| match content.text() {
+        Some(text) => cut(own, text).map(|wire| (wire.encoding(), wire.part_count())),
+        None => parts_on(own, content).map(|parts| (encoding, parts)),
+    })
 }
 
 impl Shared {

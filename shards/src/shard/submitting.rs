@@ -36,6 +36,7 @@ impl Shard {
                     break;
                 }
             }
+            self.offer_room(now, ix);
         }
     }
 

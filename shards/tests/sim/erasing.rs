@@ -152,6 +152,7 @@ impl World {
     /// A shard has answered the operator.
     pub(super) fn controlled(&mut self, shard: usize, ticket: u64, answer: &ControlAnswer) {
         match answer {
+            ControlAnswer::Explained(_) => panic!("nobody asked for that"),
             ControlAnswer::Erasures(states) => {
                 self.erasing.finished = states.iter().all(|state| state.finished.is_some());
                 return;

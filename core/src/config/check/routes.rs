@@ -57,11 +57,11 @@ pub(super) fn routes(
     carriers: &[CarrierConfig],
 ) -> Vec<RouteConfig> {
     too_many(e, "routes", raw.len(), limits::MAX_ROUTES);
-    let mut targets: BTreeMap<(Option<&str>, Option<&str>, Option<&str>), usize> = BTreeMap::new();
+    let mut targets: BTreeMap<[Option<&str>; 3], usize> = BTreeMap::new();
     let mut checked = Vec::with_capacity(raw.len());
     for (index, route) in raw.iter().enumerate() {
         let at = format!("routes[{index}]");
-        let own = (route.prefix.as_deref(), route.country.as_deref(), route.operator.as_deref());
+        let own = [&route.prefix, &route.country, &route.operator].map(Option::as_deref);
         if let Some(first) = targets.insert(own, index) {
             let what = format!("routes[{first}] is for the same numbers");
             e.add(at.as_str(), what, "merge their carriers into one route");

@@ -3,6 +3,8 @@
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
+use postrider_core::route::Explanation;
+use postrider_core::submission::Submission;
 use postrider_storage::register::{PageQuery, RegisterPage, Slot, Statuses};
 use postrider_storage::{ERASED_DONE, Lsn, Record, crash};
 
@@ -14,7 +16,7 @@ use crate::shard::{After, Op, Shard, ShardChore, Timer};
 use postrider_core::place::low_half;
 
 /// What an operator asks of a shard.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum ControlRequest {
     /// Forget somebody.
     Erase {
@@ -35,6 +37,8 @@ pub enum ControlRequest {
         /// Whether it does not want them.
         on: bool,
     },
+    /// Say what would become of a message to a number of the shard's own.
+    Explain(Box<Submission>),
 }
 
 /// What the shard answers.
@@ -46,6 +50,8 @@ pub enum ControlAnswer {
     Full,
     /// Every erasure of this shard that is not done, and the last ones that are.
     Erasures(Vec<ErasureState>),
+    /// What would become of the message; `None` when no carrier can have it.
+    Explained(Option<Box<Explanation>>),
 }
 
 impl Shard {
@@ -59,6 +65,9 @@ impl Shard {
             }
             ControlRequest::OptOut { customer, recipient, on } => {
                 self.opt_out(now, ticket, (customer, recipient), on);
+            }
+            ControlRequest::Explain(submission) => {
+                self.explain_to_operator(now, ticket, &submission);
             }
         }
         self.pump(now);
