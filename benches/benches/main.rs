@@ -12,6 +12,7 @@ mod http;
 mod ids;
 mod life;
 mod log;
+mod numbers;
 mod receipts;
 mod ring;
 mod routing;

@@ -208,6 +208,16 @@ const WRONG: &[(&str, &str, &str)] = &[
         "content_retention = \"drop\"\nwebhook_secret =",
         "customers[0].content_retention: \"drop\" is not known; use \"keep\", \"discard\"",
     ),
+    (
+        "webhook_secret =",
+        "lenient_numbers = true\ndefault_country = \"gb\"\nwebhook_secret =",
+        "customers[0].default_country: \"gb\" is no country with numbers of its own",
+    ),
+    (
+        "webhook_secret =",
+        "default_country = \"GB\"\nwebhook_secret =",
+        "customers[0].default_country: it changes nothing without lenient_numbers",
+    ),
     ("name = \"alpha\"", "name = \"\"", "carriers[0].name: it is missing"),
     ("localhost:2775", "localhost", "carriers[0].address: \"localhost\" is not the address"),
     ("localhost:2775", "localhost:0", "carriers[0].address"),

@@ -11,15 +11,16 @@ mod common;
 
 use core::time::Duration;
 
-use common::{ID, LIMITS, cursor, get, head, post, post_as, request};
+use common::{ID, LIMITS, cursor, get, head, post, post_as, refusal, request, request_with};
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Duplicate, Origin};
 use postrider_core::lifecycle::PartStatus;
-use postrider_core::number::Msisdn;
+use postrider_core::number::{Msisdn, NumberForm};
+use postrider_core::region::Region;
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
 use postrider_core::text::Encoding;
-use postrider_http::request::{ApiRequest, ListQuery, parse, route};
+use postrider_http::request::{ApiRequest, CustomerLimits, ListQuery, parse, route};
 use postrider_http::url_guard::UrlPolicy;
 use proptest::prelude::*;
 
@@ -274,4 +275,23 @@ proptest! {
             prop_assert!((400..500).contains(&problem.status()));
         }
     }
+}
+
+#[test]
+fn a_customer_may_write_destinations_as_people_do() {
+    let country = Region::parse("GB");
+    let lenient = CustomerLimits { number_form: NumberForm::Lenient { country }, ..LIMITS };
+    let head = head("POST", "/api/v1/messages", None, Some(b"application/json"));
+    for to in ["+447700900123", "0044 7700 900123", "+44 (0)7700-900123", "07700 900123"] {
+        let body = format!(r#"{{"from":"Acme","to":"{to}","body":"Hi"}}"#);
+        let Ok(ApiRequest::Submit(read)) = request_with(&head, body.as_bytes(), &lenient) else {
+            panic!("{to}");
+        };
+        assert_eq!(read.to.e164().as_str(), "+447700900123");
+        let strict = request_with(&head, body.as_bytes(), &LIMITS);
+        assert_eq!(strict.is_ok(), to.starts_with("+447"), "{to}");
+    }
+    let body = br#"{"from":"Acme","to":"0770O 900123","body":"Hi"}"#;
+    let problem = refusal(request_with(&head, body, &lenient));
+    assert_eq!((problem.code.name(), problem.param.as_deref()), ("invalid_to", Some("/to")));
 }

@@ -12,6 +12,7 @@ use super::raw::RawConfig;
 use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::content::Retention;
 use crate::limits;
+use crate::number::NumberForm;
 use crate::rate::Rate;
 use crate::redact::Private;
 use crate::route::{RouteConfig, RoutingConfig};
@@ -152,6 +153,8 @@ pub struct CustomerConfig {
     pub max_text_chars: u32,
     /// Whether what its messages say is kept.
     pub content_retention: Retention,
+    /// How the destinations of its messages over HTTP are read.
+    pub number_form: NumberForm,
     /// The numbers and short codes whose inbound messages are its own; each has one customer.
     pub numbers: Vec<SenderId>,
     /// Its account on the SMPP server.

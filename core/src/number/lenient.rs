@@ -17,6 +17,34 @@ const ZEROS: [u32; 66] = [
     0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0,
 ];
 
+/// How a customer's destinations are read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
+pub enum NumberForm {
+    /// By [`Msisdn::parse_strict`].
+    #[default]
+    Strict,
+    /// By [`Msisdn::parse_lenient`], with the tables that are part of the program.
+    Lenient {
+        /// The country of numbers without calling code.
+        country: Option<Region>,
+    },
+}
+
+impl NumberForm {
+    /// Reads a destination.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn read(self, text: &str) -> Result<Msisdn, NumberError> {
+        match self {
+            NumberForm::Strict => Msisdn::parse_strict(text),
+            NumberForm::Lenient { country } => {
+                Msisdn::parse_lenient(text, country, Tables::builtin())
+            }
+        }
+    }
+}
+
 impl Msisdn {
     /// Reads a number as people write it: spaces, hyphens, dots, slashes and parentheses between the
     /// digits, digits of other scripts, `00` for `+`, `011` where the +1 area dials, and `(0)` behind

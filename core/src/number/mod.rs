@@ -6,6 +6,8 @@ use std::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 
+pub use self::lenient::NumberForm;
+
 /// Fewest digits of a number, calling code included: the shortest valid mobile numbers have 7.
 pub const MIN_DIGITS: usize = 7;
 /// Most digits of a number [ITU-T E.164].

@@ -1,7 +1,8 @@
 //! From a request's head and body to a checked [`ApiRequest`]. Pure, lives nowhere; runs on the
 //! shard that accepted the connection.
 //!
-//! Nothing is repaired, cut or guessed: what is accepted is exactly what was written.
+//! Nothing is repaired, cut or guessed: what is accepted is exactly what was written. Only a
+//! destination may be written in more ways, where its customer asked for that.
 
 mod json_body;
 mod query;
@@ -14,7 +15,7 @@ use postrider_core::clock::UnixMs;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
-use postrider_core::number::Msisdn;
+use postrider_core::number::{Msisdn, NumberForm};
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
 
@@ -41,6 +42,8 @@ pub struct RequestHead<'a> {
 pub struct CustomerLimits {
     /// Most characters of a text, in Unicode scalar values.
     pub max_text_chars: u32,
+    /// How its destinations are read.
+    pub number_form: NumberForm,
     /// What becomes of its messages' texts; a message may only be stricter.
     pub retention: Retention,
 }

@@ -53,7 +53,7 @@ pub(super) fn parse(
     let body = required_text(body, BODY)?;
 
     let from = parse_from(&from)?;
-    let to = parse_to(&to)?;
+    let to = parse_to(&to, limits)?;
     check_text(&body, limits)?;
     let measured = measure(&body)?;
     let webhook_url = optional_text(webhook_url, WEBHOOK_URL)?;
@@ -124,9 +124,9 @@ fn parse_from(text: &str) -> Result<SenderId, Problem> {
         .map_err(|error| Problem::new(Code::InvalidFrom, sentence(&error)).at(pointer(FROM)))
 }
 
-fn parse_to(text: &str) -> Result<Msisdn, Problem> {
-    Msisdn::parse_strict(text)
-        .map_err(|error| Problem::new(Code::InvalidTo, sentence(&error)).at(pointer(TO)))
+fn parse_to(text: &str, limits: &CustomerLimits) -> Result<Msisdn, Problem> {
+    let read = limits.number_form.read(text);
+    read.map_err(|error| Problem::new(Code::InvalidTo, sentence(&error)).at(pointer(TO)))
 }
 
 fn check_text(text: &str, limits: &CustomerLimits) -> Result<(), Problem> {

@@ -4,6 +4,7 @@
 use postrider_core::clock::UnixMs;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
+use postrider_core::number::NumberForm;
 use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, Cursor, CustomerLimits, RequestHead, parse, route};
 use postrider_http::url_guard::UrlPolicy;
@@ -12,8 +13,11 @@ use postrider_http::url_guard::UrlPolicy;
 pub(crate) const ID: &str = "01234567-89ab-cdef-0011-223344556677";
 
 /// What the tests' customer may do.
-pub(crate) const LIMITS: CustomerLimits =
-    CustomerLimits { max_text_chars: 1_600, retention: Retention::Keep };
+pub(crate) const LIMITS: CustomerLimits = CustomerLimits {
+    max_text_chars: 1_600,
+    number_form: NumberForm::Strict,
+    retention: Retention::Keep,
+};
 
 /// A position in a list.
 pub(crate) fn cursor() -> Cursor {

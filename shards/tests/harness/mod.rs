@@ -21,6 +21,7 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Config;
 use postrider_core::content::Retention;
 use postrider_core::id::{IdCipher, MessageId};
+use postrider_core::number::NumberForm;
 use postrider_core::place::{Placement, ShardId};
 use postrider_core::route::CarrierIx;
 use postrider_http::auth::CustomerIx;
@@ -591,7 +592,11 @@ pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> ApiRequest {
     let content_type = (method == "POST").then_some(b"application/json".as_slice());
     let head = RequestHead { method, path, query: None, content_type };
     let endpoint = route(&head).unwrap();
-    let limits = CustomerLimits { max_text_chars: 1_600, retention: Retention::Keep };
+    let limits = CustomerLimits {
+        max_text_chars: 1_600,
+        number_form: NumberForm::Strict,
+        retention: Retention::Keep,
+    };
     let policy = UrlPolicy { allow_private: true };
     parse(endpoint, &head, body, &limits, &policy).unwrap()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
+use postrider_core::number::NumberForm;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
 use postrider_http::response::MessageView;
@@ -174,6 +175,10 @@ pub(super) fn get(id: MessageId) -> ApiRequest {
 fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiRequest {
     let head = RequestHead { method, path, query, content_type: Some(b"application/json") };
     let endpoint = route(&head).unwrap();
-    let limits = CustomerLimits { max_text_chars: 1_600, retention: Retention::Keep };
+    let limits = CustomerLimits {
+        max_text_chars: 1_600,
+        number_form: NumberForm::Strict,
+        retention: Retention::Keep,
+    };
     parse(endpoint, &head, body, &limits, &UrlPolicy { allow_private: true }).unwrap()
 }

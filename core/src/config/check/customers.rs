@@ -11,7 +11,9 @@ use crate::config::raw::RawCustomer;
 use crate::config::secret;
 use crate::config::smpp::SmppConfig;
 use crate::limits;
+use crate::number::NumberForm;
 use crate::redact::Private;
+use crate::region::{self, Region};
 use crate::sender::SenderId;
 
 /// How to get a webhook secret.
@@ -68,6 +70,7 @@ fn one_customer(
         retired: false,
         api_key_hashes,
         webhook_secret,
+        number_form: number_form(e, &at("default_country"), &raw),
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),
         max_text_chars: number(e, &at("max_text_chars"), raw.max_text_chars, chars),
         content_retention: choice(e, &at("content_retention"), &raw.content_retention),
@@ -75,6 +78,20 @@ fn one_customer(
         numbers,
         smpp: raw.smpp.map(|account| smpp::account(e, &at("smpp"), account)),
     }
+}
+
+fn number_form(e: &mut ConfigErrors, at: &str, raw: &RawCustomer) -> NumberForm {
+    let country = raw.default_country.as_deref();
+    let known = country.and_then(region::known).filter(|region| *region != Region::WORLD);
+    if let Some(country) = country.filter(|_| known.is_none()) {
+        let what = format!("\"{country}\" is no country with numbers of its own");
+        e.add(at, what, "give an ISO 3166 code in capitals, like \"GB\"");
+    }
+    if !raw.lenient_numbers && country.is_some() {
+        let what = "it changes nothing without lenient_numbers";
+        e.add(at, what, "set lenient_numbers = true, or remove it");
+    }
+    if raw.lenient_numbers { NumberForm::Lenient { country: known } } else { NumberForm::Strict }
 }
 
 fn api_keys(

@@ -39,6 +39,8 @@ pub(in crate::config) struct RawCustomer {
     pub(in crate::config) webhook_secret_file: Option<String>,
     pub(in crate::config) max_text_chars: i64,
     pub(in crate::config) content_retention: String,
+    pub(in crate::config) lenient_numbers: bool,
+    pub(in crate::config) default_country: Option<String>,
     pub(in crate::config) numbers: Vec<String>,
     pub(in crate::config) smpp: Option<RawCustomerSmpp>,
 }
@@ -52,6 +54,8 @@ impl Default for RawCustomer {
             webhook_secret_file: None,
             max_text_chars: limits::MAX_TEXT_CHARS.into(),
             content_retention: String::from("keep"),
+            lenient_numbers: false,
+            default_country: None,
             numbers: Vec::new(),
             smpp: None,
         }
