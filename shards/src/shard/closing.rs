@@ -14,8 +14,21 @@ use super::bind::Link;
 use super::message::{Event, Message, NO_CARRIER};
 use super::reclaim::part_record;
 use super::table::PartRef;
-use super::{After, Drain, Op, Shard, Timer};
+use super::{After, Op, Shard, Timer};
 use crate::stats::Counter;
+
+/// How far a graceful stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    No,
+    /// Nothing new; waiting for windows, calls and the log.
+    Waiting,
+    /// Unbound and marked clean; waiting for the mark's batch.
+    Marked,
+    /// All is on disk; waiting for the last checkpoint.
+    Checkpoint,
+    Done,
+}
 
 impl Shard {
     /// An event of `part`, now, with nothing to say beyond its kind.

@@ -71,6 +71,7 @@ use postrider_storage::register::Registers;
 use postrider_storage::{Ask, LogIoError, Position, SegmentId, Write, crash};
 
 pub use self::chores::{ChoreDone, ShardChore};
+use self::closing::Drain;
 use self::cold::ColdStore;
 pub use self::contents::{Contents, ContentsConfig};
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
@@ -326,19 +327,6 @@ pub struct Shard {
     /// The first number of a message that this process accepts.
     first_sequence: u64,
     sweep: reclaim::Sweep,
-}
-
-/// How far a graceful stop has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drain {
-    No,
-    /// Nothing new; waiting for windows, calls and the log.
-    Waiting,
-    /// Unbound and marked clean; waiting for the mark's batch.
-    Marked,
-    /// All is on disk; waiting for the last checkpoint.
-    Checkpoint,
-    Done,
 }
 
 /// What a shard is made from.
