@@ -1,7 +1,5 @@
 //! What a number says of itself: once for every message. Read-only tables.
 
-use std::cell::Cell;
-
 use divan::{Bencher, black_box};
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
@@ -20,12 +18,9 @@ fn numbers() -> Vec<Msisdn> {
 
 /// Each number in turn.
 fn each(bencher: Bencher<'_, '_>, mut look: impl FnMut(Msisdn)) {
-    let (numbers, next) = (numbers(), Cell::new(0));
-    bencher.bench_local(|| {
-        let at = next.get();
-        next.set(if at + 1 == numbers.len() { 0 } else { at + 1 });
-        look(black_box(numbers[at]));
-    });
+    let numbers = numbers();
+    let mut turn = numbers.iter().copied().cycle();
+    bencher.bench_local(|| turn.next().map(|number| look(black_box(number))));
 }
 
 /// Region, type and holder, from the real tables.
