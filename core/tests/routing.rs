@@ -8,6 +8,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm,
     reason = "tests"
 )]
 

@@ -6,10 +6,11 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
     reason = "tests"
 )]
 
-#[allow(dead_code, reason = "each test binary uses its part")]
 mod harness;
 
 use std::time::Duration;
