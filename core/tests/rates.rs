@@ -11,7 +11,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use postrider_core::rate::{Grant, Lease, Lender, Rate, Report, TroubleKind};
+use postrider_core::rate::{
+    Governor, Grant, Lease, Lender, Observed, Rate, Report, Trouble, TroubleKind,
+};
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -301,6 +303,15 @@ fn an_unlimited_carrier_that_throttles_is_held_to_what_it_takes_until_load_is_go
     world.load(&[10, 10]);
     world.run(ms(1_000));
     assert_eq!(world.shards[0].lease.share(), None, "as if nothing had been");
+}
+
+#[test]
+fn one_lone_part_that_is_throttled_leaves_a_pace_to_search_from() {
+    let mut governor = Governor::new(Rate::Unlimited, Duration::ZERO);
+    let seen = Observed { spent: 1, answered: 1, throttled: 1 };
+    let throttled = Trouble { kind: TroubleKind::Throttled, sent: ms(900) };
+    assert!(governor.trouble(ms(1_000), throttled, &seen));
+    assert_eq!(governor.limit(), Some(10), "half of what a search begins with");
 }
 
 #[test]

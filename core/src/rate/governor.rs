@@ -227,10 +227,14 @@ impl Governor {
         self.paused_until = self.paused_until.max(now.saturating_add(pause));
     }
 
-    /// The pace to which a lowering applies: what was really sent, as far as it was allowed.
+    /// The pace to which a lowering applies: what was really sent, as far as it was allowed. While no
+    /// limit is known a search begins, and no lower than any other: a part now and then says little.
     fn base(&self, seen: &Observed) -> Milli {
         let spent = u64::from(seen.spent).saturating_mul(1_000);
-        self.limit.unwrap_or(u64::MAX).min(spent).max(1_000)
+        match self.limit {
+            Some(limit) => limit.min(spent).max(1_000),
+            None => spent.max(u64::from(limits::DISCOVER_FIRST) * 1_000),
+        }
     }
 
     /// Thousandths of a part a second by which the limit grows each second, so long after it was
