@@ -69,6 +69,7 @@ fn a_window_and_a_rate_count_at_once() {
     gateway.pass(Duration::from_millis(3_000));
     assert!((10..=14).contains(&gateway.submits.len()), "{}", gateway.submits.len());
     gateway.reload(alpha(|carrier| carrier.window = 20));
+    gateway.pass(limits::RATE_REPORT_EVERY);
     assert_eq!(gateway.submits.len(), 20, "no rate any more");
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use postrider_core::limits;
 use postrider_http::auth::hash_api_key;
 use postrider_loadgen::ledger::{self, Report};
 use postrider_loadgen::load::LoadOptions;
@@ -293,9 +294,10 @@ pub(crate) fn longest_gap(times: &[u64]) -> Duration {
     Duration::from_micros(gaps.max().unwrap_or(0))
 }
 
-/// Waits until the gateway has nothing under way any more.
+/// Waits until the gateway has nothing under way any more. What the page says may be a moment old.
 pub(crate) fn until_at_rest(network: &Network, limit: Duration) -> Duration {
     let begun = Instant::now();
+    std::thread::sleep(limits::PUBLISH_EVERY * 4);
     until("everything is final", limit, || {
         let page = network.shards();
         let open = page["data"].as_array().unwrap().iter();
