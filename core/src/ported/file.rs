@@ -237,7 +237,7 @@ impl Overlay {
 
 impl Parts {
     /// Takes a table's file apart: the first page and what stands behind the lines are checked, the
-    /// lines themselves are not looked at (see [`Parts::damaged_stretch`]).
+    /// lines themselves are not looked at.
     ///
     /// # Errors
     /// What is wrong with it.

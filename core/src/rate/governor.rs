@@ -120,7 +120,7 @@ impl Governor {
         }
     }
 
-    /// Lets the limit grow for the time that has passed. See [`Governor::growth`].
+    /// Lets the limit grow for the time that has passed.
     pub fn pass(&mut self, now: Duration, seen: &Observed) {
         let since = self.grown;
         let mut left = now.saturating_sub(since).min(FORGOTTEN);
