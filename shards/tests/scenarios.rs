@@ -19,7 +19,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::network::{CarrierSpec, Line, Network, longest_gap, most_in_a_second, until_at_rest};
+use common::network::{
+    CarrierLedger, CarrierSpec, Line, Network, longest_gap, most_in_a_second, until_at_rest,
+};
 use common::stage::Load;
 use common::{Process, alone, unix_us};
 use postrider_loadgen::ledger::Report;
@@ -69,10 +71,10 @@ impl Scene {
             peer.set(Line::Up);
         }
         until_at_rest(&self.network, limit);
-        let taken = self.network.peers.iter().map(|peer| (peer.name, peer.taken())).collect();
-        let delays = delays(&self.network);
         let folder = self.network.folder.clone();
-        let (report, _) = self.network.strike(self.gateway);
+        let (report, ledgers) = self.network.strike(self.gateway);
+        let taken = ledgers.iter().map(|ledger| (ledger.name, ledger.taken())).collect();
+        let delays = delays(&folder, &ledgers);
         let log = std::fs::read_to_string(folder.join("gateway.log")).unwrap();
         assert!(!log.contains("panicked"), "{what}: {log}");
         Outcome { what, report, taken, delays }
@@ -80,13 +82,9 @@ impl Scene {
 }
 
 /// From each message's acceptance to its first part at a carrier.
-fn delays(network: &Network) -> Vec<Duration> {
-    let read = |path: &Path| -> Vec<Value> {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    };
+fn delays(folder: &Path, ledgers: &[CarrierLedger]) -> Vec<Duration> {
     let mut first: HashMap<String, u64> = HashMap::new();
-    for line in network.peers.iter().flat_map(|peer| read(&peer.ledger)) {
+    for line in ledgers.iter().flat_map(CarrierLedger::lines) {
         if line["k"] == "part" && line["st"] == 0 {
             let (to, at) = (line["to"].as_str().unwrap(), line["t"].as_u64().unwrap());
             let known = first.entry(to.trim_start_matches('+').to_owned()).or_insert(at);
@@ -95,7 +93,8 @@ fn delays(network: &Network) -> Vec<Duration> {
     }
     let mut numbers: HashMap<u64, String> = HashMap::new();
     let mut delays = Vec::new();
-    for line in read(&network.folder.join("load.ndjson")) {
+    let sent = std::fs::read_to_string(folder.join("load.ndjson")).unwrap();
+    for line in sent.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
         let index = line["i"].as_u64();
         if line["k"] == "req" {
             let to = line["to"].as_str().unwrap().trim_start_matches('+').to_owned();

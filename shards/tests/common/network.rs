@@ -171,18 +171,18 @@ impl Network {
         self.peers.iter().find(|peer| peer.name == name).unwrap()
     }
 
-    /// Stops everything in order and makes the account: the report, and each carrier's counts.
-    pub(crate) fn strike(mut self, mut gateway: Process) -> (Report, Vec<Value>) {
+    /// Stops everything in order and makes the account: the report, and each carrier's ledger.
+    pub(crate) fn strike(mut self, mut gateway: Process) -> (Report, Vec<CarrierLedger>) {
         gateway.terminate();
         assert_eq!(gateway.wait(HUNG).code(), Some(0), "the gateway stops in order");
-        let counts = self.peers.iter_mut().map(|peer| peer.end(&self.folder)).collect();
+        let ledgers: Vec<CarrierLedger> = self.peers.into_iter().map(Peer::end).collect();
         self.sink_process.close_stdin();
         assert!(self.sink_process.wait(HUNG).success());
         let file = |name: &str| self.folder.join(name);
-        let carriers: Vec<PathBuf> = self.peers.iter().map(|peer| peer.ledger.clone()).collect();
+        let carriers: Vec<PathBuf> = ledgers.iter().map(|own| own.path.clone()).collect();
         let report =
             ledger::join(&file("load.ndjson"), &carriers, &file("sink.ndjson"), None).unwrap();
-        (report, counts)
+        (report, ledgers)
     }
 }
 
@@ -208,20 +208,31 @@ impl Peer {
         self.process.signal(signal);
     }
 
-    fn end(&mut self, folder: &Path) -> Value {
+    /// Ends the simulator: its ledger is whole then.
+    fn end(mut self) -> CarrierLedger {
         self.process.close_stdin();
         assert!(self.process.wait(HUNG).success());
-        let said = std::fs::read_to_string(folder.join(format!("{}.out", self.name))).unwrap();
-        let last: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-        last["done"][0].clone()
+        CarrierLedger { name: self.name, path: self.ledger }
+    }
+}
+
+/// What a carrier wrote down, to its end.
+pub(crate) struct CarrierLedger {
+    pub(crate) name: &'static str,
+    path: PathBuf,
+}
+
+impl CarrierLedger {
+    /// Its lines.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.path).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// When the carrier took parts, Unix microseconds, in order.
     pub(crate) fn taken(&self) -> Vec<u64> {
-        let text = std::fs::read_to_string(&self.ledger).unwrap();
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let parts = lines.filter(|line| line["k"] == "part" && line["st"] == 0);
+        let lines = self.lines();
+        let parts = lines.iter().filter(|line| line["k"] == "part" && line["st"] == 0);
         let mut times: Vec<u64> = parts.map(|line| line["t"].as_u64().unwrap()).collect();
         times.sort_unstable();
         times
