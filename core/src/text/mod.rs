@@ -169,10 +169,18 @@ impl EncodedText {
         self.parts(width).map(|part| part.len() / self.encoding.unit_octets()).collect()
     }
 
+    /// The parts that a customer is promised, counted with the 8-bit reference: a carrier that wants the
+    /// 16-bit one may need a part more. `None` for more than [`MAX_PARTS`].
+    #[must_use]
+    pub fn promised_parts(&self) -> Option<u8> {
+        let parts = self.parts(ReferenceWidth::Eight).take(MAX_PARTS + 1).count();
+        u8::try_from(parts).ok().filter(|_| parts <= MAX_PARTS)
+    }
+
     /// Whether its parts can be counted: at most [`MAX_PARTS`] with an 8-bit reference.
     #[must_use]
     pub fn sendable(&self) -> bool {
-        self.parts(ReferenceWidth::Eight).take(MAX_PARTS + 1).count() <= MAX_PARTS
+        self.promised_parts().is_some()
     }
 }
 

@@ -7,7 +7,7 @@ use postrider_core::limits::{MAX_BODY_BYTES, MAX_CLIENT_REFERENCE, VALIDITY_MAX,
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
-use postrider_core::text::{self, Encoding, ReferenceWidth};
+use postrider_core::text::{self, Encoding};
 
 use super::json_body::{Value, pointer, read_object};
 use super::{ApiRequest, CustomerLimits, RequestHead};
@@ -153,14 +153,12 @@ fn is_refused_control(c: char) -> bool {
     c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{c}')
 }
 
-/// Alphabet and number of parts. Counted with the 8-bit reference; a carrier that wants the 16-bit
-/// one may need a part more.
+/// Alphabet and number of parts.
 fn measure(text: &str) -> Result<(Encoding, u8), Problem> {
     let encoded = text::encode(text);
-    let parts = u8::try_from(encoded.part_count(ReferenceWidth::Eight));
-    match parts {
-        Ok(parts) if encoded.sendable() => Ok((encoded.encoding(), parts)),
-        _ => {
+    match encoded.promised_parts() {
+        Some(parts) => Ok((encoded.encoding(), parts)),
+        None => {
             let detail = "The text needs more than 255 parts.";
             Err(Problem::new(Code::TooManyParts, detail).at(pointer(BODY)))
         }

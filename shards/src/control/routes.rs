@@ -11,7 +11,7 @@ use postrider_core::content::Content;
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
-use postrider_core::text::{self, ReferenceWidth};
+use postrider_core::text;
 use postrider_http::explain::explanation_json;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,8 +38,7 @@ pub fn message(to: &str, from: &str, body: &str) -> Result<Submission, String> {
     let to = Msisdn::parse_strict(to).map_err(|error| error.to_string())?;
     let from = SenderId::parse(from).map_err(|error| error.to_string())?;
     let encoded = text::encode(body);
-    let parts = u8::try_from(encoded.part_count(ReferenceWidth::Eight));
-    let parts = parts.ok().filter(|_| encoded.sendable());
+    let parts = encoded.promised_parts();
     let parts = parts.ok_or_else(|| String::from("the text is empty, or needs over 255 parts"))?;
     Ok(Submission::new(from, to, Content::of_text(body), (encoded.encoding(), parts)))
 }

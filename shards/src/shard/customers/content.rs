@@ -136,9 +136,8 @@ fn read_whole(data_coding: u8, alphabet: DefaultAlphabet, octets: &[u8]) -> Opti
 fn measure_text(text: &str, max_chars: u32) -> Result<Measured, CommandStatus> {
     let max_chars = usize::try_from(max_chars).unwrap_or(usize::MAX);
     let encoded = text::encode(text);
-    let parts = u8::try_from(encoded.part_count(ReferenceWidth::Eight));
-    match parts {
-        Ok(parts) if encoded.sendable() && text.chars().count() <= max_chars => {
+    match encoded.promised_parts() {
+        Some(parts) if text.chars().count() <= max_chars => {
             Ok(Measured { content: Content::of_text(text), encoding: encoded.encoding(), parts })
         }
         _ => Err(CommandStatus::ESME_RINVMSGLEN),
