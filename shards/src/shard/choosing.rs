@@ -160,7 +160,7 @@ impl Shard {
     /// `None` for a message whose recipient is gone.
     fn market_of(&self, now: Now, part: PartRef) -> Option<Market> {
         let envelope = &self.table.get(part.sequence)?.envelope;
-        let known = self.shared.resolver.resolve(envelope.to, now.wall);
-        (!envelope.redacted).then(|| Market::of(&known))
+        let to = Some(envelope.to).filter(|_| !envelope.redacted)?;
+        Some(Market::of(&self.shared.resolver.resolve(to, now.wall)))
     }
 }
