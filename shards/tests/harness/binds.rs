@@ -111,14 +111,7 @@ impl Rig {
     /// What the shard has sent on this bind since the last look.
     pub(crate) fn received(&mut self, bind: BindIx) -> Vec<Pdu> {
         let octets = std::mem::take(&mut self.wire(bind).sent);
-        let mut rest = octets.as_slice();
-        let mut pdus = Vec::new();
-        while let Some((pdu, after)) = Pdu::read(rest) {
-            pdus.push(pdu);
-            rest = after;
-        }
-        assert!(rest.is_empty(), "half a PDU was written");
-        pdus
+        Pdu::read_all(&octets)
     }
 
     /// The submit_sm that the shard has sent on this bind since the last look; anything else fails.

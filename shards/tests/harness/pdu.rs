@@ -40,6 +40,18 @@ impl Pdu {
         Some((Pdu::new(word(4)?, word(8)?, word(12)?, body), &octets[length..]))
     }
 
+    /// All PDUs of these octets, which are whole.
+    pub(crate) fn read_all(octets: &[u8]) -> Vec<Pdu> {
+        let mut rest = octets;
+        let mut pdus = Vec::new();
+        while let Some((pdu, after)) = Pdu::read(rest) {
+            pdus.push(pdu);
+            rest = after;
+        }
+        assert!(rest.is_empty(), "half a PDU was written");
+        pdus
+    }
+
     pub(crate) fn octets(&self) -> Vec<u8> {
         let length = (16 + self.body.len()) as u32;
         let head = [length, self.command, self.status, self.sequence];

@@ -406,14 +406,7 @@ impl House {
     /// What came on a connection since the last look.
     pub(crate) fn received(&mut self, line: Line) -> Vec<Pdu> {
         let octets = std::mem::take(&mut self.lines.get_mut(&line).unwrap().octets);
-        let mut rest = octets.as_slice();
-        let mut pdus = Vec::new();
-        while let Some((pdu, after)) = Pdu::read(rest) {
-            pdus.push(pdu);
-            rest = after;
-        }
-        assert!(rest.is_empty(), "half a PDU was written");
-        pdus
+        Pdu::read_all(&octets)
     }
 
     /// The deliver_sm that came on a connection since the last look; probes are answered.
