@@ -18,14 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{
-    HUNG, Process, Random, alone, append, free_port, local, program, spawn_carrier, status_of,
-    until,
+    HUNG, Process, Random, alone, free_port, local, program, serve, spawn_carrier, until,
 };
 use postrider_core::text::{self, DefaultAlphabet, Udh, split_header};
 use postrider_smpp::pdu::ShortMessage;
@@ -102,16 +100,7 @@ carriers = ["alpha"]
     }
 
     fn start(&self) -> Process {
-        let log = self.folder.join("gateway.log");
-        let mut command = program("serve");
-        command.arg("--config").arg(self.folder.join("gateway.toml"));
-        command.stdin(Stdio::null()).stdout(append(&log)).stderr(append(&log));
-        let mut gateway = Process::spawn("gateway", command, Some(log));
-        until("the gateway is ready", HUNG, || {
-            gateway.assert_running();
-            status_of(self.admin, "/readyz") == Some(200)
-        });
-        gateway
+        serve(&self.folder, self.admin)
     }
 
     /// Ends the carrier: the texts of handsets that it was told are kept.

@@ -25,12 +25,11 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{
-    FINAL, HUNG, Process, Random, alone, append, free_port, local, program, spawn_carrier,
-    status_of, statuses_of, until,
+    FINAL, HUNG, Process, Random, alone, free_port, local, program, serve, spawn_carrier,
+    statuses_of, until,
 };
 use esme::Esme;
 use pdu::{BIND_TRX, Pdu, tlv};
@@ -107,16 +106,7 @@ carriers = ["alpha"]
     }
 
     fn start(&self) -> Process {
-        let log = self.folder.join("gateway.log");
-        let mut command = program("serve");
-        command.arg("--config").arg(self.folder.join("gateway.toml"));
-        command.stdin(Stdio::null()).stdout(append(&log)).stderr(append(&log));
-        let mut gateway = Process::spawn("gateway", command, Some(log));
-        until("the gateway is ready", HUNG, || {
-            gateway.assert_running();
-            status_of(self.admin, "/readyz") == Some(200)
-        });
-        gateway
+        serve(&self.folder, self.admin)
     }
 
     fn dial(&self) -> Esme {

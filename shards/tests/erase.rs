@@ -26,12 +26,11 @@ mod traces;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{
-    Client, Ended, HUNG, Process, Random, alone, append, free_port, local, metric, program,
-    run_to_end, spawn_carrier, status_of, statuses_of, until,
+    Client, Ended, HUNG, Process, Random, alone, free_port, local, metric, program, run_to_end,
+    serve, spawn_carrier, statuses_of, until,
 };
 use esme::Esme;
 use postrider_core::limits;
@@ -114,16 +113,7 @@ impl Stage {
     }
 
     fn start(&self) -> Process {
-        let log = self.folder.join("gateway.log");
-        let mut command = program("serve");
-        command.arg("--config").arg(self.config());
-        command.stdin(Stdio::null()).stdout(append(&log)).stderr(append(&log));
-        let mut gateway = Process::spawn("gateway", command, Some(log));
-        until("the gateway is ready", HUNG, || {
-            gateway.assert_running();
-            status_of(self.admin, "/readyz") == Some(200)
-        });
-        gateway
+        serve(&self.folder, self.admin)
     }
 
     fn submit(&self, key: &str, to: &str, text: &str, retention: &str) -> (u16, Value) {

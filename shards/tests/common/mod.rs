@@ -195,6 +195,20 @@ pub(crate) fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
+/// Starts the gateway of this folder, by its `gateway.toml`, and waits until it takes requests.
+pub(crate) fn serve(folder: &Path, admin: SocketAddr) -> Process {
+    let log = folder.join("gateway.log");
+    let mut command = program("serve");
+    command.arg("--config").arg(folder.join("gateway.toml"));
+    command.stdin(Stdio::null()).stdout(append(&log)).stderr(append(&log));
+    let mut gateway = Process::spawn("gateway", command, Some(log));
+    until("the gateway is ready", HUNG, || {
+        gateway.assert_running();
+        status_of(admin, "/readyz") == Some(200)
+    });
+    gateway
+}
+
 /// Calls `done` until it holds; fails after `limit`.
 pub(crate) fn until(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + limit;

@@ -4,7 +4,6 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use postrider_loadgen::load::LoadOptions;
 use serde_json::Value;
 
 use super::stage::listening;
-use super::{Client, HUNG, Process, append, free_port, local, program, status_of, until};
+use super::{Client, HUNG, Process, free_port, local, program, serve, until};
 
 pub(crate) const KEY: &str = "pr_test_network";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -121,15 +120,7 @@ impl Network {
 
     /// Starts the gateway and waits until it takes requests and has all its binds.
     pub(crate) fn start_gateway(&self) -> Process {
-        let log = self.folder.join("gateway.log");
-        let mut command = program("serve");
-        command.arg("--config").arg(self.config());
-        command.stdin(Stdio::null()).stdout(append(&log)).stderr(append(&log));
-        let mut gateway = Process::spawn("gateway", command, Some(log));
-        until("the gateway is ready", HUNG, || {
-            gateway.assert_running();
-            status_of(self.admin, "/readyz") == Some(200)
-        });
+        let gateway = serve(&self.folder, self.admin);
         until("every bind is bound", HUNG, || self.binds_not_bound() == 0);
         gateway
     }
