@@ -160,22 +160,21 @@ pub const fn draw(sequence: u64) -> u64 {
 pub fn decide(ask: &Ask<'_>, facts: impl Fn(CarrierIx) -> Facts) -> Decision {
     let readings = ask.figures.of(ask.now, ask.market);
     let candidates = ask.route.candidates().iter().take(limits::MAX_CARRIERS_PER_ROUTE);
-    let mut candidates: ArrayVec<Weighed, { limits::MAX_CARRIERS_PER_ROUTE }> =
-        candidates.map(|own| weighed(*own, facts(own.carrier), readings)).collect();
-    for group in candidates.chunk_by_mut(|a, b| a.candidate.priority == b.candidate.priority) {
+    // Filled where it is returned: with its room for candidates it is large.
+    let mut decision = Decision { carrier: None, candidates: ArrayVec::new() };
+    let all = &mut decision.candidates;
+    all.extend(candidates.map(|own| weighed(*own, facts(own.carrier), readings)));
+    for group in all.chunk_by_mut(|a, b| a.candidate.priority == b.candidate.priority) {
         score(group, ask.rules);
     }
-    let Some(choice) = Choice::make(ask, &candidates) else {
-        return Decision { carrier: None, candidates };
-    };
-    let mut carrier = None;
-    for (at, own) in candidates.iter_mut().enumerate() {
+    let Some(choice) = Choice::make(ask, all) else { return decision };
+    for (at, own) in all.iter_mut().enumerate() {
         own.standing = choice.standing(at, own);
         if matches!(own.standing, Standing::Chosen(_)) {
-            carrier = Some(own.candidate.carrier);
+            decision.carrier = Some(own.candidate.carrier);
         }
     }
-    Decision { carrier, candidates }
+    decision
 }
 
 fn weighed(candidate: Candidate, facts: Facts, readings: Readings<'_>) -> Weighed {

@@ -22,6 +22,11 @@ const FADE: [u32; 16] = [
     38_968, 37_316, 35_734, 34_219,
 ];
 
+/// Without the long division of a count of nanoseconds.
+fn whole_ms(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000).saturating_add(time.subsec_millis().into())
+}
+
 /// What figures are kept by beside the carrier: the operator of a number, else its country.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Market(u32);
@@ -77,6 +82,9 @@ impl Figure {
     /// The same at a later step.
     fn faded(mut self, step: u64) -> Figure {
         let steps = step.saturating_sub(self.step);
+        if steps == 0 {
+            return self;
+        }
         self.step = self.step.max(step);
         let halves = u32::try_from(steps / STEPS).unwrap_or(u32::MAX);
         let place = usize::try_from(steps % STEPS).unwrap_or(0);
@@ -133,8 +141,8 @@ impl Figure {
 /// What is known of every carrier.
 #[derive(Debug)]
 pub struct Figures {
-    /// A step of a half-life.
-    step: Duration,
+    /// A step of a half-life, in milliseconds; at least one.
+    step: u64,
     /// Ascending.
     markets: Vec<Market>,
     /// By market.
@@ -149,7 +157,7 @@ impl Figures {
     /// Nothing is known yet; after `half_life` without news, what was known counts for half.
     #[must_use]
     pub fn new(half_life: Duration) -> Figures {
-        let step = (half_life / 16).max(Duration::from_millis(1));
+        let step = (whole_ms(half_life) / STEPS).max(1);
         Figures { step, markets: Vec::new(), rows: Vec::new(), held: 0, swept: 0 }
     }
 
@@ -198,8 +206,7 @@ impl Figures {
     }
 
     fn step_at(&self, now: Duration) -> u64 {
-        let step = self.step.as_nanos().max(1);
-        u64::try_from(now.as_nanos() / step).unwrap_or(u64::MAX)
+        whole_ms(now) / self.step
     }
 
     /// The figure of a pair, as of now; `None` when there is no room for a new one.
