@@ -108,8 +108,8 @@ fn a_rate_is_kept_and_what_is_above_it_is_throttled() {
     let taken = statuses.iter().filter(|status| **status == ROK).count();
     let throttled = statuses.iter().filter(|status| **status == RTHROTTLED).count();
     assert_eq!(taken + throttled, 300);
-    // A tenth of a second's worth at once, and a few more while the burst is read.
-    assert!((10..60).contains(&taken), "{taken}");
+    // A second's worth, and a few more where the burst takes longer than that to be read.
+    assert!((100..160).contains(&taken), "{taken}");
     let stats = smsc.finish();
     assert_eq!((stats[0].taken, stats[0].throttled), (taken as u64, throttled as u64));
 }

@@ -1,35 +1,37 @@
 //! A carrier's rate: pure, one per carrier.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A generic cell rate algorithm: a part is taken when it is not ahead of an even flow by more than
-/// a tenth of a second (or one part, where that is more).
+/// Takes no more parts in any second, wherever it begins, than its rate. What it refuses does not
+/// count.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    /// Between two parts of an even flow; zero for no limit.
-    gap: Duration,
-    slack: Duration,
-    /// When the next part of an even flow is due.
-    due: Duration,
+    /// Parts a second; 0 for no limit.
+    per_second: usize,
+    /// When those of the last second were taken.
+    taken: VecDeque<Duration>,
 }
-
-/// How far ahead of an even flow a part may be.
-const SLACK: Duration = Duration::from_millis(100);
 
 impl Limiter {
     /// `per_second` parts; 0 for no limit.
     pub(super) fn new(per_second: u32) -> Self {
-        let gap = Duration::from_secs(1).checked_div(per_second).unwrap_or_default();
-        Self { gap, slack: SLACK.saturating_sub(gap), due: Duration::ZERO }
+        let per_second = usize::try_from(per_second).unwrap_or(usize::MAX);
+        Self { per_second, taken: VecDeque::new() }
     }
 
     /// Whether a part may be taken at `now`; if so, it is counted.
     pub(super) fn take(&mut self, now: Duration) -> bool {
-        if self.due > now + self.slack {
-            return false;
+        if self.per_second == 0 {
+            return true;
         }
-        self.due = self.due.max(now) + self.gap;
-        true
+        let second = Duration::from_secs(1);
+        while self.taken.pop_front_if(|at| now.saturating_sub(*at) >= second).is_some() {}
+        let free = self.taken.len() < self.per_second;
+        if free {
+            self.taken.push_back(now);
+        }
+        free
     }
 }
 
@@ -47,23 +49,14 @@ mod tests {
 
     use super::Limiter;
 
-    fn taken(limiter: &mut Limiter, from_ms: u64, to_ms: u64, per_ms: u32) -> u32 {
-        let mut count = 0;
-        for ms in from_ms..to_ms {
-            for _ in 0..per_ms {
-                count += u32::from(limiter.take(Duration::from_millis(ms)));
-            }
-        }
-        count
-    }
-
     #[test]
-    fn a_flood_gets_the_rate_and_a_tenth_of_a_second_more() {
-        let mut limiter = Limiter::new(1000);
-        let first = taken(&mut limiter, 0, 1000, 5);
-        assert!((1_000..=1_101).contains(&first), "{first}");
-        let second = taken(&mut limiter, 1000, 2000, 5);
-        assert!((999..=1_001).contains(&second), "{second}");
+    fn no_second_has_more_than_the_rate_wherever_it_begins() {
+        let mut limiter = Limiter::new(100);
+        let taken: Vec<u64> = (0..10_000_u64)
+            .filter(|ms| ms % 7 != 0 && limiter.take(Duration::from_millis(*ms)))
+            .collect();
+        assert!(taken.windows(101).all(|parts| parts[100] - parts[0] >= 1_000));
+        assert!((980..=1_000).contains(&taken.len()), "{}", taken.len());
     }
 
     #[test]

@@ -63,8 +63,7 @@ pub struct SmscOptions {
     /// Unanswered submits allowed on a bind; further ones are throttled. 0: no limit
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub window: u16,
-    /// Parts taken a second, with a tenth of a second's worth at once; further ones are throttled.
-    /// 0: no limit
+    /// Parts taken in any second, wherever it begins; further ones are throttled. 0: no limit
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub rate: u32,
     /// Of a million destinations, so many get the receipt UNDELIV
