@@ -264,6 +264,22 @@ fn what_can_not_win_gets_no_trial() {
 }
 
 #[test]
+fn another_half_life_keeps_the_news() {
+    let (mut figures, carrier) = (Figures::new(HALF_LIFE), CarrierIx(0));
+    let parts = |figures: &Figures, at| figures.read(at, carrier, market()).parts;
+    for _ in 0..400 {
+        figures.delivered(PLENTY, carrier, market(), None);
+    }
+    let later = PLENTY + HALF_LIFE;
+    figures.set_half_life(later, 4 * HALF_LIFE);
+    assert_eq!(parts(&figures, later), 200, "what faded by the old one");
+    assert_eq!(parts(&figures, later + 4 * HALF_LIFE), 100, "and fades by the new one");
+    figures.set_half_life(later, HALF_LIFE / 4);
+    assert_eq!(parts(&figures, later), 200);
+    assert_eq!(parts(&figures, later + HALF_LIFE / 2), 50);
+}
+
+#[test]
 fn news_fade() {
     let mut figures = Figures::new(HALF_LIFE);
     let carrier = CarrierIx(0);

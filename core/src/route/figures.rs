@@ -22,6 +22,11 @@ const FADE: [u32; 16] = [
     38_968, 37_316, 35_734, 34_219,
 ];
 
+/// How long a step of a half-life takes, in milliseconds.
+fn step_of(half_life: Duration) -> u64 {
+    (whole_ms(half_life) / STEPS).max(1)
+}
+
 /// Without the long division of a count of nanoseconds.
 fn whole_ms(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000).saturating_add(time.subsec_millis().into())
@@ -157,8 +162,19 @@ impl Figures {
     /// Nothing is known yet; after `half_life` without news, what was known counts for half.
     #[must_use]
     pub fn new(half_life: Duration) -> Figures {
-        let step = (whole_ms(half_life) / STEPS).max(1);
+        let step = step_of(half_life);
         Figures { step, markets: Vec::new(), rows: Vec::new(), held: 0, swept: 0 }
+    }
+
+    /// From now on what is known fades by another half-life.
+    pub fn set_half_life(&mut self, now: Duration, half_life: Duration) {
+        let before = self.step_at(now);
+        self.step = step_of(half_life);
+        let step = self.step_at(now);
+        self.swept = step;
+        for figure in self.rows.iter_mut().flatten() {
+            *figure = Figure { step, ..figure.faded(before) };
+        }
     }
 
     /// A part was delivered, `took` after it was handed over when that is known.

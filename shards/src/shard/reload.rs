@@ -8,7 +8,7 @@ use postrider_core::clock::Now;
 use postrider_core::config::{CarrierConfig, CustomerConfig};
 use postrider_core::limits;
 use postrider_core::place::ShardId;
-use postrider_core::route::{CarrierIx, Figures};
+use postrider_core::route::CarrierIx;
 
 use super::bind::Link;
 use super::cold::FairQueue;
@@ -36,7 +36,7 @@ impl Shard {
         self.cold.set_routes(carriers.len());
         let half_life = self.shared.config.routing.half_life;
         if half_life != before.config.routing.half_life {
-            self.figures = Figures::new(half_life);
+            self.figures.set_half_life(now.mono, half_life);
         }
         self.fit_carriers(now, &before, binds);
         self.fit_customers(now, &before);
