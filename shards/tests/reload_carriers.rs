@@ -14,7 +14,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::gateway::{Gateway, Receipt, alpha, config};
-use postrider_core::config::{CarrierConfig, Config};
+use postrider_core::config::{CarrierConfig, Concatenation, Config};
 use postrider_core::limits;
 use postrider_core::redact::Private;
 use postrider_core::route::Candidate;
@@ -203,6 +203,28 @@ fn a_removed_carrier_gets_nothing_more_and_is_heard_until_it_owes_nothing() {
     gateway.seconds(1);
     gateway.send("again");
     assert_eq!(gateway.accept("8").bind, 0, "it is there again");
+}
+
+#[test]
+fn a_message_that_the_carriers_left_cannot_have_as_promised_fails_and_says_why() {
+    // Two parts with a reference of one octet, three with one of two.
+    let text = "ж".repeat(134);
+    let with = |carriers: &[&str]| {
+        let mut config = config(carriers);
+        for carrier in config.carriers.iter_mut().filter(|carrier| carrier.name == "beta") {
+            carrier.profile.concatenation = Concatenation::Udh16;
+        }
+        config
+    };
+    let mut gateway = Gateway::new(with(&["alpha", "beta"]));
+    for _ in 0..4 {
+        gateway.send("fills the window");
+    }
+    let id = gateway.send(&text);
+    gateway.reload(with(&["beta"]));
+    assert_eq!(gateway.status(id), "failed");
+    let why = "no carrier of its route can have it in as many parts as were promised";
+    assert_eq!(gateway.rig.view(id).error_code.as_deref(), Some(why));
 }
 
 #[test]

@@ -18,6 +18,9 @@ use super::table::PartRef;
 use super::{BindIx, Shard, Timer};
 use crate::stats::{Counter, Histogram};
 
+/// Why a message failed that no carrier refused.
+const UNFIT: &[u8] = b"no carrier of its route can have it in as many parts as were promised";
+
 /// An answer to one of our submits.
 pub(super) struct Response {
     pub(super) token: u64,
@@ -269,7 +272,7 @@ impl Shard {
         }
     }
 
-    /// Every carrier refused the message.
+    /// Every carrier refused the message, or those that the configuration has left cannot have it.
     pub(super) fn no_carrier_left(&mut self, now: Now, sequence: u64) {
         let Some(message) = self.table.get(sequence) else { return };
         let Some(index) = message.next_sendable() else { return };
@@ -277,7 +280,7 @@ impl Shard {
         let last = message.last_event(index, PartEvent::Refused);
         let (kind, carrier, status, detail) = match last {
             Some(last) => (PartEvent::Rejected, last.carrier, last.status, last.detail.clone()),
-            None => (PartEvent::Failed, NO_CARRIER, 0, Box::default()),
+            None => (PartEvent::Failed, NO_CARRIER, 0, UNFIT.into()),
         };
         let event = Event { carrier, status, detail, ..self.event(now, part, kind) };
         self.part_event(now, sequence, event, true);
