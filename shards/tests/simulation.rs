@@ -32,6 +32,7 @@ mod sim {
     pub mod handsets;
     pub mod happening;
     pub mod process;
+    pub mod reloading;
     pub mod rng;
     pub mod setup;
     #[cfg(not(feature = "acknowledge-before-sync"))]
@@ -45,6 +46,7 @@ use std::time::Duration;
 use postrider_core::config::OnUnknownOutcome;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
+use postrider_core::limits;
 use postrider_http::response::MessageView;
 use postrider_shards::stats::Counter;
 use sim::setup::policies;
@@ -76,6 +78,8 @@ struct Outcome {
     resized: (u64, u64),
     /// People who were erased.
     erased: usize,
+    /// Configurations that a running process took over.
+    reloads: u64,
     /// Open messages that left memory, and those that were read back.
     parked: u64,
     woken: u64,
@@ -126,6 +130,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
         checkpoints: world.checkpoints,
         resized: world.resized,
         erased: world.erasing.len(),
+        reloads: world.reloads,
         parked: world.count(Counter::MessagesParked),
         woken: world.count(Counter::MessagesWoken),
     })
@@ -152,6 +157,7 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
     // other parts outweigh. Nor is it when its time is over, which a start may find by a wrong clock,
     // or when its text is erased.
     let resent = !world.erasing.has(number) && may_repeat(world, 0) && may_repeat(world, 1);
+    let resent = resent && !view.iter().any(was_unknown_too_late);
     let certain = (world.clock.is_right() && resent)
         || view.iter().any(|view| view.parts.iter().all(|part| part.status.name() != "unknown"));
     let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
@@ -160,6 +166,16 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
         return Err(format!("{id}: sent {text:?}, arrived {arrived:?}; {events:?}"));
     }
     Ok(())
+}
+
+/// Whether a part's outcome became unknown when the message's validity was over.
+fn was_unknown_too_late(view: &MessageView) -> bool {
+    let at = |event: &str| {
+        let event = event.to_owned();
+        view.timeline.iter().filter(move |own| own.event == event).map(|own| own.at)
+    };
+    let Some(timed_out) = at("timed_out").next() else { return false };
+    at("outcome_unknown").any(|unknown| timed_out.since(unknown) <= limits::RECEIPT_GRACE)
 }
 
 /// What happened to a message, for whoever reads an error.
@@ -318,7 +334,7 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     let (mut most_segments, mut taken, mut twice) = (0, 0, 0);
     let (mut resized, mut moved) = (0, 0);
     let (mut starts, mut checkpoints, mut parked, mut woken) = (0, 0, 0, 0);
-    let mut erased = 0;
+    let (mut erased, mut reloads) = (0, 0);
     for seed in seeds() {
         match run(seed) {
             Ok(outcome) => {
@@ -334,6 +350,7 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
                 resized += outcome.resized.0;
                 moved += outcome.resized.1;
                 erased += outcome.erased;
+                reloads += outcome.reloads;
                 parked += outcome.parked;
                 woken += outcome.woken;
             }
@@ -347,11 +364,12 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     );
     println!("{resized} changes of the number of shards moved {moved} messages");
     println!("{starts} starts compared, {checkpoints} checkpoints, {parked} parked, {woken} woken");
-    println!("{erased} erased");
+    println!("{erased} erased, {reloads} reloads");
     assert!(messages > 0 && kills > 0 && taken > 0, "the histories tested nothing");
     assert!(resized > 0 && moved > 0, "the number of shards never changed");
     assert!(starts > 0 && checkpoints > kills, "no checkpoint was used");
     assert!(erased > 0, "nobody was erased");
+    assert!(reloads > 0, "the configuration never changed");
     assert!(parked > messages as u64 && woken > parked / 4, "few messages left memory");
     // Two logs of six segments: more than that were written only if old ones were recycled.
     assert!(most_segments > 12, "no segment was recycled");

@@ -49,8 +49,13 @@ impl World {
         }
     }
 
-    /// Whether a start now finds the same as one that has nothing but the segments.
+    /// Whether a start now finds the same as one that has nothing but the segments. Not under another
+    /// configuration than the last one's: what that changes of a message is done at the start to those
+    /// in memory, to the others when they are next looked at.
     pub(super) fn check_start(&mut self, now: Now) {
+        if std::mem::take(&mut self.file_changed) {
+            return;
+        }
         let mut alone = self.disks.clone();
         for disk in &mut alone {
             for (file, _) in disk.list_side().unwrap() {
@@ -91,7 +96,7 @@ impl World {
 
     /// What each of these messages is right after a start.
     fn answers(&self, now: Now, mut disks: Vec<MemDisk>, ids: &[MessageId]) -> Vec<String> {
-        let shared = Arc::new(setup::shared(self.seed, &self.epochs));
+        let shared = Arc::new(setup::shared(self.seed, &self.epochs, self.file));
         let mut shards: Vec<Shard> = Vec::new();
         for index in 0..shared.placement.shards() {
             let mut contents = self.contents[usize::from(index)].0.clone();

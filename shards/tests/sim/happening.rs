@@ -1,12 +1,14 @@
 //! What can happen in a simulated world. Pure, one queue of these per world.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::place::ShardId;
-use postrider_shards::shard::{BindIx, MeshMessage};
+use postrider_shards::shard::{BindIx, MeshMessage, Shared};
 use postrider_storage::{Ask, Chore, Write};
 
 use super::erasing::Moment;
+use super::setup::File;
 use super::world::Begun;
 
 /// What can happen next.
@@ -93,6 +95,12 @@ pub enum Happening {
     },
     /// Of somebody who is to be forgotten.
     Erasure(Moment),
+    /// The configuration file says something else, and the process reads it.
+    NewFile(File),
+    Config {
+        shard: usize,
+        shared: Arc<Shared>,
+    },
     Kill,
     Restart,
 }
@@ -113,6 +121,7 @@ impl Happening {
                 | Happening::WebhookAnswer { .. }
                 | Happening::FromCustomer { .. }
                 | Happening::Timer { .. }
+                | Happening::Config { .. }
         )
     }
 }

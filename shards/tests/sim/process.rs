@@ -27,6 +27,7 @@ pub enum Step {
     TookCustomer,
     TookWebhook,
     TookTime,
+    TookConfig,
     /// A batch is on its way; on the disk; known to be there.
     BatchBegun,
     BatchWritten,
@@ -52,7 +53,7 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Recovering,
         Self::Recovered,
         Self::TookRequest,
@@ -61,6 +62,7 @@ impl Step {
         Self::TookCustomer,
         Self::TookWebhook,
         Self::TookTime,
+        Self::TookConfig,
         Self::BatchBegun,
         Self::BatchWritten,
         Self::BatchKnown,
@@ -88,7 +90,7 @@ impl Step {
         match self {
             Self::Recovered | Self::BeforeClose | Self::AfterClose => 1,
             Self::Recovering | Self::ChoreBegun | Self::ChoreDone | Self::ChoreKnown => 4,
-            Self::BeforeConnect | Self::AfterConnect => 4,
+            Self::BeforeConnect | Self::AfterConnect | Self::TookConfig => 4,
             _ => 30,
         }
     }
@@ -144,7 +146,7 @@ impl World {
             shared: Arc::clone(shared),
             stats: Arc::new(Stats::new()),
             contents,
-            binds: vec![1, 1],
+            binds: vec![1; shared.config.carriers.len()],
             seed: self.seed ^ u64::from(index),
             reconnect_first: Duration::from_millis(100),
         };
@@ -173,7 +175,7 @@ impl World {
         }
         self.check_start(now);
         // Of this process: it counts the customer's binds.
-        self.shared = Arc::new(setup::shared(self.seed, &self.epochs));
+        self.shared = Arc::new(setup::shared(self.seed, &self.epochs, self.file));
         for index in 0..self.shared.placement.shards() {
             let contents = self.open_contents(index);
             let (parts, log) = self.parts(&self.shared, index, contents);

@@ -6,6 +6,7 @@ use postrider_core::config::Config;
 use postrider_core::config::OnUnknownOutcome::{self, Fail, HoldForReceipt, Resubmit};
 use postrider_core::id::IdCipher;
 use postrider_core::place::{Epoch, Placement};
+use postrider_core::redact::Private;
 use postrider_shards::shard::{Numbers, Shared};
 
 use super::carrier::Manners;
@@ -39,6 +40,9 @@ window = 10
 deliver_window = 4
 [smpp]
 listen = "127.0.0.1:3"
+"#;
+
+const ALPHA: &str = r#"
 [[carriers]]
 name = "alpha"
 address = "127.0.0.1:1"
@@ -47,6 +51,9 @@ password = "p"
 binds = 2
 window = 4
 enquire_link_seconds = 300
+"#;
+
+const BETA: &str = r#"
 [[carriers]]
 name = "beta"
 address = "127.0.0.1:2"
@@ -57,12 +64,6 @@ window = 4
 enquire_link_seconds = 300
 concatenation = "udh16"
 parts_per_second = 40
-[[routes]]
-prefix = "44"
-carriers = ["alpha", "beta"]
-[[routes]]
-prefix = ""
-carriers = ["beta", "alpha"]
 "#;
 
 const HOT_MESSAGES: u32 = 8;
@@ -80,27 +81,88 @@ pub fn parks_early(seed: u64) -> bool {
     !seed.is_multiple_of(3)
 }
 
-/// What all shards read. The carriers' policies for unknown outcomes are the seed's.
-pub fn shared(seed: u64, epochs: &[Epoch]) -> Shared {
-    let mut config = Config::parse(CONFIG).unwrap();
-    for (carrier, policy) in config.carriers.iter_mut().zip(policies(seed)) {
-        carrier.on_unknown_outcome = policy;
-        // One on each shard.
-        carrier.binds = epochs.last().unwrap().shards;
+/// What differs between the configuration files of a world.
+#[derive(Clone, Copy)]
+pub struct File {
+    /// Whether it has the first carrier.
+    alpha: bool,
+    /// Whether the routes have their carriers the other way round.
+    swapped: bool,
+    /// At most those of the first file, which the checks go by.
+    window: u16,
+    parts_per_second: u32,
+    /// Another one makes the second carrier's binds anew.
+    password: char,
+}
+
+impl File {
+    /// What every world begins with, and ends with.
+    pub const FIRST: File =
+        File { alpha: true, swapped: false, window: 4, parts_per_second: 40, password: 'p' };
+
+    /// Another one.
+    pub fn any(rng: &mut Rng) -> File {
+        File {
+            alpha: rng.chance(70),
+            swapped: rng.chance(50),
+            window: 1 + rng.below(4) as u16,
+            parts_per_second: 10 + rng.below(31) as u32,
+            password: if rng.chance(30) { 'q' } else { 'p' },
+        }
     }
-    for customer in &mut config.customers {
-        customer.content_retention = retention(seed);
+
+    fn text(self) -> String {
+        let carriers = match (self.alpha, self.swapped) {
+            (false, _) => [r#""beta""#; 2],
+            (true, false) => [r#""alpha", "beta""#, r#""beta", "alpha""#],
+            (true, true) => [r#""beta", "alpha""#, r#""alpha", "beta""#],
+        };
+        let [british, others] = carriers;
+        let alpha = if self.alpha { ALPHA } else { "" };
+        format!(
+            "{CONFIG}{alpha}{BETA}[[routes]]\nprefix = \"44\"\ncarriers = [{british}]\n\
+             [[routes]]\nprefix = \"\"\ncarriers = [{others}]\n"
+        )
     }
-    if parks_early(seed) {
-        config.limits.hot_messages = HOT_MESSAGES;
-        config.limits.park_after = PARK_AFTER;
+
+    /// What it says to a gateway with so many shards. The carriers' policies for unknown outcomes are
+    /// the seed's.
+    pub fn config(self, seed: u64, shards: u16) -> Config {
+        let mut config = Config::parse(&self.text()).unwrap();
+        for carrier in &mut config.carriers {
+            let [alpha, beta] = policies(seed);
+            carrier.window = self.window;
+            carrier.on_unknown_outcome = if carrier.name == "alpha" { alpha } else { beta };
+            if carrier.name == "beta" {
+                carrier.parts_per_second = self.parts_per_second;
+                carrier.password = Private::new(self.password.to_string());
+            }
+            // One on each shard.
+            carrier.binds = shards;
+        }
+        for customer in &mut config.customers {
+            customer.content_retention = retention(seed);
+        }
+        if parks_early(seed) {
+            config.limits.hot_messages = HOT_MESSAGES;
+            config.limits.park_after = PARK_AFTER;
+        }
+        config
     }
-    Shared::new(
-        config,
-        Placement::with_epochs(KEY, epochs.to_vec()),
-        IdCipher::new([9; 16], None),
-        Numbers { carriers: vec![1, 2], customers: vec![1] },
-    )
+}
+
+/// What all shards of a process read at its start.
+pub fn shared(seed: u64, epochs: &[Epoch], file: File) -> Shared {
+    let config = file.config(seed, epochs.last().unwrap().shards);
+    let numbers = numbers(&config);
+    let placement = Placement::with_epochs(KEY, epochs.to_vec());
+    Shared::new(config, placement, IdCipher::new([9; 16], None), numbers)
+}
+
+/// The durable numbers of what a configuration names.
+pub fn numbers(config: &Config) -> Numbers {
+    let carriers = config.carriers.iter().map(|own| if own.name == "alpha" { 1 } else { 2 });
+    Numbers { carriers: carriers.collect(), customers: vec![1] }
 }
 
 /// Manners as the seed says.

@@ -21,7 +21,7 @@ use super::handsets::Written;
 use super::happening::Happening;
 use super::process::{Deaths, Step};
 use super::rng::Rng;
-use super::setup;
+use super::setup::{self, File};
 
 /// Shards at first.
 pub const SHARDS: u16 = 2;
@@ -59,6 +59,12 @@ pub struct World {
     pub(super) timers: Vec<Option<Duration>>,
     carrier_ticks: Vec<Option<Duration>>,
     pub(super) shared: Arc<Shared>,
+    /// What the configuration file says now.
+    pub(super) file: File,
+    /// Since the last start.
+    pub(super) file_changed: bool,
+    /// Reloads of it.
+    pub reloads: u64,
     /// The numbers of shards that there were.
     pub(super) epochs: Vec<Epoch>,
     pub(super) disks: Vec<MemDisk>,
@@ -126,7 +132,10 @@ impl World {
             agenda: BTreeMap::new(),
             timers: vec![None; usize::from(SHARDS_MAX)],
             carrier_ticks: vec![None; 2],
-            shared: Arc::new(setup::shared(seed, &epochs)),
+            shared: Arc::new(setup::shared(seed, &epochs, File::FIRST)),
+            file: File::FIRST,
+            file_changed: false,
+            reloads: 0,
             epochs,
             disks: (0..SHARDS_MAX).map(|_| MemDisk::new()).collect(),
             contents: (0..SHARDS_MAX).map(|_| (MemDisk::new(), false)).collect(),
@@ -161,6 +170,7 @@ impl World {
         world.plan_customer();
         world.plan_handsets();
         world.plan_erasures();
+        world.plan_reloads();
         world
     }
 
@@ -301,6 +311,8 @@ impl World {
             Happening::CustomerClosed { shard, serial } => self.customer_closed(shard, serial),
             Happening::CustomerTick { due } => self.customer_tick(due),
             Happening::Erasure(moment) => self.erasure(moment),
+            Happening::NewFile(file) => self.new_file(file),
+            Happening::Config { shard, shared } => self.go_by(shard, shared),
             Happening::Kill if self.shards.is_empty() => {}
             Happening::Kill => self.kill(),
             Happening::Restart => self.start(),
