@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod content;
 pub mod id;
+pub mod lane;
 pub mod lifecycle;
 pub mod limits;
 pub mod number;

@@ -40,6 +40,9 @@ pub const VALIDITY_MIN: Duration = Duration::from_secs(1);
 pub const VALIDITY_DEFAULT: Duration = Duration::from_secs(48 * 3_600);
 /// Longest validity.
 pub const VALIDITY_MAX: Duration = Duration::from_secs(72 * 3_600);
+/// Validity of a one-time password whose request does not say; and when one that is valid for longer
+/// should have been sent.
+pub const OTP_LIFE: Duration = Duration::from_secs(600);
 /// A message without a receipt by validity plus this becomes unknown.
 pub const RECEIPT_GRACE: Duration = Duration::from_secs(3_600);
 /// Messages on a page, unless the request says.
@@ -273,6 +276,8 @@ pub const INBOUND_REMEMBERED: usize = 65_536;
 
 const _: () = assert!(VALIDITY_MIN.as_secs() < VALIDITY_DEFAULT.as_secs());
 const _: () = assert!(VALIDITY_DEFAULT.as_secs() <= VALIDITY_MAX.as_secs());
+const _: () = assert!(VALIDITY_MIN.as_secs() <= OTP_LIFE.as_secs());
+const _: () = assert!(OTP_LIFE.as_secs() <= VALIDITY_DEFAULT.as_secs());
 const _: () = assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX);
 const _: () = assert!(LIST_LIMIT_MAX as usize <= LIST_SCAN_MAX);
 // The longest text in the widest characters: 4 octets each, 12 as escaped surrogates in JSON.
@@ -353,6 +358,7 @@ const ALL: &[Limit] = table! {
     VALIDITY_MIN VALIDITY_MIN.as_secs(), "s";
     VALIDITY_DEFAULT VALIDITY_DEFAULT.as_secs(), "s";
     VALIDITY_MAX VALIDITY_MAX.as_secs(), "s";
+    OTP_LIFE OTP_LIFE.as_secs(), "s";
     RECEIPT_GRACE RECEIPT_GRACE.as_secs(), "s";
     LIST_LIMIT_DEFAULT LIST_LIMIT_DEFAULT, "messages";
     LIST_LIMIT_MAX LIST_LIMIT_MAX, "messages";

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::clock::UnixMs;
 use crate::content::{Content, Duplicate, Origin, Retention};
 use crate::id::MessageId;
+use crate::lane::Lane;
 use crate::number::Msisdn;
 use crate::sender::SenderId;
 use crate::text::Encoding;
@@ -45,7 +46,9 @@ pub struct Submission {
     pub data_coding: u8,
     /// protocol_id [3.4 section 5.2.13].
     pub protocol_id: u8,
-    /// priority_flag, 0 to 3 [3.4 section 5.2.14].
+    /// How urgent it is.
+    pub lane: Lane,
+    /// priority_flag for the carrier, 0 to 3 [3.4 section 5.2.14]; of HTTP 0.
     pub priority: u8,
     /// Type of number and numbering plan of the sender, as given [3.4 section 5.2.5].
     pub source_ton_npi: [u8; 2],
@@ -105,6 +108,7 @@ impl Submission {
             retention: Retention::Keep,
             registered_delivery: 0,
             protocol_id: 0,
+            lane: Lane::default(),
             priority: 0,
             data_coding: 0,
             source_ton_npi: [0; 2],

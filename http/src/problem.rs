@@ -44,6 +44,8 @@ pub enum Code {
     InvalidClientReference,
     /// `duplicate` is neither `allow` nor `avoid`.
     InvalidDuplicate,
+    /// `priority` is none of `otp`, `transactional` and `bulk`.
+    InvalidPriority,
     /// `content_retention` is neither `keep` nor `discard`, or laxer than the account's.
     InvalidContentRetention,
     /// A key of the query is unknown or doubled, or its value cannot be read.
@@ -91,7 +93,7 @@ struct Row(u16, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::InvalidJson,
         Self::UnknownField,
         Self::DuplicateField,
@@ -108,6 +110,7 @@ impl Code {
         Self::InvalidValidityPeriod,
         Self::InvalidClientReference,
         Self::InvalidDuplicate,
+        Self::InvalidPriority,
         Self::InvalidContentRetention,
         Self::InvalidQuery,
         Self::InvalidCursor,
@@ -159,6 +162,7 @@ impl Code {
                 Row(400, "invalid_client_reference", "Invalid client reference")
             }
             Self::InvalidDuplicate => Row(400, "invalid_duplicate", "Invalid duplicate choice"),
+            Self::InvalidPriority => Row(400, "invalid_priority", "Invalid priority"),
             Self::InvalidContentRetention => {
                 Row(400, "invalid_content_retention", "Invalid content retention")
             }

@@ -7,6 +7,7 @@ use postrider_core::clock::UnixMs;
 use postrider_core::config::Word as _;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
+use postrider_core::lane::Lane;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::redact::Private;
 use postrider_core::text::Encoding;
@@ -30,6 +31,8 @@ pub struct MessageView {
     pub body: Option<Private<String>>,
     /// Whether the text is kept.
     pub retention: Retention,
+    /// How urgent it is.
+    pub lane: Lane,
     /// The name of the alphabet, or `binary`: the body is then in hexadecimal.
     pub encoding: &'static str,
     /// Number of parts.
@@ -154,6 +157,7 @@ fn push_message(out: &mut Vec<u8>, view: &MessageView) {
     let body = view.body.as_ref().and_then(|body| view.unless_redacted(body.expose()));
     object.text_or_null("body", body);
     object.text("content_retention", view.retention.word());
+    object.text("priority", view.lane.word());
     object.text("encoding", view.encoding);
     object.integer("segment_count", u64::from(view.segment_count));
     push_outcome(&mut object, view);
@@ -222,6 +226,7 @@ pub(crate) mod tests {
             to: "+447400123456".to_owned(),
             body: Some(Private::new("line \"one\"\nзначение".to_owned())),
             retention: Retention::Keep,
+            lane: Lane::Otp,
             encoding: Encoding::Ucs2.name(),
             segment_count: 2,
             carrier: Some("alpha".to_owned()),
@@ -259,6 +264,7 @@ pub(crate) mod tests {
             "to": "+447400123456",
             "body": "line \"one\"\nзначение",
             "content_retention": "keep",
+            "priority": "otp",
             "encoding": "ucs2",
             "segment_count": 2,
             "carrier": "alpha",

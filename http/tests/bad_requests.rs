@@ -244,6 +244,7 @@ fn periods_and_references_out_of_range() {
     check_values("client_reference", "invalid_client_reference", &references);
     let retentions = ["\"\"", "\"Discard\"", "\"never\""];
     check_values("content_retention", "invalid_content_retention", &retentions);
+    check_values("priority", "invalid_priority", &["\"\"", "\"OTP\"", "\"urgent\""]);
     check_values("duplicate", "invalid_duplicate", &["\"\"", "\"Avoid\"", "\"never\""]);
 }
 

@@ -14,7 +14,9 @@ use core::time::Duration;
 use common::{ID, LIMITS, cursor, get, head, post, post_as, refusal, request, request_with};
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Duplicate, Origin};
+use postrider_core::lane::Lane;
 use postrider_core::lifecycle::PartStatus;
+use postrider_core::limits::OTP_LIFE;
 use postrider_core::number::{Msisdn, NumberForm};
 use postrider_core::region::Region;
 use postrider_core::sender::SenderId;
@@ -86,6 +88,22 @@ fn null_is_absent_where_a_field_is_optional() {
         "client_reference":null,"duplicate":null}"#,
     );
     assert_eq!((sent.webhook_url, sent.validity, sent.client_reference), (None, None, None));
+}
+
+#[test]
+fn a_password_is_valid_for_its_useful_life_unless_the_request_says_otherwise() {
+    let of = |members: &str| {
+        let body = format!(r#"{{"from":"12345","to":"4474001","body":"a"{members}}}"#);
+        let sent = submission(body.as_bytes());
+        (sent.lane, sent.validity, sent.priority)
+    };
+    assert_eq!(of(""), (Lane::Transactional, None, 0));
+    assert_eq!(of(r#","priority":null"#), (Lane::Transactional, None, 0));
+    assert_eq!(of(r#","priority":"transactional""#), (Lane::Transactional, None, 0));
+    assert_eq!(of(r#","priority":"bulk""#), (Lane::Bulk, None, 0));
+    assert_eq!(of(r#","priority":"otp""#), (Lane::Otp, Some(OTP_LIFE), 0));
+    let own = r#","priority":"otp","validity_period":3600"#;
+    assert_eq!(of(own), (Lane::Otp, Some(Duration::from_secs(3_600)), 0));
 }
 
 #[test]

@@ -6,9 +6,10 @@
 use std::time::{Duration, Instant};
 
 use postrider_core::clock::{Now, UnixMs};
+use postrider_core::lane::Lane;
 use postrider_core::limits;
 use postrider_shards::shard::cold::{
-    Cold, ColdConfig, ColdState, ColdStore, ColdTurn, Filing, Group, Lane, Seats,
+    Cold, ColdConfig, ColdState, ColdStore, ColdTurn, Filing, Group, Seats,
 };
 use postrider_storage::io::FileDisk;
 use postrider_storage::runs::RunConfig;

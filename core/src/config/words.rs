@@ -6,6 +6,7 @@ use super::profile::{Concatenation, Learn, StatusReaction, ValidityForm};
 use super::smpp::LongInbound;
 use crate::carrier_id::IdBase;
 use crate::content::Retention;
+use crate::lane::Lane;
 use crate::text::{DefaultAlphabet, NationalLanguage};
 
 /// A choice that is written as a word.
@@ -55,6 +56,7 @@ words! {
         "fail" = Fail
     }
     RateKind { "agreed" = Agreed, "discover" = Discover }
+    Lane { "otp" = Otp, "transactional" = Transactional, "bulk" = Bulk }
     Retention { "keep" = Keep, "discard" = Discard }
     Concatenation { "udh8" = Udh8, "udh16" = Udh16, "sar" = Sar, "payload" = Payload }
     ValidityForm { "relative" = Relative, "absolute" = Absolute, "none" = None }

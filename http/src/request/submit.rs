@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
+use postrider_core::config::Word as _;
 use postrider_core::content::{Content, Duplicate, Retention};
+use postrider_core::lane::Lane;
 use postrider_core::limits::{MAX_BODY_BYTES, MAX_CLIENT_REFERENCE, VALIDITY_MAX, VALIDITY_MIN};
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
@@ -23,6 +25,7 @@ const CLIENT_REFERENCE: &str = "client_reference";
 const DUPLICATE: &str = "duplicate";
 const CONTENT_RETENTION: &str = "content_retention";
 const DRY_RUN: &str = "dry_run";
+const PRIORITY: &str = "priority";
 
 pub(super) fn parse(
     head: &RequestHead<'_>,
@@ -45,8 +48,9 @@ pub(super) fn parse(
         DUPLICATE,
         CONTENT_RETENTION,
         DRY_RUN,
+        PRIORITY,
     ];
-    let [from, to, body, webhook_url, validity, reference, duplicate, retention, dry_run] =
+    let [from, to, body, webhook_url, validity, reference, duplicate, retention, dry_run, lane] =
         read_object(octets, &names)?;
     let from = required_text(from, FROM)?;
     let to = required_text(to, TO)?;
@@ -58,7 +62,8 @@ pub(super) fn parse(
     let measured = measure(&body)?;
     let webhook_url = optional_text(webhook_url, WEBHOOK_URL)?;
     check_webhook(webhook_url.as_deref(), policy)?;
-    let validity = parse_validity(validity)?;
+    let lane = parse_priority(lane)?;
+    let validity = parse_validity(validity)?.or(lane.usual_validity());
     let client_reference = optional_text(reference, CLIENT_REFERENCE)?;
     check_reference(client_reference.as_deref())?;
     let duplicate = parse_duplicate(duplicate)?;
@@ -71,6 +76,7 @@ pub(super) fn parse(
         client_reference,
         duplicate,
         retention,
+        lane,
         ..Submission::new(from, to, content, measured)
     };
     Ok(if dry_run { ApiRequest::DryRun(submission) } else { ApiRequest::Submit(submission) })
@@ -199,6 +205,15 @@ fn parse_duplicate(value: Option<Value<'_>>) -> Result<Duplicate, Problem> {
             Err(Problem::new(Code::InvalidDuplicate, detail).at(pointer(DUPLICATE)))
         }
     }
+}
+
+/// How urgent the message is.
+fn parse_priority(value: Option<Value<'_>>) -> Result<Lane, Problem> {
+    let Some(word) = optional_text(value, PRIORITY)? else { return Ok(Lane::default()) };
+    Lane::find(&word).ok_or_else(|| {
+        let detail = "This field must be \"otp\", \"transactional\" or \"bulk\".";
+        Problem::new(Code::InvalidPriority, detail).at(pointer(PRIORITY))
+    })
 }
 
 /// What becomes of the text; a message may be stricter than its account, never laxer.

@@ -223,6 +223,7 @@ impl Shard {
             duplicate: submission.duplicate,
             registered_delivery: submission.registered_delivery,
             protocol_id: submission.protocol_id,
+            lane: submission.lane,
             priority: submission.priority,
             data_coding: submission.data_coding,
             source_ton_npi: submission.source_ton_npi,

@@ -4,6 +4,7 @@
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Content, Duplicate, Octets, Origin};
 use postrider_core::id::MessageId;
+use postrider_core::lane::Lane;
 use postrider_core::number::Msisdn;
 use postrider_core::place::Partition;
 use postrider_core::redact::Private;
@@ -20,6 +21,11 @@ const OCTETS: u8 = 2;
 /// Bit of the record's options: the content is not kept. It lies apart, in the log of contents, and the
 /// body is its number there.
 const APART: u8 = 4;
+
+/// Where in the record's options the lane stands: its number and one, or 0 when priority_flag and the
+/// group tell it, as releases before wrote it.
+const LANE_SHIFT: u8 = 3;
+const LANE_MASK: u8 = 3;
 
 /// Where a content lies that is not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +160,10 @@ pub(super) fn replaced(envelope: &Envelope, record: &Record<'_>) -> Option<Repla
 }
 
 fn options(envelope: &Envelope) -> u8 {
-    let mut options = if envelope.redacted { REDACTED } else { 0 };
+    let mut options = (envelope.lane as u8 + 1) << LANE_SHIFT;
+    if envelope.redacted {
+        options |= REDACTED;
+    }
     if envelope.duplicate == Duplicate::Avoid {
         options |= AVOID_DUPLICATES;
     }
@@ -164,6 +173,13 @@ fn options(envelope: &Envelope) -> u8 {
             (None, Content::Octets(_)) => OCTETS,
             (None, Content::Text(_) | Content::Discarded) => 0,
         }
+}
+
+/// The lane that a record of kind accepted tells.
+fn lane_of(asked: &Asked<'_>) -> Lane {
+    let written = (asked.options >> LANE_SHIFT & LANE_MASK).checked_sub(1);
+    let lane = written.and_then(|number| Lane::at(number.into()));
+    lane.unwrap_or_else(|| Lane::of_priority(asked.priority, asked.group != 0))
 }
 
 /// The body and the user data header that a record of it has.
@@ -258,6 +274,7 @@ pub(super) fn envelope(record: &Record<'_>) -> Option<Envelope> {
         duplicate: if avoid { Duplicate::Avoid } else { Duplicate::Allow },
         registered_delivery: asked.registered_delivery,
         protocol_id: asked.protocol_id,
+        lane: lane_of(asked),
         priority: asked.priority,
         data_coding: asked.data_coding,
         source_ton_npi: asked.source_ton_npi,
@@ -298,6 +315,7 @@ mod tests {
             duplicate: Duplicate::Avoid,
             registered_delivery: 0x11,
             protocol_id: 0x41,
+            lane: Lane::Bulk,
             priority: 2,
             data_coding: 0xF5,
             source_ton_npi: [5, 0],
@@ -348,6 +366,19 @@ mod tests {
             assert_eq!(apart.map(Apart::content), Some(0x0102_0304));
             let only_service = Envelope { service_type: (*b"WAP").into(), ..plain };
             assert_eq!(read_back(&only_service), only_service);
+        }
+    }
+    #[test]
+    fn what_earlier_releases_wrote_tells_the_lane_by_priority_and_group() {
+        let asked =
+            |options, priority, group| Asked { options, priority, group, ..Asked::default() };
+        assert_eq!(lane_of(&asked(OCTETS | AVOID_DUPLICATES, 0, 0)), Lane::Transactional);
+        assert_eq!(lane_of(&asked(APART, 3, 0)), Lane::Otp);
+        assert_eq!(lane_of(&asked(0, 0, 7)), Lane::Bulk);
+        for lane in Lane::ALL {
+            let envelope = Envelope { lane, ..sample(Content::of_text("a")) };
+            assert_eq!(lane_of(&asked(options(&envelope), 3, 7)), lane);
+            assert_eq!(read_back(&envelope).lane, lane);
         }
     }
 }

@@ -6,6 +6,7 @@ use arrayvec::ArrayString;
 use postrider_core::clock::UnixMs;
 use postrider_core::content::{Content, Duplicate, Origin};
 use postrider_core::id::MessageId;
+use postrider_core::lane::Lane;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
@@ -13,7 +14,7 @@ use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_storage::{Position, SegmentId, mask_number};
 
-use super::cold::{Filing, Group, Lane};
+use super::cold::{Filing, Group};
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
 use super::envelope_record::Apart;
 pub(crate) use super::part::Part;
@@ -123,6 +124,8 @@ pub(crate) struct Envelope {
     /// The receipts that the customer wants [3.4 section 5.2.17].
     pub(crate) registered_delivery: u8,
     pub(crate) protocol_id: u8,
+    pub(crate) lane: Lane,
+    /// priority_flag for the carrier.
     pub(crate) priority: u8,
     /// data_coding of the text as the customer gave it.
     pub(crate) data_coding: u8,
@@ -160,8 +163,12 @@ impl Envelope {
 
     /// What it waits with for a carrier, which has this durable number.
     pub(crate) fn group_at(&self, carrier: u32) -> Group {
-        let lane = Lane::of(self.priority, self.group.is_some());
-        Group { carrier, lane, customer: self.customer }
+        Group { carrier, lane: self.lane, customer: self.customer }
+    }
+
+    /// When it should have been sent: the order of its customer's messages in its lane.
+    pub(crate) fn deadline(&self) -> UnixMs {
+        self.lane.deadline(self.due.unwrap_or(self.accepted), self.valid_until)
     }
 }
 

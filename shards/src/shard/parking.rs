@@ -55,10 +55,10 @@ impl Shard {
         }
     }
 
-    /// The group in which it waits to be sent, and until when, if it does.
+    /// The group in which it waits to be sent, and its deadline there, if it does.
     fn sending(&self, message: &Message) -> Option<(Group, UnixMs)> {
         let waits = message.outcome.is_none() && message.next_sendable().is_some();
-        waits.then(|| (self.group_of(message), message.envelope.valid_until))
+        waits.then(|| (self.group_of(message), message.envelope.deadline()))
     }
 
     /// What it is counted with: the carrier that has parts of it, else the one that is meant to have

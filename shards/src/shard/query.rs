@@ -165,6 +165,7 @@ pub(super) fn view_named(names: &CarrierNames<'_>, message: &Message) -> Message
         to: envelope.to.e164().as_str().to_owned(),
         body: body.map(Private::new),
         retention: if message.is_apart() { Retention::Discard } else { Retention::Keep },
+        lane: envelope.lane,
         encoding,
         segment_count: envelope.part_count,
         carrier: parts.iter().find_map(|part| part.carrier.clone()),

@@ -1,13 +1,14 @@
 //! What a checkpoint tells of messages that were on disk alone: what the indexes have in their files, and
 //! how many messages wait to be sent. Pure, lives nowhere.
 
+use postrider_core::lane::Lane;
 use postrider_storage::Lsn;
 use postrider_storage::checkpoint::Checkpoint;
 use postrider_storage::runs::RunState;
 
 use super::past::numbers;
 use super::{BACKLOG, INDEXES};
-use crate::shard::cold::{ColdState, ColdStore, Group, Lane};
+use crate::shard::cold::{ColdState, ColdStore, Group};
 
 /// See the module's page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,10 +32,10 @@ impl Filed {
         let backlog = numbers(checkpoint, BACKLOG)?;
         let (groups, []) = backlog.as_chunks::<4>() else { return None };
         let group = |[carrier, lane, customer, count]: &[u64; 4]| {
-            let lane = Lane::ALL.get(usize::try_from(*lane).ok()?)?;
+            let lane = Lane::at(usize::try_from(*lane).ok()?)?;
             let carrier = u32::try_from(*carrier).ok()?;
             let customer = u32::try_from(*customer).ok()?;
-            Some((Group { carrier, lane: *lane, customer }, *count))
+            Some((Group { carrier, lane, customer }, *count))
         };
         let backlog = groups.iter().map(group).collect::<Option<_>>()?;
         Some(Filed { state: states.try_into().ok()?, backlog })

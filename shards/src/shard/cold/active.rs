@@ -16,10 +16,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
+use postrider_core::lane::Lane;
 use postrider_core::limits;
 
 use super::queue::after;
-use super::{Group, Lane};
+use super::{Group, order_of};
 
 /// How many seats a shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl Route {
 
     /// The lane whose backlog has its turn, if any has room beyond what new messages are due.
     fn next_lane(&self, most: usize) -> Option<Lane> {
-        Lane::order(self.turn).into_iter().find(|lane| {
+        order_of(self.turn).into_iter().find(|lane| {
             self.lanes.get(lane.index()).is_some_and(|share| {
                 let kept = share.due_to_new.min(most / limits::ACTIVE_NEW_SHARE);
                 !share.backlog.is_empty() && self.room(*lane, most) > kept

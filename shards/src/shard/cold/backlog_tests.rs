@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use postrider_storage::{IndexKind, SegmentId};
 use proptest::prelude::*;
 
-use super::super::Lane;
 use super::super::disk_tests::Shelf;
 use super::*;
+use postrider_core::lane::Lane;
 
 fn group(customer: u32) -> Group {
     Group { carrier: 1, lane: Lane::Bulk, customer }

@@ -13,6 +13,8 @@ mod window;
 #[cfg(test)]
 mod disk_tests;
 
+use postrider_core::lane::Lane;
+
 pub use self::active::{ActiveSet, Seats};
 pub use self::backlog::{Backlog, Cold, Turn};
 pub use self::due::{Due, DueTurn};
@@ -20,50 +22,16 @@ pub use self::queue::FairQueue;
 pub use self::receipts::ReceiptIndex;
 pub use self::store::{ColdConfig, ColdState, ColdStore, ColdTurn, Filing};
 
-/// The urgency of a message: those of a lane before are sent first, but no lane is left without a
-/// turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Lane {
-    /// One-time passwords and what else is worth nothing a minute later.
-    Otp = 0,
-    /// What one customer has to say to one recipient.
-    Transactional = 1,
-    /// What many recipients are told at once.
-    Bulk = 2,
-}
-
 /// Of this many turns the last is one of a later lane.
 const LANE_TURNS: u8 = 8;
 
-impl Lane {
-    /// Every lane, most urgent first.
-    pub const ALL: [Lane; 3] = [Lane::Otp, Lane::Transactional, Lane::Bulk];
-
-    /// The lane of a message. `priority`: priority_flag 0 to 3 [3.4 section 5.2.14], 0 over HTTP;
-    /// 2 and 3 ask for haste. Nearly every client leaves it at 0, which therefore says nothing:
-    /// `to_many` does, that it is one of several messages that were submitted at once.
-    #[must_use]
-    pub const fn of(priority: u8, to_many: bool) -> Lane {
-        match (priority, to_many) {
-            (0, true) => Lane::Bulk,
-            (0 | 1, _) => Lane::Transactional,
-            (2.., _) => Lane::Otp,
-        }
-    }
-
-    /// The order in which lanes are looked at in a turn: the most urgent first, save in one of
-    /// [`LANE_TURNS`], which the two others share.
-    const fn order(turn: u8) -> [Lane; 3] {
-        match turn % (2 * LANE_TURNS) {
-            7 => [Lane::Transactional, Lane::Bulk, Lane::Otp],
-            15 => [Lane::Bulk, Lane::Transactional, Lane::Otp],
-            _ => Lane::ALL,
-        }
-    }
-
-    const fn index(self) -> usize {
-        self as usize
+/// The order in which lanes are looked at in a turn: the most urgent first, save in one of
+/// [`LANE_TURNS`], which the two others share.
+const fn order_of(turn: u8) -> [Lane; 3] {
+    match turn % (2 * LANE_TURNS) {
+        7 => [Lane::Transactional, Lane::Bulk, Lane::Otp],
+        15 => [Lane::Bulk, Lane::Transactional, Lane::Otp],
+        _ => Lane::ALL,
     }
 }
 
@@ -111,14 +79,6 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn haste_and_numbers_of_recipients_make_the_lane() {
-        let lanes = [0, 1, 2, 3].map(|priority| Lane::of(priority, false));
-        assert_eq!(lanes, [Lane::Transactional, Lane::Transactional, Lane::Otp, Lane::Otp]);
-        let lanes = [0, 1, 2, 3].map(|priority| Lane::of(priority, true));
-        assert_eq!(lanes, [Lane::Bulk, Lane::Transactional, Lane::Otp, Lane::Otp]);
-    }
 
     #[test]
     fn numbers_of_groups_stay_what_they_are() {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
-use super::{Group, Lane};
+use postrider_core::lane::Lane;
+
+use super::{Group, order_of};
 
 /// The queue of one carrier, of messages by sequence. See the module's page.
 #[derive(Debug, Default)]
@@ -64,7 +66,7 @@ impl FairQueue {
     }
 
     fn choose(&mut self) -> Option<u64> {
-        let chosen = Lane::order(self.turn).into_iter().find_map(|lane| self.lane(lane).next());
+        let chosen = order_of(self.turn).into_iter().find_map(|lane| self.lane(lane).next());
         self.turn = self.turn.wrapping_add(u8::from(chosen.is_some()));
         chosen
     }

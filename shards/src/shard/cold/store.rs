@@ -40,7 +40,7 @@ pub struct ColdConfig {
 /// the message has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filing {
-    /// It waits to be sent, until then; or, in a group that is owed receipts, since then.
+    /// It waits to be sent, with this deadline; or, in a group that is owed receipts, since then.
     pub sending: Option<(Group, UnixMs)>,
     /// Something is to be done for it then.
     pub due: Option<UnixMs>,

@@ -8,8 +8,9 @@ use postrider_core::limits;
 use postrider_storage::search::run;
 use postrider_storage::{MemDisk, Position, SegmentId};
 
-use super::super::{FairQueue, Lane};
+use super::super::FairQueue;
 use super::*;
+use postrider_core::lane::Lane;
 
 const START: u64 = 1_790_000_000_000;
 const SEATS: Seats = Seats { all: 800, wanted: 100, routes: 4, idle: limits::PARK_AFTER };

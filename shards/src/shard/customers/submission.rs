@@ -6,6 +6,7 @@ use std::time::Duration;
 use postrider_core::clock::UnixMs;
 use postrider_core::config::{CustomerConfig, CustomerSmpp};
 use postrider_core::content::{Content, Origin};
+use postrider_core::lane::Lane;
 use postrider_core::limits;
 use postrider_core::number::Msisdn;
 use postrider_core::sender::SenderId;
@@ -74,6 +75,7 @@ pub(super) fn recipients(
                 let mut own = addressed(account, now, &multi.message, to, [ton, npi])?;
                 // The flag is reserved in submit_multi [3.4 section 4.5.1].
                 own.replaces = false;
+                own.lane = Lane::of_priority(own.priority, true);
                 first = Some(own.clone());
                 Ok(own)
             }
@@ -117,6 +119,7 @@ fn addressed(
         validity,
         registered_delivery: message.registered_delivery,
         protocol_id: message.protocol_id,
+        lane: Lane::of_priority(message.priority_flag, false),
         priority: message.priority_flag,
         replaces: message.replace_if_present == 1,
         data_coding,

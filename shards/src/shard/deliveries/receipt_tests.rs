@@ -3,6 +3,7 @@
 
 use postrider_core::content::{Duplicate, Octets};
 use postrider_core::id::MessageId;
+use postrider_core::lane::Lane;
 use postrider_core::number::Msisdn;
 use postrider_core::redact::Private;
 use postrider_core::sender::SenderId;
@@ -35,6 +36,7 @@ fn envelope(registered_delivery: u8, part_count: u8) -> Envelope {
         duplicate: Duplicate::Allow,
         registered_delivery,
         protocol_id: 0,
+        lane: Lane::default(),
         priority: 0,
         data_coding: 0,
         source_ton_npi: [3, 8],
