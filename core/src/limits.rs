@@ -90,6 +90,8 @@ pub const WEBHOOK_RESPONSE_BYTES: usize = 4 * 1024;
 pub const MAX_SHARDS: u16 = 256;
 /// Customers of a configuration.
 pub const MAX_CUSTOMERS: usize = 65_535;
+/// Greatest weight of a customer: a customer with 1 beside it gets a part a second of 1,000.
+pub const MAX_WEIGHT: u16 = 1_000;
 /// API keys of a customer: two live while one is replaced, and some to spare.
 pub const MAX_API_KEYS: usize = 16;
 /// Characters of the name of a carrier or customer: it is a label of metrics.
@@ -114,6 +116,10 @@ pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 pub const MAX_BINDS_PER_CARRIER_PER_SHARD: u16 = 64;
 /// Unanswered submit_sm of a bind.
 pub const MAX_WINDOW: u16 = 1_000;
+/// Unanswered parts of a carrier to one recipient that a configuration may ask for.
+pub const MAX_PER_DESTINATION: u16 = 255;
+/// What one-time passwords took at once in this time, or in that before, is left free for them.
+pub const HEADROOM_PERIOD: Duration = Duration::from_secs(60);
 /// Unanswered deliver_sm of a bind; more are answered with `receipt_retry_status`.
 pub const INBOUND_WINDOW: u16 = 1_024;
 /// Octets of a PDU from a carrier: message_payload has up to 64 KiB.
@@ -380,6 +386,7 @@ const ALL: &[Limit] = table! {
     MAX_SHARDS MAX_SHARDS, "shards";
     MAX_CARRIERS MAX_CARRIERS, "carriers";
     MAX_CUSTOMERS MAX_CUSTOMERS, "customers";
+    MAX_WEIGHT MAX_WEIGHT, "times the least";
     MAX_API_KEYS MAX_API_KEYS, "keys";
     MAX_ROUTES MAX_ROUTES, "routes";
     MAX_CARRIERS_PER_ROUTE MAX_CARRIERS_PER_ROUTE, "carriers";
@@ -402,6 +409,8 @@ const ALL: &[Limit] = table! {
     DRAIN_LIMIT DRAIN_LIMIT.as_secs(), "s";
     MAX_BINDS_PER_CARRIER_PER_SHARD MAX_BINDS_PER_CARRIER_PER_SHARD, "binds";
     MAX_WINDOW MAX_WINDOW, "parts";
+    MAX_PER_DESTINATION MAX_PER_DESTINATION, "parts";
+    HEADROOM_PERIOD HEADROOM_PERIOD.as_secs(), "s";
     INBOUND_WINDOW INBOUND_WINDOW, "requests";
     MAX_PDU MAX_PDU, "bytes";
     TEMPORARY_RETRY_1 TEMPORARY_RETRIES[0].as_secs(), "s";

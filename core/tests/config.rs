@@ -218,7 +218,13 @@ const WRONG: &[(&str, &str, &str)] = &[
         "default_country = \"GB\"\nwebhook_secret =",
         "customers[0].default_country: it changes nothing without lenient_numbers",
     ),
+    (
+        "webhook_secret =",
+        "weight = 0\nwebhook_secret =",
+        "customers[0].weight: 0 is out of range; give a number from 1 to 1000",
+    ),
     ("name = \"alpha\"", "name = \"\"", "carriers[0].name: it is missing"),
+    ("", "per_destination = 256", "per_destination: 256 is out of range"),
     ("localhost:2775", "localhost", "carriers[0].address: \"localhost\" is not the address"),
     ("localhost:2775", "localhost:0", "carriers[0].address"),
     ("localhost:2775", "::1:2775", "carriers[0].address"),

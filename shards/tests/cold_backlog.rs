@@ -110,7 +110,7 @@ fn a_large_backlog_takes_little_memory_and_comes_back() {
     let mut woken = Vec::new();
     let mut all = 0;
     loop {
-        match shelf.store.poll(shelf.now()) {
+        match shelf.store.poll(shelf.now(), &|_| 1) {
             Some(ColdTurn::Look(search)) => {
                 let rows = search.rows();
                 let found = run(search, &mut shelf.disk).unwrap();

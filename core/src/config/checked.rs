@@ -151,6 +151,9 @@ pub struct CustomerConfig {
     pub webhook_secret_file: Option<PathBuf>,
     /// Characters of a text.
     pub max_text_chars: u32,
+    /// Its share where customers' messages wait for the same carrier: twice the weight, twice the
+    /// parts; 1 to `MAX_WEIGHT`.
+    pub weight: u16,
     /// Whether what its messages say is kept.
     pub content_retention: Retention,
     /// How the destinations of its messages over HTTP are read.

@@ -248,6 +248,9 @@ pub struct CarrierProfile {
     pub resends: u8,
     /// Time between the first connects of its binds.
     pub bind_stagger: Duration,
+    /// Unanswered parts to one recipient at most; 0 for no bound. A submit_sm that stands for a whole
+    /// text counts as one.
+    pub per_destination: u16,
 }
 
 impl Default for CarrierProfile {
@@ -269,6 +272,7 @@ impl Default for CarrierProfile {
             unknown_grace: limits::UNKNOWN_GRACE_DEFAULT,
             resends: limits::MAX_RESUBMITS,
             bind_stagger: limits::BIND_STAGGER_DEFAULT,
+            per_destination: 0,
         }
     }
 }

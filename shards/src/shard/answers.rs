@@ -52,6 +52,7 @@ impl Shard {
             for held in self.parts_mut(part) {
                 held.in_flight = false;
             }
+            self.note_answered(carrier, part);
         }
         for part in self.spread(part) {
             let tells = answer == Verdict::Done || self.part(part).is_some_and(tells_the_outcome);
@@ -240,8 +241,8 @@ impl Shard {
             for held in &mut message.parts {
                 held.tries = 0;
             }
-            message.queued_on = None;
         }
+        self.unqueue(part.sequence);
         self.dispatch(now, part.sequence);
     }
 
@@ -262,6 +263,7 @@ impl Shard {
         for held in self.parts_mut(part) {
             held.recording = false;
         }
+        self.frees_destination(carrier, part);
         self.refused(now, carrier, part, Refusal { status: 0, words: words.as_bytes() });
     }
 

@@ -8,7 +8,6 @@ use postrider_core::operators::Resolved;
 use postrider_core::route::{Ask, Barred, CarrierIx, Decision, Facts, Market, Route, decide, draw};
 
 use super::Shard;
-use super::cold::FairQueue;
 use super::message::{Envelope, Message, Part};
 use super::submit::fits;
 use super::table::PartRef;
@@ -76,12 +75,13 @@ impl Shard {
     }
 
     /// The next message of a carrier's queue has to wait: it goes to another one that has room, when
-    /// the decision says so. Its place in the queue is passed over from then on.
+    /// the decision says so.
     pub(super) fn overflows(&mut self, now: Now, ix: CarrierIx, sequence: u64) -> bool {
         let Some(message) = self.table.get(sequence) else { return false };
         let other = self.choose(now, message).filter(|other| *other != ix);
         if let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono)) {
-            self.enqueue(other, sequence, FairQueue::push_back);
+            self.unqueue(sequence);
+            self.enqueue(other, sequence, true);
             return true;
         }
         if !self.outbound.has_room(ix, now.mono) && !self.outbound.stuck.contains(&ix) {

@@ -107,6 +107,7 @@ impl Shard {
             | PartStatus::Submitted
             | PartStatus::OutcomeUnknown => Counter::MessagesUnknown,
         });
+        self.unqueue(sequence);
         self.set_deadline(sequence, None);
         self.journal.then(After::Finished { sequence });
     }

@@ -15,7 +15,9 @@ use postrider_smpp::backoff::Backoff;
 use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
 use super::bind::{Bind, Link};
-use super::cold::{FairQueue, Group};
+use super::cold::FairQueue;
+use super::destinations::Destinations;
+use super::headroom::Headroom;
 use super::pdu::PduBuffers;
 use super::table::PartRef;
 use super::{BindIx, Shard, ShardParts, Timer};
@@ -26,6 +28,10 @@ pub(crate) struct Carrier {
     pub(crate) binds: Vec<BindIx>,
     /// Messages with parts to send, by sequence.
     pub(super) queue: FairQueue,
+    /// Recipients with unanswered parts, where the carrier bounds these.
+    pub(super) destinations: Destinations,
+    /// What is left free for one-time passwords.
+    pub(super) headroom: Headroom,
     /// Parts whose attempt is on disk: they go before the queue.
     pub(crate) ready: VecDeque<PartRef>,
     /// Parts whose attempt is on its way to the disk.
@@ -112,6 +118,8 @@ impl Outbound {
         self.carriers.push(Carrier {
             binds: Vec::new(),
             queue: FairQueue::default(),
+            destinations: Destinations::default(),
+            headroom: Headroom::default(),
             ready: VecDeque::new(),
             recording: 0,
             lease: Lease::new(rate),
@@ -238,7 +246,7 @@ impl Outbound {
         self.binds_of(ix).map(Bind::room).sum()
     }
 
-    fn binds_of(&self, ix: CarrierIx) -> impl Iterator<Item = &Bind> {
+    pub(super) fn binds_of(&self, ix: CarrierIx) -> impl Iterator<Item = &Bind> {
         let carrier = self.carriers.get(usize::from(ix.0));
         let binds = carrier.map(|carrier| carrier.binds.as_slice()).unwrap_or_default();
         binds.iter().filter_map(|bind| self.binds.get(*bind))
@@ -246,14 +254,16 @@ impl Outbound {
 
     /// Messages in the queues.
     pub(crate) fn queued(&self) -> usize {
-        self.carriers.iter().map(|carrier| carrier.queue.len() + carrier.ready.len()).sum()
+        let queued = |own: &Carrier| own.queue.len() + own.ready.len() + own.destinations.aside();
+        self.carriers.iter().map(queued).sum()
     }
 
-    /// Whether one more attempt may go on record: no more of them than the carrier's binds could
-    /// take now, as far as windows, log and rate allow.
-    pub(super) fn has_room_to_record(&self, ix: CarrierIx, now: Duration) -> bool {
+    /// Whether one more attempt may go on record, so that so many parts are left free: no more of them
+    /// than the carrier's binds could take now, as far as windows, log and rate allow.
+    pub(super) fn has_room_to_record(&self, ix: CarrierIx, now: Duration, left: usize) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        carrier.recording < self.window_room(ix).min(count(carrier.lease.room(now)))
+        let capacity = self.window_room(ix).min(count(carrier.lease.room(now)));
+        carrier.recording.saturating_add(left) < capacity
     }
 
     /// Parts without an answer.
@@ -322,43 +332,21 @@ impl Shard {
             return self.erasures.unsent(sequence);
         }
         match self.choose(now, message) {
-            Some(carrier) => self.seat_and_enqueue(carrier, sequence, FairQueue::push_back),
+            Some(carrier) => self.seat_and_enqueue(carrier, sequence, true),
             None => self.no_carrier_left(now, sequence),
         }
     }
 
     /// As `enqueue`, when the message may be in memory until it is sent: it has a seat, or one is free.
     /// Else it is turned away.
-    fn seat_and_enqueue(
-        &mut self,
-        carrier: CarrierIx,
-        sequence: u64,
-        put: fn(&mut FairQueue, Group, u64),
-    ) {
+    fn seat_and_enqueue(&mut self, carrier: CarrierIx, sequence: u64, fresh: bool) {
         let Some(message) = self.table.get(sequence) else { return };
         let group = self.group_of(message);
         if self.cold.is_sending(sequence) || self.cold.admit(sequence, group) {
-            self.enqueue(carrier, sequence, put);
+            self.enqueue(carrier, sequence, fresh);
         } else {
             self.cold.turn_away(sequence);
         }
-    }
-
-    /// Puts a message into a carrier's queue, by `put` before or behind those of its group.
-    pub(super) fn enqueue(
-        &mut self,
-        carrier: CarrierIx,
-        sequence: u64,
-        put: fn(&mut FairQueue, Group, u64),
-    ) {
-        let number = self.shared.carrier_number(carrier);
-        let Some(message) = self.table.get_mut(sequence) else { return };
-        message.queued_on = Some(carrier);
-        let group = message.envelope.group_at(number);
-        if let Some(own) = self.outbound.carrier_mut(carrier) {
-            put(&mut own.queue, group, sequence);
-        }
-        self.outbound.touch(carrier);
     }
 
     /// Puts a message with a part to send again before the others of its group.
@@ -371,7 +359,7 @@ impl Shard {
             return self.erasures.unsent(sequence);
         }
         let Some(carrier) = self.choose(now, message) else { return };
-        self.seat_and_enqueue(carrier, sequence, FairQueue::push_front);
+        self.seat_and_enqueue(carrier, sequence, false);
     }
 
     /// Where the driver connects a bind: the carrier's `host:port`.
@@ -474,7 +462,8 @@ impl Shard {
     }
 }
 
-fn count(parts: u32) -> usize {
+/// A count of parts as a number of places.
+pub(super) fn count(parts: u32) -> usize {
     usize::try_from(parts).unwrap_or(usize::MAX)
 }
 

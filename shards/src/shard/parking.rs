@@ -147,7 +147,7 @@ impl Shard {
         }
         let left = turns;
         while turns < 2 * limits::COLD_PER_TURN
-            && let Some(turn) = self.cold.poll(now)
+            && let Some(turn) = self.cold.poll(now, &|customer| self.shared.weight_of(customer))
         {
             match turn {
                 ColdTurn::Look(search) => self.look_for_rows(now, search),
@@ -305,6 +305,8 @@ impl Shard {
         self.stats.inc(Counter::MessagesWoken);
         let sequence = message.envelope.sequence;
         let filing = self.filing(&message);
+        let parts = message.envelope.part_count;
+        self.cold.weighs(sequence, parts, &|customer| self.shared.weight_of(customer));
         self.cold.arrived(now.mono, &filing, sequence);
         message.filed = Some(Box::new(filing));
         message.recovered = sequence < self.first_sequence;

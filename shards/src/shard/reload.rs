@@ -11,7 +11,6 @@ use postrider_core::place::ShardId;
 use postrider_core::route::CarrierIx;
 
 use super::bind::Link;
-use super::cold::FairQueue;
 use super::inbound::Owners;
 use super::outbound::Fitted;
 use super::{BindIx, CallId, Drain, Op, Request, Shard, Shared, Timer};
@@ -185,15 +184,16 @@ impl Shard {
     pub(super) fn share_out_queue(&mut self, now: Now, ix: CarrierIx) {
         self.withdraw_attempts(now, ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
-        let mut queue = std::mem::take(&mut carrier.queue);
-        while let Some(sequence) = queue.pop_front() {
+        let aside = carrier.destinations.drain();
+        for waiting in carrier.queue.drain().chain(aside) {
+            let sequence = waiting.sequence;
             let Some(message) = self.table.get_mut(sequence) else { continue };
             message.queued_on = None;
             if message.outcome.is_some() {
                 continue;
             }
             if message.any_submitted() {
-                self.enqueue(ix, sequence, FairQueue::push_back);
+                self.enqueue(ix, sequence, waiting.fresh);
             } else {
                 self.dispatch(now, sequence);
             }

@@ -1,6 +1,7 @@
 //! What every shard reads and none writes. One per configuration: a reload makes another one, which
 //! goes to every shard behind an `Arc`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use postrider_core::config::{CarrierProfile, Config};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub learned: Arc<Learned>,
     /// Tables of ported numbers, which the resolver asks.
     pub ported: Arc<PortedTables>,
+    /// Customers with another weight than 1, by durable number.
+    weights: HashMap<u32, u16>,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -82,12 +85,15 @@ impl Shared {
     ) -> Self {
         let learned = before.map(|before| &*before.learned);
         let ported = before.map_or_else(Arc::default, |before| Arc::clone(&before.ported));
+        let weights = config.customers.iter().map(|customer| customer.weight);
+        let weights = numbers.customers.iter().copied().zip(weights);
         Shared {
             generation: before.map_or(1, |before| before.generation.saturating_add(1)),
             resolver: before.map(|before| before.resolver.clone()).unwrap_or_default(),
             routes: RouteTable::new(&config.routes),
             placement,
             cipher,
+            weights: weights.filter(|(_, weight)| *weight != 1).collect(),
             numbers,
             keys: keyring(&config),
             accounts: Accounts::new(&config, before.map(|before| &before.accounts)),
@@ -138,6 +144,11 @@ impl Shared {
     pub(crate) fn profile(&self, carrier: Option<CarrierIx>) -> Option<&CarrierProfile> {
         let config = self.config.carriers.get(usize::from(carrier?.0))?;
         Some(&config.profile)
+    }
+
+    /// A customer's share where its messages wait beside those of others, by its durable number.
+    pub(crate) fn weight_of(&self, customer: u32) -> u16 {
+        self.weights.get(&customer).copied().unwrap_or(1)
     }
 
     /// The durable number of a customer; 0, which no message has, when there is none.

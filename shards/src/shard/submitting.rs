@@ -10,6 +10,7 @@ use postrider_smpp::session::SubmitRefused;
 use postrider_storage::crash;
 
 use super::bind::Link;
+use super::cold::Waiting;
 use super::message::ALL_PARTS;
 use super::outbound::{Outbound, token};
 use super::table::PartRef;
@@ -42,26 +43,38 @@ impl Shard {
 
     /// Hands the next part of the carrier's queue to a bind; false when it has to wait.
     fn submit_next(&mut self, now: Now, ix: CarrierIx) -> bool {
-        let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { return false };
+        let Some(carrier) = self.outbound.carriers.get(usize::from(ix.0)) else { return false };
         if self.drain != Drain::No {
             return false;
         }
         if let Some(part) = carrier.ready.front().copied() {
             return self.submit_ready(now, ix, part);
         }
-        let Some(sequence) = carrier.queue.front() else { return false };
+        let mut waits = None;
+        for lane in carrier.queue.order() {
+            // What has to wait lets only the more urgent pass.
+            if waits.is_some_and(|waiting| lane > waiting) {
+                continue;
+            }
+            let Some(carrier) = self.outbound.carriers.get(usize::from(ix.0)) else { break };
+            let Some(front) = carrier.queue.front(lane) else { continue };
+            if self.submit_front(now, ix, front) {
+                return true;
+            }
+            waits = Some(lane);
+        }
+        false
+    }
+
+    /// Does what is to be done with the first message of a lane; false when it has to wait.
+    fn submit_front(&mut self, now: Now, ix: CarrierIx, front: Waiting) -> bool {
+        let sequence = front.sequence;
         let next = self.table.get(sequence).and_then(|message| {
             let open = message.outcome.is_none() && message.queued_on == Some(ix);
             message.next_sendable().filter(|_| open).map(|part| (part, message.bind))
         });
         let Some((first, sticky)) = next else {
-            carrier.queue.pop_front();
-            if let Some(message) = self.table.get_mut(sequence)
-                && message.queued_on == Some(ix)
-            {
-                message.queued_on = None;
-            }
-            self.stir(sequence);
+            self.pass_over(ix, front);
             return true;
         };
         let Some(message) = self.table.get(sequence) else { return false };
@@ -69,19 +82,30 @@ impl Shard {
             self.expire_unsent(now, sequence);
             return true;
         }
+        if self.steps_aside(ix, front) {
+            return true;
+        }
+        let Some(message) = self.table.get(sequence) else { return false };
         let whole = self.takes_whole(ix) && message.is_whole();
         let part = PartRef { sequence, part: if whole { ALL_PARTS } else { first } };
-        let Some(bind) = self.pick_bind(now, ix, sticky, part) else {
-            return self.overflows(now, ix, sequence);
+        let parts = self.parts_of(part);
+        let bind = self.pick_bind(now, ix, sticky, part);
+        let bind = bind.filter(|_| self.leaves_free(now, ix, front.group.lane, parts));
+        let Some(bind) = bind else { return self.overflows(now, ix, sequence) };
+        let gone = if self.needs_record(ix, part) {
+            let left = self.outbound.left_free(now.mono, ix, front.group.lane).most();
+            let room = self.outbound.has_room_to_record(ix, now.mono, left);
+            if room {
+                self.record_attempt(now, ix, part);
+            }
+            room
+        } else {
+            self.submit_part(now, ix, bind, part)
         };
-        if !self.needs_record(ix, part) {
-            return self.submit_part(now, ix, bind, part);
+        if gone {
+            self.had_turn(ix, front, parts);
         }
-        let room = self.outbound.has_room_to_record(ix, now.mono);
-        if room {
-            self.record_attempt(now, ix, part);
-        }
-        room
+        gone
     }
 
     /// Whether the carrier is given a text whole and cuts it itself.
@@ -102,6 +126,8 @@ impl Shard {
             if !self.submit_part(now, ix, bind, part) {
                 return false;
             }
+        } else {
+            self.frees_destination(ix, part);
         }
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
             carrier.ready.pop_front();
@@ -180,6 +206,7 @@ impl Shard {
         self.stats.bind(bind).submitted.inc();
         self.stats.inc(Counter::PartsSubmitted);
         self.note_written(now, ix, bind, part);
+        self.note_unanswered(now, ix, part, parts);
         self.flush(bind);
         self.arm(now, bind);
         true

@@ -43,6 +43,7 @@ impl Shard {
         for held in self.parts_mut(part) {
             held.in_flight = false;
         }
+        self.note_answered(carrier, part);
         for part in self.spread(part) {
             if self.part_status(part) == Some(PartStatus::Queued) {
                 self.note_unknown(now, number, part);
@@ -160,6 +161,7 @@ impl Shard {
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
             carrier.recording += 1;
         }
+        self.takes_destination(ix, part);
         self.journal.then(After::Attempted { carrier: ix, part });
     }
 
@@ -183,6 +185,7 @@ impl Shard {
             for held in self.parts_mut(part) {
                 held.recording = false;
             }
+            self.frees_destination(ix, part);
             for part in self.spread(part) {
                 self.not_taken(now, part, 0);
             }

@@ -100,6 +100,8 @@ pub(crate) struct Rig {
     /// The one that is under way, and when it is done.
     chore: Option<(Duration, ShardChore)>,
     ticket: u64,
+    /// The customer that asks: the first one.
+    pub(crate) customer: u16,
     answers: BTreeMap<u64, ApiResponse>,
     /// What operators were answered and nobody has looked at.
     controlled: Vec<ControlAnswer>,
@@ -193,6 +195,7 @@ impl Rig {
             chore_takes: Duration::ZERO,
             chore: None,
             ticket: 0,
+            customer: 0,
             answers: BTreeMap::new(),
             controlled: Vec::new(),
             wires: Vec::new(),
@@ -357,7 +360,7 @@ impl Rig {
     /// Asks the API, which may be past answering.
     pub(crate) fn try_ask(&mut self, request: ApiRequest) -> Option<ApiResponse> {
         self.ticket += 1;
-        self.shard.handle_api(at(self.now), self.ticket, CustomerIx(0), request);
+        self.shard.handle_api(at(self.now), self.ticket, CustomerIx(self.customer), request);
         self.settle();
         for _ in 0..10 {
             if let Some(answer) = self.answers.remove(&self.ticket) {
@@ -376,7 +379,7 @@ impl Rig {
     /// Asks the API while the disk is held.
     pub(crate) fn ask_without_answer(&mut self, request: ApiRequest) {
         self.ticket += 1;
-        self.shard.handle_api(at(self.now), self.ticket, CustomerIx(0), request);
+        self.shard.handle_api(at(self.now), self.ticket, CustomerIx(self.customer), request);
         self.settle();
         assert!(!self.is_answered(), "an answer before the disk's");
     }

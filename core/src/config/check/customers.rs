@@ -73,6 +73,7 @@ fn one_customer(
         number_form: number_form(e, &at("default_country"), &raw),
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),
         max_text_chars: number(e, &at("max_text_chars"), raw.max_text_chars, chars),
+        weight: number(e, &at("weight"), raw.weight, 1..=i64::from(limits::MAX_WEIGHT)),
         content_retention: choice(e, &at("content_retention"), &raw.content_retention),
         name: raw.name,
         numbers,

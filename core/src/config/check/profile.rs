@@ -34,6 +34,7 @@ pub(super) fn profile(
     c_octets(e, &at("service_type"), &raw.service_type, SERVICE_TYPE);
     let grace = limits::UNKNOWN_GRACE_MAX;
     let resends = 0..=i64::from(limits::MAX_RESUBMITS);
+    let each = 0..=i64::from(limits::MAX_PER_DESTINATION);
     let tls = tls || raw.tls.is_some();
     CarrierProfile {
         unknown_grace: seconds_or_none(
@@ -49,6 +50,7 @@ pub(super) fn profile(
             raw.bind_stagger_ms,
             limits::BIND_STAGGER_MAX,
         ),
+        per_destination: number(e, &at("per_destination"), raw.per_destination, each),
         concatenation: choice(e, &at("concatenation"), &raw.concatenation),
         validity: choice(e, &at("validity"), &raw.validity),
         outbind: raw.outbind.map(|outbind| self::outbind(e, &at("outbind"), outbind, tls)),

@@ -83,6 +83,8 @@ fn timers(all: &mut Differences, carrier: &CarrierConfig) {
     all.add(stagger != limits::BIND_STAGGER_DEFAULT, || {
         format!("its binds connect {} ms apart", stagger.as_millis())
     });
+    let each = carrier.profile.per_destination;
+    all.add(each > 0, || format!("{each} unanswered parts to one recipient at most"));
     let silence = carrier.enquire_link;
     all.add(silence != limits::ENQUIRE_LINK_DEFAULT, || {
         format!("probed after {} s of silence", silence.as_secs())
@@ -235,6 +237,7 @@ pub(super) fn of_customer(customer: &CustomerConfig, account: &CustomerSmpp) -> 
         1 => String::from("inbound messages to 1 number"),
         count => format!("inbound messages to {count} numbers"),
     });
+    all.add(customer.weight != 1, || format!("its weight among customers is {}", customer.weight));
     all.add(customer.content_retention == Retention::Discard, || {
         String::from("texts are wiped once their messages are final")
     });

@@ -7,7 +7,7 @@
 //!   more than it leaves free. So routes that stand still, however many, never stop another.
 //! - Each lane of a route may count on an eighth of what the route may have.
 //! - When new messages and a backlog of the same route and lane both want seats, each gets every other
-//!   one. The backlog's go to its customers in turn.
+//!   one. The backlog's go to its customers by weight, a message of many parts for as many turns.
 //! - A message that waits for something else (a receipt, a time, an endpoint) has a seat as long as
 //!   nobody needs it, and for [`Seats::idle`] at most.
 //! - A message that is woken because something happened to it has a seat of those kept for that.
@@ -19,8 +19,8 @@ use std::time::Duration;
 use postrider_core::lane::Lane;
 use postrider_core::limits;
 
-use super::queue::after;
-use super::{Group, order_of};
+use super::turns::Turns;
+use super::{Group, Weights, order_of};
 
 /// How many seats a shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +83,8 @@ struct Share {
     taken: usize,
     /// Messages on disk that want to be sent, of each customer that has any.
     backlog: BTreeMap<u32, u64>,
-    /// The customer that had its turn last.
-    last: u32,
+    /// Whose turn it is among these.
+    turns: Turns,
     /// Seats that new messages may take although there is a backlog: it had as many.
     due_to_new: usize,
 }
@@ -129,6 +129,11 @@ impl Route {
 }
 
 impl Share {
+    fn more(&mut self, customer: u32, count: u64) {
+        *self.backlog.entry(customer).or_default() += count;
+        self.turns.join(customer);
+    }
+
     fn one_less(&mut self, customer: u32) {
         if let Some(count) = self.backlog.get_mut(&customer) {
             *count -= 1;
@@ -140,6 +145,7 @@ impl Share {
 
     fn forget(&mut self, customer: u32) {
         self.backlog.remove(&customer);
+        self.turns.leave(customer);
         if self.backlog.is_empty() {
             self.due_to_new = 0;
         }
@@ -301,8 +307,8 @@ impl ActiveSet {
     pub fn file(&mut self, group: Group, count: u64) {
         if count > 0 {
             self.stirred = true;
-            let share = self.routes.entry(group.carrier).or_default().share(group.lane);
-            *share.backlog.entry(group.customer).or_default() += count;
+            let route = self.routes.entry(group.carrier).or_default();
+            route.share(group.lane).more(group.customer, count);
         }
     }
 
@@ -324,7 +330,7 @@ impl ActiveSet {
 
     /// The group whose turn it is to have a message woken: a seat is kept for it until
     /// [`ActiveSet::woken`] or [`ActiveSet::missed`].
-    pub fn poll_wake(&mut self) -> Option<Group> {
+    pub fn poll_wake(&mut self, weights: Weights<'_>) -> Option<Group> {
         let Some(group) = self.next_group().filter(|_| self.stirred) else {
             self.stirred = false;
             return None;
@@ -333,7 +339,7 @@ impl ActiveSet {
         let route = self.routes.get_mut(&group.carrier)?;
         route.turn = route.turn.wrapping_add(1);
         let share = route.share(group.lane);
-        share.last = group.customer;
+        share.turns.charge(group.customer, weights(group.customer), 1);
         share.due_to_new = (share.due_to_new + 1).min(kept);
         share.one_less(group.customer);
         self.last = group.carrier;
@@ -346,7 +352,7 @@ impl ActiveSet {
         later.chain(self.routes.range(..=self.last)).find_map(|(carrier, route)| {
             let lane = route.next_lane(self.most(Some(route)))?;
             let share = route.lanes.get(lane.index())?;
-            let customer = after(&share.backlog, share.last)?;
+            let customer = share.turns.next()?;
             Some(Group { carrier: *carrier, lane, customer })
         })
     }
@@ -358,6 +364,15 @@ impl ActiveSet {
             return self.missed(group);
         }
         self.hot.insert(sequence, Seat::Sending(group));
+    }
+
+    /// A message that was woken has so many parts: it was worth as many turns.
+    pub fn weighs(&mut self, group: Group, parts: u8, weights: Weights<'_>) {
+        if let Some(route) = self.routes.get_mut(&group.carrier) {
+            let units = u64::from(parts).saturating_sub(1);
+            let turns = &mut route.share(group.lane).turns;
+            turns.charge(group.customer, weights(group.customer), units);
+        }
     }
 
     /// Nothing came of a turn.

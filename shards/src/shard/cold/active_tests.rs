@@ -54,7 +54,7 @@ fn new_messages_and_the_backlog_share_what_becomes_free() {
     for _ in 0..1_000 {
         for _ in 0..30 {
             set.leave(hot.pop_front().unwrap());
-            while let Some(group) = set.poll_wake() {
+            while let Some(group) = set.poll_wake(&|_| 1) {
                 set.woken(next, group);
                 (old, next) = (old + 1, hot_one(&mut hot, next));
             }
@@ -82,7 +82,7 @@ fn a_backlog_gets_everything_while_nothing_new_comes() {
     set.file(plain(1), 500);
     let (mut woken, mut next) = (0, 0);
     for _ in 0..500 {
-        while let Some(group) = set.poll_wake() {
+        while let Some(group) = set.poll_wake(&|_| 1) {
             set.woken(next, group);
             (woken, next) = (woken + 1, next + 1);
         }
@@ -103,7 +103,7 @@ fn one_customers_million_does_not_keep_anothers_hundred_waiting() {
     set.file(few, 100);
     let mut turns = Vec::new();
     while turns.iter().filter(|own| **own == few).count() < 100 {
-        let group = set.poll_wake().expect("a seat is free");
+        let group = set.poll_wake(&|_| 1).expect("a seat is free");
         set.missed(group);
         turns.push(group);
     }
@@ -111,11 +111,31 @@ fn one_customers_million_does_not_keep_anothers_hundred_waiting() {
 }
 
 #[test]
+fn a_backlogs_turns_go_by_weight_and_parts() {
+    let mut set = ActiveSet::new(SEATS);
+    let weight = |customer: u32| if customer == 2 { 3 } else { 1 };
+    (1..=3).for_each(|customer| set.file(group(1, Lane::Bulk, customer), 1_000_000));
+    let mut had = [0, 0, 0];
+    for sequence in 0..7_000 {
+        let group = set.poll_wake(&weight).expect("a seat is free");
+        // Each of the third one's has five parts.
+        let parts = if group.customer == 3 { 5 } else { 1 };
+        set.weighs(group, parts, &weight);
+        set.woken(sequence, group);
+        set.leave(sequence);
+        had[group.customer as usize - 1] += 1;
+    }
+    let [one, three, fifth] = had.map(|count| count as f64 / 7_000.0 * 4.2);
+    let close = |share: f64, to: f64| (share - to).abs() < 0.01;
+    assert!(close(one, 1.0) && close(three, 3.0) && close(fifth, 0.2), "{had:?}");
+}
+
+#[test]
 fn urgent_backlogs_go_first_and_every_lane_has_turns() {
     let mut set = ActiveSet::new(SEATS);
     Lane::ALL.into_iter().for_each(|lane| set.file(group(1, lane, 1), 10_000));
     let turns: Vec<Lane> = std::iter::from_fn(|| {
-        set.poll_wake().inspect(|group| set.missed(*group)).map(|group| group.lane)
+        set.poll_wake(&|_| 1).inspect(|group| set.missed(*group)).map(|group| group.lane)
     })
     .take(1_600)
     .collect();
@@ -229,7 +249,7 @@ impl World {
             }
             Act::Wake(times) => (0..*times).for_each(|_| self.wake(set)),
             Act::Stale => {
-                if let Some(group) = set.poll_wake() {
+                if let Some(group) = set.poll_wake(&|_| 1) {
                     let rows = self.disk.get_mut(&group).expect("it has a backlog");
                     rows.pop_last().expect("as many as counted");
                     set.missed(group);
@@ -245,7 +265,7 @@ impl World {
     }
 
     fn wake(&mut self, set: &mut ActiveSet) {
-        let Some(group) = set.poll_wake() else { return };
+        let Some(group) = set.poll_wake(&|_| 1) else { return };
         let sequence = self.disk.get_mut(&group).and_then(BTreeSet::pop_first);
         let sequence = sequence.expect("a group has its turn only while it has a backlog");
         set.woken(sequence, group);

@@ -8,6 +8,7 @@ pub mod due;
 pub mod queue;
 pub mod receipts;
 pub mod store;
+mod turns;
 mod window;
 
 #[cfg(test)]
@@ -18,7 +19,7 @@ use postrider_core::lane::Lane;
 pub use self::active::{ActiveSet, Seats};
 pub use self::backlog::{Backlog, Cold, Turn};
 pub use self::due::{Due, DueTurn};
-pub use self::queue::FairQueue;
+pub use self::queue::{FairQueue, Waiting};
 pub use self::receipts::ReceiptIndex;
 pub use self::store::{ColdConfig, ColdState, ColdStore, ColdTurn, Filing};
 
@@ -34,6 +35,10 @@ const fn order_of(turn: u8) -> [Lane; 3] {
         _ => Lane::ALL,
     }
 }
+
+/// The share of each customer, by its durable number: among those that wait for the same thing, one
+/// with twice the weight gets twice as many parts.
+pub type Weights<'a> = &'a dyn Fn(u32) -> u16;
 
 /// Stands for the customer itself where a carrier's number is asked for; no carrier has it.
 const TO_CUSTOMER: u32 = u32::MAX;

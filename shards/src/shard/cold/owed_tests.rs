@@ -65,7 +65,7 @@ impl World {
     /// What comes of all that was asked for: messages, and how often there was none.
     fn drain(&mut self, customer: u32) -> (Vec<u64>, usize) {
         let (mut came, mut none) = (Vec::new(), 0);
-        while let Some(turn) = self.store.poll(now()) {
+        while let Some(turn) = self.store.poll(now(), &|_| 1) {
             match turn {
                 ColdTurn::Look(search) => {
                     let rows = search.rows();

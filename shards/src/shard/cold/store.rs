@@ -19,7 +19,7 @@ use postrider_storage::runs::{
 use postrider_storage::{Disk, IndexKind, LogIoError, Lsn, Search, SegmentId, SideFile, Step};
 
 use super::receipts::{PartLookup, PartName};
-use super::{ActiveSet, Backlog, Cold, Due, DueTurn, Group, ReceiptIndex, Seats, Turn};
+use super::{ActiveSet, Backlog, Cold, Due, DueTurn, Group, ReceiptIndex, Seats, Turn, Weights};
 
 /// What a store is made with.
 #[derive(Clone, Debug)]
@@ -323,6 +323,13 @@ impl ColdStore {
         }
     }
 
+    /// A message that came by its turn has so many parts.
+    pub fn weighs(&mut self, sequence: u64, parts: u8, weights: Weights<'_>) {
+        if let Some(group) = self.set.group_of(sequence) {
+            self.set.weighs(group, parts, weights);
+        }
+    }
+
     /// A customer's binds have room for a receipt of a message on disk, the one that has waited
     /// longest: [`ColdTurn::Owed`] answers. False when no seat is free for it: ask again.
     pub fn ask_owed(&mut self, customer: u32) -> bool {
@@ -334,8 +341,8 @@ impl ColdStore {
     }
 
     /// The next search to run, or message to read.
-    pub fn poll(&mut self, now: Now) -> Option<ColdTurn> {
-        while let Some(group) = self.set.poll_wake() {
+    pub fn poll(&mut self, now: Now, weights: Weights<'_>) -> Option<ColdTurn> {
+        while let Some(group) = self.set.poll_wake(weights) {
             self.backlog.ask(group);
         }
         while let Some(turn) = self.backlog.poll() {
@@ -357,7 +364,7 @@ impl ColdStore {
                     // Another of the group was meant: this one is counted no more.
                     self.set.missed(group);
                     self.set.filed(group);
-                    self.ask_again();
+                    self.ask_again(weights);
                 }
                 Turn::Message(group, message) => {
                     self.set.woken(message.sequence, group);
@@ -381,8 +388,8 @@ impl ColdStore {
         ColdTurn::Owed(group.customer, found)
     }
 
-    fn ask_again(&mut self) {
-        if let Some(group) = self.set.poll_wake() {
+    fn ask_again(&mut self, weights: Weights<'_>) {
+        if let Some(group) = self.set.poll_wake(weights) {
             self.backlog.ask(group);
         }
     }

@@ -8,7 +8,7 @@ use postrider_core::limits;
 use postrider_storage::search::run;
 use postrider_storage::{MemDisk, Position, SegmentId};
 
-use super::super::FairQueue;
+use super::super::{FairQueue, Waiting};
 use super::*;
 use postrider_core::lane::Lane;
 
@@ -132,7 +132,7 @@ impl World {
     fn begin(&mut self, sequence: u64) {
         let group = self.log[&sequence].group;
         if self.store.admit(sequence, group) {
-            self.queues.entry(group.carrier).or_default().push_back(group, sequence);
+            self.enqueue(group, sequence);
         } else {
             self.park(sequence);
         }
@@ -170,7 +170,7 @@ impl World {
 
     /// Does all that the store asks for.
     fn settle(&mut self) {
-        while let Some(turn) = self.store.poll(self.now()) {
+        while let Some(turn) = self.store.poll(self.now(), &|_| 1) {
             match turn {
                 ColdTurn::Look(search) => {
                     let rows = search.rows();
@@ -186,7 +186,7 @@ impl World {
                         self.change(sequence, State::Expired);
                     } else {
                         assert_eq!(state, State::Queued, "it was its turn");
-                        self.queues.entry(group.carrier).or_default().push_back(group, sequence);
+                        self.enqueue(group, sequence);
                     }
                 }
             }
@@ -211,9 +211,11 @@ impl World {
 
     /// A carrier takes what is next.
     fn submit(&mut self, carrier: u32) {
-        let Some(sequence) = self.queues.get_mut(&carrier).and_then(FairQueue::pop_front) else {
-            return;
-        };
+        let Some(sequence) = self.next_of(carrier) else { return };
+        let own = self.queues.entry(carrier).or_default();
+        let front = own.front(self.log[&sequence].group.lane).unwrap();
+        own.sent(front, 1, 1);
+        assert!(own.remove(front));
         if !self.memory.contains(&sequence) || self.log[&sequence].state != State::Queued {
             return;
         }
@@ -222,6 +224,18 @@ impl World {
         let name = self.store.receipts().name(carrier, id(sequence).as_bytes()).unwrap();
         assert!(self.store.named(now, name, sequence, 0));
         self.store.idle(sequence, now);
+    }
+
+    fn enqueue(&mut self, group: Group, sequence: u64) {
+        let deadline = wall(self.log[&sequence].accepted + VALIDITY);
+        let waiting = Waiting { fresh: true, deadline, sequence, group };
+        self.queues.entry(group.carrier).or_default().put(waiting);
+    }
+
+    /// The message that the carrier gets next.
+    fn next_of(&self, carrier: u32) -> Option<u64> {
+        let own = self.queues.get(&carrier)?;
+        own.order().into_iter().find_map(|lane| own.front(lane)).map(|front| front.sequence)
     }
 
     /// A receipt finds its part by the carrier's id alone.
@@ -317,7 +331,7 @@ fn every_message_ends_once_and_memory_holds_few() {
                 _ => 4,
             };
             for _ in 0..pace {
-                let before = world.queues.get_mut(&carrier).and_then(FairQueue::front);
+                let before = world.next_of(carrier);
                 world.submit(carrier);
                 // A tenth is receipted after minutes, one in thirty never.
                 if let Some(sequence) = before.filter(|sequence| !sequence.is_multiple_of(30)) {

@@ -179,6 +179,10 @@ impl Shard {
         if let Some(content) = stored {
             replaced.apart = Some(Apart::new(content, &replaced.content));
         }
+        self.unqueue(sequence);
+        let Some(message) = self.table.get_mut(sequence) else {
+            return OperationOutcome::default();
+        };
         message.replace(replaced);
         let record = replaced_record(&message.envelope, now.wall);
         let appended = self.journal.append(now.mono, &record);
