@@ -34,6 +34,10 @@ enum Verdict {
 struct Shard {
     lease: Lease,
     waiting: u64,
+    /// Urgent parts that wait.
+    urgent: u32,
+    /// Parts that the others leave free.
+    free: u32,
     /// Hundredths of a part that arrive each millisecond.
     load: u64,
     window: usize,
@@ -63,6 +67,8 @@ impl World {
         let shard = || Shard {
             lease: Lease::new(rate),
             waiting: 0,
+            urgent: 0,
+            free: 0,
             load: 0,
             window: 1_000,
             answers: VecDeque::new(),
@@ -134,14 +140,23 @@ impl World {
         let now = self.now;
         loop {
             let shard = &mut self.shards[index];
-            if shard.waiting < 100 || shard.answers.len() >= shard.window {
+            let urgent = shard.urgent > 0;
+            if !(urgent || shard.waiting >= 100) || shard.answers.len() >= shard.window {
                 return;
             }
-            if shard.lease.next(now, 1).is_none_or(|at| at > now) {
+            let next = match urgent {
+                true => shard.lease.next_urgent(now, 1),
+                false if shard.free > 0 && shard.lease.room(now) <= shard.free => return,
+                false => shard.lease.next(now, 1),
+            };
+            if next.is_none_or(|at| at > now) {
                 return;
             }
             shard.lease.sent(now, 1);
-            shard.waiting -= 100;
+            match urgent {
+                true => shard.urgent -= 1,
+                false => shard.waiting -= 100,
+            }
             shard.submits.push(now);
             self.sent.push(now);
             let verdict = self.judge();
@@ -223,6 +238,27 @@ fn parts_flow_evenly() {
         .max()
         .unwrap();
     assert!(most <= 16, "{most} parts in a tenth of a second, after a rest");
+}
+
+#[test]
+fn urgent_parts_pass_the_even_flow_and_no_second_has_more() {
+    for shards in [1, 3] {
+        let mut world = World::new(Rate::Agreed(120), shards);
+        world.load(&vec![400; usize::from(shards)]);
+        world.shards.iter_mut().for_each(|shard| shard.free = 6);
+        world.run(ms(4_000));
+        for _ in 0..30 {
+            world.shards.iter_mut().for_each(|shard| shard.urgent = 6);
+            world.run(ms(1));
+            let left: Vec<u32> = world.shards.iter().map(|shard| shard.urgent).collect();
+            assert!(left.iter().all(|left| *left == 0), "{left:?} of 6 wait, over {shards} shards");
+            world.run(ms(330));
+        }
+        assert!(world.busiest() <= 120, "{} over {shards} shards", world.busiest());
+        let rate = a_second(&world.sent, ms(5_000), ms(13_000));
+        let least = 120.0 - 8.0 * f64::from(shards);
+        assert!(rate >= least, "{rate} over {shards} shards: more than what is left free is lost");
+    }
 }
 
 #[test]

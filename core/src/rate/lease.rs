@@ -148,6 +148,13 @@ impl Lease {
     /// When so many parts may leave at once; `None` until the lender gives more tokens. More parts
     /// than the carrier takes in a second leave in a second that is empty otherwise.
     pub fn next(&mut self, now: Duration, parts: u32) -> Option<Duration> {
+        let due = self.due.saturating_sub(SLACK);
+        self.next_urgent(now, parts).map(|at| at.max(due))
+    }
+
+    /// As [`Lease::next`], for parts that do not wait for their place in the even flow: no second has
+    /// more of them either, and what leaves after them is the later for it.
+    pub fn next_urgent(&mut self, now: Duration, parts: u32) -> Option<Duration> {
         if now < self.paused_until {
             return Some(self.paused_until);
         }
@@ -159,12 +166,10 @@ impl Lease {
         }
         let count = parts.min(self.most).max(1);
         let ready = self.purse.ready_at(now, count);
-        let due = self.due.saturating_sub(SLACK);
-        let at = ready.map(|ready| ready.max(due));
         if ready.is_none_or(|ready| ready > now) {
             self.missing = self.missing.max(count);
         }
-        at
+        ready
     }
 
     /// How many parts could leave about now, as far as the rate goes: those that there are tokens for

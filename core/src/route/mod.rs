@@ -9,7 +9,7 @@ mod table;
 pub use self::decide::{Ask, Barred, Decision, Facts, Standing, Terms, Weighed, Why, decide, draw};
 pub use self::explain::{Explained, Explanation, Setting};
 pub use self::figures::{Figures, Market, Reading};
-pub use self::table::{Route, RoutePrefix, RouteTable};
+pub use self::table::{Route, RouteIx, RoutePrefix, RouteTable};
 
 use core::time::Duration;
 

@@ -65,6 +65,10 @@ impl Route {
     }
 }
 
+/// Where a route stands in its table.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct RouteIx(u32);
+
 /// Every route, ready for look-ups.
 ///
 /// A route for the operator that serves the number comes first, when the operator is known well
@@ -113,22 +117,30 @@ impl RouteTable {
     /// The route of a number of which so much is known.
     #[must_use]
     pub fn find(&self, number: Msisdn, known: &Resolved<'_>) -> Option<&Route> {
+        self.get(self.place(number, known)?)
+    }
+
+    /// As [`RouteTable::find`]: the route's place in this table.
+    #[must_use]
+    pub fn place(&self, number: Msisdn, known: &Resolved<'_>) -> Option<RouteIx> {
         self.of_operator(known).or_else(|| self.of_number(number))
     }
 
-    fn of_operator(&self, known: &Resolved<'_>) -> Option<&Route> {
+    /// The route at a place.
+    #[must_use]
+    pub fn get(&self, place: RouteIx) -> Option<&Route> {
+        self.routes.get(usize::try_from(place.0).ok()?)
+    }
+
+    fn of_operator(&self, known: &Resolved<'_>) -> Option<RouteIx> {
         let operator = known.operator?;
         let at = self.operators.binary_search_by_key(&operator, |(own, _)| *own).ok()?;
-        let route = self.route(self.operators.get(at)?.1)?;
-        (known.confidence >= route.min_confidence).then_some(route)
+        let place = RouteIx(self.operators.get(at)?.1);
+        (known.confidence >= self.get(place)?.min_confidence).then_some(place)
     }
 
-    fn of_number(&self, number: Msisdn) -> Option<&Route> {
-        self.route(self.winners.find(prefix::key(number)).flatten()?)
-    }
-
-    fn route(&self, index: u32) -> Option<&Route> {
-        self.routes.get(usize::try_from(index).ok()?)
+    fn of_number(&self, number: Msisdn) -> Option<RouteIx> {
+        self.winners.find(prefix::key(number)).flatten().map(RouteIx)
     }
 }
 

@@ -3,42 +3,58 @@
 
 use postrider_core::clock::Now;
 use postrider_core::content::Content;
+use postrider_core::lane::Lane;
 use postrider_core::lifecycle::PartEvent;
-use postrider_core::operators::Resolved;
 use postrider_core::route::{Ask, Barred, CarrierIx, Decision, Facts, Market, Route, decide, draw};
 
 use super::Shard;
-use super::message::{Envelope, Message, Part};
+use super::message::{Envelope, Message, Part, Way};
 use super::submit::fits;
 use super::table::PartRef;
 
 impl Shard {
     /// The carrier for a message: the one that took parts of it already, since a handset can only
     /// join what came one way; else the one that is trying it, while it is usable; else as decided.
-    pub(super) fn choose(&self, now: Now, message: &Message) -> Option<CarrierIx> {
+    /// Who serves the recipient is looked up once for as long as it waits.
+    pub(super) fn choose(&mut self, now: Now, sequence: u64) -> Option<CarrierIx> {
+        let message = self.table.get(sequence)?;
         if let Some(number) = message.committed_to() {
             return self.shared.carrier_of(number);
         }
         if let Some(carrier) = self.tried_by(message) {
             return Some(carrier);
         }
-        let envelope = &message.envelope;
-        let (route, known) = self.shared.route_of(envelope.to, now.wall)?;
+        let way = self.way_of(now, message)?;
+        let route = self.shared.routes.get(way.route)?;
+        let of = (message.envelope.sequence, message.envelope.lane);
         let barred = |carrier| self.barred(message, carrier);
-        self.decide(now, (route, &known), envelope.sequence, barred).carrier
+        let chosen = self.decide(now, (route, way.market), of, barred).carrier;
+        self.table.get_mut(sequence)?.way = Some(way);
+        chosen
     }
 
-    /// Decides for the message with this sequence; `barred` says which carriers cannot have it.
+    /// The way of a message, as it is known or as it is now.
+    fn way_of(&self, now: Now, message: &Message) -> Option<Way> {
+        let generation = self.shared.generation;
+        if let Some(known) = message.way.filter(|way| way.generation == generation) {
+            return Some(known);
+        }
+        let known = self.shared.resolver.resolve(message.envelope.to, now.wall);
+        let route = self.shared.routes.place(message.envelope.to, &known)?;
+        Some(Way { route, market: Market::of(&known), generation })
+    }
+
+    /// Decides for the message with this sequence and lane; `barred` says which carriers cannot have it.
     pub(super) fn decide(
         &self,
         now: Now,
-        (route, known): (&Route, &Resolved<'_>),
-        sequence: u64,
+        (route, market): (&Route, Market),
+        (sequence, lane): (u64, Lane),
         barred: impl Fn(CarrierIx) -> Option<Barred>,
     ) -> Decision {
         let ask = Ask {
             route,
-            market: Market::of(known),
+            market,
             now: now.mono,
             draw: draw(sequence),
             figures: &self.figures,
@@ -47,7 +63,7 @@ impl Shard {
         decide(&ask, |carrier| Facts {
             barred: barred(carrier),
             usable: self.outbound.usable(carrier),
-            room: self.outbound.has_room(carrier, now.mono),
+            room: self.outbound.has_room(carrier, now.mono, lane),
             load: self.outbound.load(carrier, now.mono),
         })
     }
@@ -78,26 +94,29 @@ impl Shard {
     /// the decision says so.
     pub(super) fn overflows(&mut self, now: Now, ix: CarrierIx, sequence: u64) -> bool {
         let Some(message) = self.table.get(sequence) else { return false };
-        let other = self.choose(now, message).filter(|other| *other != ix);
-        if let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono)) {
+        let lane = message.envelope.lane;
+        let other = self.choose(now, sequence).filter(|other| *other != ix);
+        if let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono, lane)) {
             self.unqueue(sequence);
             self.enqueue(other, sequence, true);
             return true;
         }
-        if !self.outbound.has_room(ix, now.mono) && !self.outbound.stuck.contains(&ix) {
-            self.outbound.stuck.push(ix);
+        let stuck = (ix, lane);
+        if !self.outbound.has_room(ix, now.mono, lane) && !self.outbound.stuck.contains(&stuck) {
+            self.outbound.stuck.push(stuck);
         }
         false
     }
 
     /// A carrier did what it could: when it has room still, others may have something for it.
     pub(super) fn offer_room(&mut self, now: Now, ix: CarrierIx) {
-        if self.outbound.stuck.is_empty() || !self.outbound.has_room(ix, now.mono) {
+        if self.outbound.stuck.is_empty() {
             return;
         }
-        for stuck in std::mem::take(&mut self.outbound.stuck) {
-            self.outbound.touch(stuck);
-        }
+        let roomy = Lane::ALL.map(|lane| self.outbound.has_room(ix, now.mono, lane));
+        let helps = |(_, lane): &mut (CarrierIx, Lane)| roomy.get(lane.index()) == Some(&true);
+        let stuck: Vec<_> = self.outbound.stuck.extract_if(.., helps).collect();
+        stuck.into_iter().for_each(|(stuck, _)| self.outbound.touch(stuck));
     }
 }
 

@@ -91,7 +91,8 @@ impl Shard {
         let (route, known) = route.ok_or_else(Problem::no_route)?;
         let config = &self.shared.config;
         let barred = |carrier| unfit(config, carrier, &submission.content, promised.1);
-        let decision = self.decide(now, (route, &known), self.next_sequence, barred);
+        let of = (self.next_sequence, submission.lane);
+        let decision = self.decide(now, (route, Market::of(&known)), of, barred);
         let currency = config.routing.currency.as_deref();
         let setting = Setting { known: &known, route, promised, currency };
         Ok(Box::new(Explanation::new(&decision, &setting, |carrier| name(config, carrier))))

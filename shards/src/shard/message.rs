@@ -9,7 +9,7 @@ use postrider_core::id::MessageId;
 use postrider_core::lane::Lane;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::number::Msisdn;
-use postrider_core::route::CarrierIx;
+use postrider_core::route::{CarrierIx, Market, RouteIx};
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
 use postrider_storage::{Position, SegmentId, mask_number};
@@ -177,6 +177,15 @@ pub(crate) fn no_sender() -> SenderId {
     SenderId::ShortCode(ArrayString::new())
 }
 
+/// What is known of a recipient for the choice of a carrier.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) route: RouteIx,
+    pub(crate) market: Market,
+    /// Of the configuration that this is good for.
+    pub(crate) generation: u32,
+}
+
 /// What a message becomes by replace_sm.
 pub(crate) struct Replaced {
     pub(crate) content: Content,
@@ -230,6 +239,8 @@ pub(crate) struct Message {
     pub(crate) recovered: bool,
     /// The carrier whose queue holds it.
     pub(crate) queued_on: Option<CarrierIx>,
+    /// Who serves its recipient, as looked up when it began to wait.
+    pub(crate) way: Option<Way>,
     /// The bind its parts take while it lives.
     pub(crate) bind: Option<usize>,
     /// Durable numbers of the carriers that refused it.
@@ -271,6 +282,7 @@ impl Message {
             redacted: None,
             recovered: false,
             queued_on: None,
+            way: None,
             bind: None,
             refused_by: Vec::new(),
             deadline: None,

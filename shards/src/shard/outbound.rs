@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use postrider_core::clock::Now;
 use postrider_core::config::{BindType, CarrierConfig, bind_number};
+use postrider_core::lane::Lane;
 use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_core::rate::{Lease, Rate};
@@ -82,8 +83,8 @@ pub(crate) struct Outbound {
     pub(crate) carriers: Vec<Carrier>,
     pub(crate) binds: Vec<Bind>,
     pub(super) dirty: Vec<CarrierIx>,
-    /// Carriers without room whose next message could go to another one that has.
-    pub(super) stuck: Vec<CarrierIx>,
+    /// Carriers without room for a lane whose next message there could go to another one that has.
+    pub(super) stuck: Vec<(CarrierIx, Lane)>,
     pub(super) buffers: PduBuffers,
     maker: Maker,
 }
@@ -233,14 +234,6 @@ impl Outbound {
         carrier.map(|carrier| carrier.lease.load(now)).unwrap_or_default()
     }
 
-    /// Whether one more part could leave about now: rate, windows and log allow it behind what waits
-    /// already, and the carrier is not paused.
-    pub(super) fn has_room(&self, ix: CarrierIx, now: Duration) -> bool {
-        let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        let waiting = carrier.queue.len() + carrier.ready.len();
-        self.window_room(ix).min(count(carrier.lease.room(now))) > waiting
-    }
-
     /// Submits that the carrier's binds could take, as far as windows and log allow.
     pub(super) fn window_room(&self, ix: CarrierIx) -> usize {
         self.binds_of(ix).map(Bind::room).sum()
@@ -324,17 +317,37 @@ impl Shard {
     /// Chooses the carrier of a queued message and puts it into that carrier's queue; a message
     /// that every carrier refused ends here.
     pub(super) fn dispatch(&mut self, now: Now, sequence: u64) {
-        let Some(message) = self.table.get(sequence) else { return };
-        if message.outcome.is_some() || message.queued_on.is_some() {
+        if !self.begins_to_wait(sequence) {
             return;
         }
-        if message.envelope.redacted {
-            return self.erasures.unsent(sequence);
-        }
-        match self.choose(now, message) {
+        match self.choose(now, sequence) {
             Some(carrier) => self.seat_and_enqueue(carrier, sequence, true),
             None => self.no_carrier_left(now, sequence),
         }
+    }
+
+    /// Puts a message with a part to send again before the others of its group.
+    pub(super) fn enqueue_first(&mut self, now: Now, sequence: u64) {
+        if self.begins_to_wait(sequence)
+            && let Some(carrier) = self.choose(now, sequence)
+        {
+            self.seat_and_enqueue(carrier, sequence, false);
+        }
+    }
+
+    /// Whether a message is to wait for a carrier and does not yet. Who serves its recipient is looked
+    /// up anew.
+    fn begins_to_wait(&mut self, sequence: u64) -> bool {
+        let Some(message) = self.table.get_mut(sequence) else { return false };
+        if message.outcome.is_some() || message.queued_on.is_some() {
+            return false;
+        }
+        message.way = None;
+        let redacted = message.envelope.redacted;
+        if redacted {
+            self.erasures.unsent(sequence);
+        }
+        !redacted
     }
 
     /// As `enqueue`, when the message may be in memory until it is sent: it has a seat, or one is free.
@@ -347,19 +360,6 @@ impl Shard {
         } else {
             self.cold.turn_away(sequence);
         }
-    }
-
-    /// Puts a message with a part to send again before the others of its group.
-    pub(super) fn enqueue_first(&mut self, now: Now, sequence: u64) {
-        let Some(message) = self.table.get(sequence) else { return };
-        if message.outcome.is_some() || message.queued_on.is_some() {
-            return;
-        }
-        if message.envelope.redacted {
-            return self.erasures.unsent(sequence);
-        }
-        let Some(carrier) = self.choose(now, message) else { return };
-        self.seat_and_enqueue(carrier, sequence, false);
     }
 
     /// Where the driver connects a bind: the carrier's `host:port`.

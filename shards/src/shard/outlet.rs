@@ -50,6 +50,17 @@ impl Outbound {
         LeftFree { parts: headroom.parts(now, rate), places: headroom.places(now, windows) }
     }
 
+    /// Whether one more part of a lane could leave about now: rate, windows and log allow it behind what
+    /// goes before it already, and what is left free; the carrier is not paused.
+    pub(super) fn has_room(&self, ix: CarrierIx, now: Duration, lane: Lane) -> bool {
+        let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
+        let before = carrier.queue.len_up_to(lane) + carrier.ready.len();
+        let left = self.left_free(now, ix, lane);
+        let parts = count(carrier.lease.room(now)).saturating_sub(count(left.parts));
+        let places = self.window_room(ix).saturating_sub(count(left.places));
+        parts.min(places) > before
+    }
+
     /// Whether so many parts would leave that free.
     fn leaves_free(&self, now: Duration, ix: CarrierIx, parts: u32, left: LeftFree) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
@@ -186,7 +197,8 @@ impl Shard {
         self.frees_destination(ix, part);
     }
 
-    fn is_password(&self, part: PartRef) -> bool {
+    /// Whether a part is of a one-time password.
+    pub(super) fn is_password(&self, part: PartRef) -> bool {
         let message = self.table.get(part.sequence);
         message.is_some_and(|message| message.envelope.lane == Lane::Otp)
     }

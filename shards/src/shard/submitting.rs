@@ -148,7 +148,7 @@ impl Shard {
         sticky: Option<BindIx>,
         part: PartRef,
     ) -> Option<BindIx> {
-        let parts = self.parts_of(part);
+        let (parts, urgent) = (self.parts_of(part), self.is_password(part));
         let binds = &self.outbound.binds;
         let own = sticky
             .filter(|bind| binds.get(*bind).is_some_and(|b| b.can_submit() && b.carrier == ix));
@@ -165,7 +165,10 @@ impl Shard {
             }
         }
         let (_, bind) = best?;
-        let at = carrier.lease.next(now.mono, parts)?;
+        let lease = &mut carrier.lease;
+        let at =
+            if urgent { lease.next_urgent(now.mono, parts) } else { lease.next(now.mono, parts) };
+        let at = at?;
         if at > now.mono {
             self.resume_at(ix, at);
             return None;

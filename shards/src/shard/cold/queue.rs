@@ -86,6 +86,12 @@ impl FairQueue {
         customers.flatten()
     }
 
+    /// Messages that wait in a lane and the more urgent ones.
+    #[must_use]
+    pub fn len_up_to(&self, lane: Lane) -> usize {
+        self.lanes.iter().take(lane.index() + 1).map(|lane| lane.len).sum()
+    }
+
     /// Messages that wait.
     #[must_use]
     pub fn len(&self) -> usize {
