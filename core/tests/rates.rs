@@ -8,197 +8,16 @@
     reason = "tests"
 )]
 
-use std::collections::VecDeque;
+#[allow(dead_code, reason = "not every test uses all of it")]
+mod rate_world;
+
 use std::time::Duration;
 
-use postrider_core::rate::{
-    Governor, Grant, Lease, Lender, Observed, Rate, Report, Trouble, TroubleKind,
-};
+use postrider_core::rate::{Governor, Observed, Rate, Trouble, TroubleKind};
 use proptest::prelude::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-/// What a carrier makes of a part.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    Taken,
-    Throttled,
-    Full,
-}
-
-/// One shard's side of the carrier.
-struct Shard {
-    lease: Lease,
-    waiting: u64,
-    /// Urgent parts that wait.
-    urgent: u32,
-    /// Parts that the others leave free.
-    free: u32,
-    /// Hundredths of a part that arrive each millisecond.
-    load: u64,
-    window: usize,
-    /// When each answer comes, when its part left, and what it says.
-    answers: VecDeque<(Duration, Duration, Verdict)>,
-    reports: VecDeque<(Duration, Report)>,
-    grants: VecDeque<(Duration, Grant)>,
-    submits: Vec<Duration>,
-}
-
-/// A carrier that takes `hidden` parts in any second, 0 for any number.
-struct World {
-    now: Duration,
-    lender: Lender,
-    shards: Vec<Shard>,
-    hidden: usize,
-    full: bool,
-    round_trip: Duration,
-    mesh: Duration,
-    accepted: Vec<Duration>,
-    sent: Vec<Duration>,
-    throttled: Vec<Duration>,
-}
-
-impl World {
-    fn new(rate: Rate, shards: u16) -> Self {
-        let shard = || Shard {
-            lease: Lease::new(rate),
-            waiting: 0,
-            urgent: 0,
-            free: 0,
-            load: 0,
-            window: 1_000,
-            answers: VecDeque::new(),
-            reports: VecDeque::new(),
-            grants: VecDeque::new(),
-            submits: Vec::new(),
-        };
-        World {
-            now: Duration::ZERO,
-            lender: Lender::new(rate, shards, Duration::ZERO),
-            shards: (0..shards).map(|_| shard()).collect(),
-            hidden: 0,
-            full: false,
-            round_trip: ms(40),
-            mesh: ms(1),
-            accepted: Vec::new(),
-            sent: Vec::new(),
-            throttled: Vec::new(),
-        }
-    }
-
-    /// Parts a second that arrive at each shard from now on.
-    fn load(&mut self, each: &[u64]) {
-        for (shard, load) in self.shards.iter_mut().zip(each) {
-            shard.load = load / 10;
-        }
-    }
-
-    fn run(&mut self, span: Duration) {
-        let end = self.now + span;
-        while self.now < end {
-            self.now += ms(1);
-            for index in 0..self.shards.len() {
-                self.step(index);
-            }
-        }
-    }
-
-    fn step(&mut self, index: usize) {
-        let now = self.now;
-        let shard = &mut self.shards[index];
-        while let Some((_, grant)) = shard.grants.pop_front_if(|(at, _)| *at <= now) {
-            shard.lease.handle_grant(now, grant);
-        }
-        while let Some((_, sent, verdict)) = shard.answers.pop_front_if(|(at, ..)| *at <= now) {
-            let waited = now - sent;
-            match verdict {
-                Verdict::Taken => shard.lease.answered(now, waited, true),
-                Verdict::Throttled => shard.lease.refused(now, waited, TroubleKind::Throttled),
-                Verdict::Full => shard.lease.refused(now, waited, TroubleKind::QueueFull),
-            }
-            shard.waiting += u64::from(verdict != Verdict::Taken) * 100;
-        }
-        shard.waiting = (shard.waiting + shard.load).min(100 * 100_000);
-        self.submit(index);
-        let shard = &mut self.shards[index];
-        let room = shard.window > shard.answers.len();
-        let waiting = if room { (shard.waiting / 100) as u32 } else { 0 };
-        if let Some(report) = shard.lease.poll_report(now, waiting) {
-            shard.reports.push_back((now + self.mesh, report));
-        }
-        while let Some((_, report)) = shard.reports.pop_front_if(|(at, _)| *at <= now) {
-            let grant = self.lender.handle_report(now, index, report);
-            shard.grants.push_back((now + self.mesh, grant));
-        }
-    }
-
-    fn submit(&mut self, index: usize) {
-        let now = self.now;
-        loop {
-            let shard = &mut self.shards[index];
-            let urgent = shard.urgent > 0;
-            if !(urgent || shard.waiting >= 100) || shard.answers.len() >= shard.window {
-                return;
-            }
-            let next = match urgent {
-                true => shard.lease.next_urgent(now, 1),
-                false if shard.free > 0 && shard.lease.room(now) <= shard.free => return,
-                false => shard.lease.next(now, 1),
-            };
-            if next.is_none_or(|at| at > now) {
-                return;
-            }
-            shard.lease.sent(now, 1);
-            match urgent {
-                true => shard.urgent -= 1,
-                false => shard.waiting -= 100,
-            }
-            shard.submits.push(now);
-            self.sent.push(now);
-            let verdict = self.judge();
-            self.shards[index].answers.push_back((now + self.round_trip, now, verdict));
-        }
-    }
-
-    fn judge(&mut self) -> Verdict {
-        if self.full {
-            return Verdict::Full;
-        }
-        let recent = self.accepted.iter().rev().take_while(|at| self.now - **at < SECOND).count();
-        if self.hidden > 0 && recent >= self.hidden {
-            self.throttled.push(self.now);
-            return Verdict::Throttled;
-        }
-        self.accepted.push(self.now);
-        Verdict::Taken
-    }
-
-    /// The most parts in one second, wherever it begins.
-    fn busiest(&self) -> usize {
-        let mut first = 0;
-        let mut most = 0;
-        for (index, at) in self.sent.iter().enumerate() {
-            while *at - self.sent[first] > SECOND {
-                first += 1;
-            }
-            most = most.max(index + 1 - first);
-        }
-        most
-    }
-}
-
-/// Those of the moments since.
-fn since(moments: &[Duration], from: Duration) -> usize {
-    moments.iter().filter(|at| **at >= from).count()
-}
-
-fn a_second(moments: &[Duration], from: Duration, to: Duration) -> f64 {
-    (since(moments, from) - since(moments, to)) as f64 / (to - from).as_secs_f64()
-}
+use rate_world::limiter::Limiter;
+use rate_world::{World, a_second, ms, since};
 
 #[test]
 fn a_new_process_counts_the_last_second_as_used() {
@@ -291,11 +110,12 @@ fn idle_shards_hold_nothing_and_say_nothing() {
 fn a_hidden_limit_is_found_and_held() {
     for (hidden, shards, round_trip) in [(137, 2, 40), (137, 1, 5), (137, 8, 200), (2_000, 4, 30)] {
         let mut world = World::new(Rate::Discover(100_000), shards);
-        (world.hidden, world.round_trip) = (hidden, ms(round_trip));
+        world.limiter = Limiter::sliding(hidden);
+        world.round_trip = ms(round_trip);
         world.load(&vec![4 * hidden as u64 / u64::from(shards); usize::from(shards)]);
         world.run(ms(120_000));
         let held = a_second(&world.accepted, ms(30_000), ms(120_000)) / hidden as f64;
-        let throttled = world.throttled.len() as f64 / world.sent.len() as f64;
+        let throttled = world.refused_share(Duration::ZERO);
         println!("{hidden}/s, {shards} shards, {round_trip} ms: {held:.3}, {throttled:.4}");
         assert!(held >= 0.95, "{held:.3} of {hidden}/s over {shards} shards");
         assert!(throttled < 0.01, "{throttled:.4} throttled");
@@ -307,16 +127,15 @@ fn a_carrier_that_throttles_to_a_tenth_gets_that_and_the_whole_again() {
     let mut world = World::new(Rate::Agreed(1_000), 2);
     world.load(&[2_000, 2_000]);
     world.run(ms(5_000));
-    world.hidden = 100;
+    world.limiter = Limiter::sliding(100);
     world.run(ms(1_000));
-    let first = world.throttled.len();
+    let first = world.refused.len();
     assert!(first < 500, "{first} throttled in the first second");
     world.run(ms(29_000));
     let held = a_second(&world.accepted, ms(20_000), ms(35_000));
-    let throttled =
-        since(&world.throttled, ms(20_000)) as f64 / since(&world.sent, ms(20_000)) as f64;
+    let throttled = world.refused_share(ms(20_000));
     assert!(held >= 90.0 && throttled < 0.01, "{held} a second, {throttled} throttled");
-    world.hidden = 0;
+    world.limiter = Limiter::None;
     world.run(ms(45_000));
     let held = a_second(&world.accepted, ms(75_000), ms(80_000));
     assert!(held >= 990.0, "{held} a second again");
@@ -326,12 +145,11 @@ fn a_carrier_that_throttles_to_a_tenth_gets_that_and_the_whole_again() {
 #[test]
 fn an_unlimited_carrier_that_throttles_is_held_to_what_it_takes_until_load_is_gone() {
     let mut world = World::new(Rate::Unlimited, 2);
-    (world.hidden, world.round_trip) = (300, ms(20));
+    (world.limiter, world.round_trip) = (Limiter::sliding(300), ms(20));
     world.load(&[600, 600]);
     world.run(ms(60_000));
     let held = a_second(&world.accepted, ms(30_000), ms(60_000));
-    let throttled =
-        since(&world.throttled, ms(30_000)) as f64 / since(&world.sent, ms(30_000)) as f64;
+    let throttled = world.refused_share(ms(30_000));
     assert!(held >= 285.0 && throttled < 0.01, "{held} a second, {throttled} throttled");
     world.load(&[0, 0]);
     world.shards.iter_mut().for_each(|shard| shard.waiting = 0);
@@ -342,12 +160,15 @@ fn an_unlimited_carrier_that_throttles_is_held_to_what_it_takes_until_load_is_go
 }
 
 #[test]
-fn one_lone_part_that_is_throttled_leaves_a_pace_to_search_from() {
-    let mut governor = Governor::new(Rate::Unlimited, Duration::ZERO);
-    let seen = Observed { spent: 1, answered: 1, throttled: 1 };
-    let throttled = Trouble { kind: TroubleKind::Throttled, sent: ms(900) };
-    assert!(governor.trouble(ms(1_000), throttled, &seen));
-    assert_eq!(governor.limit(), Some(10), "half of what a search begins with");
+fn one_lone_part_that_is_throttled_leaves_the_pace_of_that_second() {
+    for (spent, limit) in [(1, 20), (300, 300)] {
+        let mut governor = Governor::new(Rate::Unlimited, Duration::ZERO);
+        let seen = Observed { spent, answered: 1, throttled: 1 };
+        let throttled = Trouble { kind: TroubleKind::Throttled, sent: ms(900) };
+        assert!(governor.trouble(ms(1_000), throttled, &seen));
+        assert_eq!(governor.limit(), Some(limit), "{spent} in that second");
+        assert_eq!(governor.paused_until(), ms(2_000), "it is left alone for a second");
+    }
 }
 
 #[test]
@@ -355,7 +176,7 @@ fn a_full_queue_pauses_all_shards_longer_each_time() {
     let mut world = World::new(Rate::Agreed(100), 2);
     world.load(&[20, 20]);
     world.run(ms(5_000));
-    world.full = true;
+    world.limiter = Limiter::Full;
     world.run(ms(70_000));
     let bursts: Vec<Duration> = world.sent.iter().copied().filter(|at| *at > ms(5_000)).collect();
     let pauses: Vec<u64> = bursts
@@ -365,7 +186,7 @@ fn a_full_queue_pauses_all_shards_longer_each_time() {
         .map(|pause| (pause + 500) / 1_000)
         .collect();
     assert_eq!(pauses, [2, 4, 8, 16, 32], "{bursts:?}");
-    world.full = false;
+    world.limiter = Limiter::None;
     world.run(ms(90_000));
     assert!(a_second(&world.accepted, ms(150_000), ms(160_000)) >= 39.0);
 }
@@ -420,7 +241,8 @@ proptest! {
         world.mesh = ms(mesh);
         for (loads, span, throttles) in phases {
             world.load(&loads);
-            world.hidden = if throttles { 1 + rate as usize / 4 } else { 0 };
+            world.limiter =
+                if throttles { Limiter::sliding(1 + rate as usize / 4) } else { Limiter::None };
             world.run(ms(span));
         }
         prop_assert!(world.busiest() <= rate as usize, "{} of {rate}", world.busiest());

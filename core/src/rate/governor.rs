@@ -31,11 +31,14 @@ pub struct Observed {
 /// Thousandths of a part a second.
 type Milli = u64;
 
-/// What left so shortly after the limit was halved may come of another shard that did not know yet.
+/// What left so shortly after the limit was halved or set may come of another shard that did not know yet.
 const SETTLES: Duration = Duration::from_millis(250);
 
 /// Between two small steps down: a second's answers tell what the last one did.
 const STEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two steps down for slow answers: what had queued up has to go first.
+const SLOW_EVERY: Duration = Duration::from_secs(3);
 
 /// How long the limit rests near to what the carrier seemed to take.
 const RESTS: Duration = Duration::from_secs(5);
@@ -43,8 +46,20 @@ const RESTS: Duration = Duration::from_secs(5);
 /// Trouble is past when the carrier has not had any for so long.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
+/// For so long a carrier that takes more than it seemed to may do so from what it saved up.
+const SAVED_UP: Duration = Duration::from_secs(30);
+
 /// The limit grows in steps of at least this.
 const GROWTH_STEP: Duration = Duration::from_millis(50);
+
+/// What the carrier seemed to take when it was last too much.
+#[derive(Clone, Copy, Debug)]
+enum Ceiling {
+    Unknown,
+    At(Milli),
+    /// It took more since.
+    Passed,
+}
 
 /// See the module's page.
 #[derive(Debug)]
@@ -52,11 +67,11 @@ pub struct Governor {
     rate: Rate,
     /// `None`: no limit is known.
     limit: Option<Milli>,
-    /// What the carrier seemed to take when it was last too much.
-    ceiling: Option<Milli>,
+    ceiling: Ceiling,
     /// The limit when answers began to come slowly.
     before_slow: Option<Milli>,
     lowered: Option<Duration>,
+    /// When it was halved, or a search began.
     halved: Option<Duration>,
     /// Until when the limit has grown.
     grown: Duration,
@@ -72,7 +87,7 @@ impl Governor {
         Governor {
             rate,
             limit: first(rate),
-            ceiling: None,
+            ceiling: Ceiling::Unknown,
             before_slow: None,
             lowered: None,
             halved: None,
@@ -164,11 +179,17 @@ impl Governor {
         }
         let lowered = settled(self.lowered, STEP_EVERY);
         match trouble.kind {
+            TroubleKind::Throttled if self.limit.is_none() && seen.throttled <= 1 => {
+                self.begin(now, seen);
+                if too_much(seen) {
+                    self.pause(now, limits::THROTTLED_PAUSE);
+                }
+            }
             TroubleKind::Throttled if too_much(seen) => {
                 self.halve(now, seen);
                 self.pause(now, limits::THROTTLED_PAUSE);
             }
-            TroubleKind::QueueFull => {
+            TroubleKind::QueueFull if too_much(seen) => {
                 self.halve(now, seen);
                 self.pause(now, self.pause);
                 self.pause = (self.pause * 2).min(limits::QUEUE_FULL_PAUSE_MAX);
@@ -179,13 +200,23 @@ impl Governor {
                     self.pause(now, limits::THROTTLED_PAUSE);
                 }
             }
-            TroubleKind::Throttled if lowered => self.step(now, seen),
-            TroubleKind::Slow if lowered => return self.slow(now),
-            TroubleKind::Throttled | TroubleKind::Congested { .. } | TroubleKind::Slow => {
-                return false;
-            }
+            TroubleKind::Throttled | TroubleKind::QueueFull if lowered => self.step(now, seen),
+            TroubleKind::Slow if settled(self.lowered, SLOW_EVERY) => return self.slow(now, seen),
+            TroubleKind::Throttled
+            | TroubleKind::QueueFull
+            | TroubleKind::Congested { .. }
+            | TroubleKind::Slow => return false,
         }
         true
+    }
+
+    /// The first part that is too many where no limit is known says little: the search begins with
+    /// what was sent, which is no ceiling yet.
+    fn begin(&mut self, now: Duration, seen: &Observed) {
+        let base = self.base(seen);
+        self.halved = Some(now);
+        self.lower(now, base, base);
+        self.ceiling = Ceiling::Unknown;
     }
 
     /// Halves what was sent, or what might have been where that is less.
@@ -195,30 +226,37 @@ impl Governor {
         self.lower(now, base, base / 2);
     }
 
-    /// A few parts were too many: the carrier took what it answered otherwise.
+    /// A few parts were too many.
     fn step(&mut self, now: Duration, seen: &Observed) {
-        let throttled = u64::from(seen.throttled);
-        let good = u64::from(seen.answered).max(1).saturating_sub(throttled);
-        let base = self.base(seen);
-        let taken = base.saturating_mul(good) / u64::from(seen.answered).max(1);
+        let taken = self.taken_of(self.base(seen), seen);
         self.lower(now, taken, taken - taken / 50);
     }
 
-    /// Answers come slowly: a tenth less, but not under half of what was usual. Without a limit it
-    /// is the window that holds back.
-    fn slow(&mut self, now: Duration) -> bool {
+    /// Answers come slowly: a tenth less, or what the carrier answers where that is less since parts
+    /// queue up; but not under half of what was usual. Without a limit it is the window that holds back.
+    fn slow(&mut self, now: Duration, seen: &Observed) -> bool {
         let Some(limit) = self.limit else { return false };
         let usual = *self.before_slow.get_or_insert(limit);
-        let lower = (limit - limit / 10).max(usual / 2);
+        // They are counted in tenths of a second, of which the last one is half over.
+        let answered = u64::from(seen.answered).saturating_mul(1_050);
+        let taken = limit.min(answered);
+        let lower = taken.min(limit - limit / 10).max(usual / 2);
         if lower < limit {
-            self.lower(now, limit, lower);
+            self.lower(now, taken, lower);
         }
         lower < limit
     }
 
+    /// What the carrier took of what was sent, by its answers.
+    fn taken_of(&self, base: Milli, seen: &Observed) -> Milli {
+        let answered = u64::from(seen.answered).max(1);
+        let good = answered.saturating_sub(u64::from(seen.throttled));
+        base.saturating_mul(good) / answered
+    }
+
     fn lower(&mut self, now: Duration, ceiling: Milli, limit: Milli) {
         self.lowered = Some(now);
-        self.ceiling = Some(ceiling.max(1_000));
+        self.ceiling = Ceiling::At(ceiling.max(1_000));
         self.limit = Some(limit.max(1_000));
         self.lowerings += 1;
     }
@@ -239,12 +277,13 @@ impl Governor {
 
     /// Thousandths of a part a second by which the limit grows each second, so long after it was
     /// lowered. From far below the ceiling a twentieth of that; near to it, after a rest, very
-    /// slowly; where the ceiling turns out to be none, as before one was known.
+    /// slowly; where the ceiling turns out to be none, by a fiftieth, and after a while as before one
+    /// was known.
     fn growth(&mut self, limit: Milli, calm: Duration) -> Milli {
         if self.before_slow.is_some_and(|usual| limit >= usual) {
             self.before_slow = None;
         }
-        if let Some(ceiling) = self.ceiling {
+        if let Ceiling::At(ceiling) = self.ceiling {
             if limit < ceiling - ceiling / 20 {
                 return ceiling / 20;
             }
@@ -252,11 +291,13 @@ impl Governor {
                 let rests = calm < RESTS;
                 return if rests { 0 } else { (ceiling / 200).max(50) };
             }
-            self.ceiling = None;
+            self.ceiling = Ceiling::Passed;
         }
-        match self.rate {
-            Rate::Agreed(most) => u64::from(most).saturating_mul(1_000) / 20,
-            Rate::Discover(_) | Rate::Unlimited => limit / 2,
+        match (self.rate, self.ceiling) {
+            (Rate::Agreed(most), _) => u64::from(most).saturating_mul(1_000) / 20,
+            // What was saved up at the carrier may be in use.
+            (_, Ceiling::Passed) if calm < SAVED_UP => (limit / 50).max(1_000),
+            (Rate::Discover(_) | Rate::Unlimited, _) => limit / 2,
         }
     }
 
@@ -264,7 +305,7 @@ impl Governor {
     fn forget(&mut self) {
         self.lowered = None;
         self.halved = None;
-        self.ceiling = None;
+        self.ceiling = Ceiling::Unknown;
         self.before_slow = None;
         self.limit = first(self.rate);
     }
