@@ -283,6 +283,7 @@ impl Gateway {
             | Op::Close(_)
             | Op::FlushCustomer(_)
             | Op::CloseCustomer(_)
+            | Op::LookUp(_)
             | Op::Read { .. }
             | Op::Controlled { .. }
             | Op::Drained => panic!("not in this play: {op:?}"),

@@ -12,6 +12,7 @@ pub mod id;
 pub mod lane;
 pub mod lifecycle;
 pub mod limits;
+pub mod lookup;
 pub mod number;
 pub mod numbering;
 pub mod operators;

@@ -2,6 +2,7 @@
 //! `postrider plan` prints them: a new one goes into its section, into `ALL` and into
 //! tests/vectors/limits.txt. Pure, lives nowhere.
 
+mod lookup;
 mod plan;
 mod ported;
 mod rate;
@@ -10,6 +11,7 @@ mod store;
 
 use core::time::Duration;
 
+pub use self::lookup::*;
 pub use self::plan::*;
 pub use self::ported::*;
 pub use self::rate::*;
@@ -593,6 +595,28 @@ const ALL: &[Limit] = table! {
     PORTED_CHANGES_MIN PORTED_CHANGES_MIN, "changes";
     PORTED_FRESH_DEFAULT PORTED_FRESH_DEFAULT.as_secs(), "s";
     PORTED_FRESH_MAX PORTED_FRESH_MAX.as_secs(), "s";
+    LOOKUP_NUMBERS LOOKUP_NUMBERS, "numbers";
+    LOOKUP_TEXT LOOKUP_TEXT, "characters";
+    LOOKUPS_WAITING LOOKUPS_WAITING, "look-ups";
+    LOOKUP_CALLS LOOKUP_CALLS, "requests";
+    LOOKUP_TURN LOOKUP_TURN.as_secs(), "s";
+    LOOKUP_CONCURRENCY_DEFAULT LOOKUP_CONCURRENCY[0], "queries";
+    LOOKUP_CONCURRENCY_MAX LOOKUP_CONCURRENCY[1], "queries";
+    LOOKUP_TIMEOUT_DEFAULT LOOKUP_TIMEOUT[0].as_secs(), "s";
+    LOOKUP_TIMEOUT_MAX LOOKUP_TIMEOUT[1].as_secs(), "s";
+    LOOKUP_KEEP_DEFAULT LOOKUP_KEEP[0].as_secs(), "s";
+    LOOKUP_KEEP_MAX LOOKUP_KEEP[1].as_secs(), "s";
+    LOOKUP_KEEP_ABSENT LOOKUP_KEEP_ABSENT.as_secs(), "s";
+    LOOKUP_KEEP_UNKNOWN LOOKUP_KEEP_UNKNOWN.as_secs(), "s";
+    LOOKUP_CACHE_DEFAULT LOOKUP_CACHE[0], "answers";
+    LOOKUP_CACHE_MAX LOOKUP_CACHE[1], "answers";
+    MEMORY_PER_LOOKUP MEMORY_PER_LOOKUP, "bytes";
+    LOOKUP_ANSWER_BYTES LOOKUP_ANSWER_BYTES, "bytes";
+    LOOKUP_NAME LOOKUP_NAME, "bytes";
+    LOOKUP_FAILURES LOOKUP_FAILURES, "failures";
+    LOOKUP_FAILURES_OVER LOOKUP_FAILURES_OVER.as_secs(), "s";
+    LOOKUP_PAUSE LOOKUP_PAUSE.as_secs(), "s";
+    LOOKUP_WORDS LOOKUP_WORDS, "words";
 };
 
 /// Every bound, in the order above.

@@ -57,6 +57,12 @@ impl<'a> Object<'a> {
         self.key(name).extend_from_slice(if value { b"true" } else { b"false" });
     }
 
+    pub(crate) fn boolean_or_null(&mut self, name: &str, value: Option<bool>) {
+        or_null(self.key(name), value, |out, value| {
+            out.extend_from_slice(if value { b"true" } else { b"false" });
+        });
+    }
+
     pub(crate) fn time(&mut self, name: &str, value: UnixMs) {
         push_time(self.key(name), value);
     }

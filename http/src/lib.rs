@@ -12,6 +12,7 @@
 pub mod auth;
 pub mod explain;
 pub mod json;
+pub mod lookup;
 pub mod problem;
 pub mod request;
 pub mod response;

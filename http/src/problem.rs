@@ -38,6 +38,8 @@ pub enum Code {
     InvalidWebhookUrl,
     /// `webhook_url` leads to an address that is not public.
     WebhookNotAllowed,
+    /// `numbers` has none, or more than one request looks up.
+    InvalidNumbers,
     /// `validity_period` is out of range.
     InvalidValidityPeriod,
     /// `client_reference` is empty, too long or holds control characters.
@@ -107,6 +109,7 @@ impl Code {
         Self::TooManyParts,
         Self::InvalidWebhookUrl,
         Self::WebhookNotAllowed,
+        Self::InvalidNumbers,
         Self::InvalidValidityPeriod,
         Self::InvalidClientReference,
         Self::InvalidDuplicate,
@@ -155,6 +158,7 @@ impl Code {
             Self::WebhookNotAllowed => {
                 Row(400, "webhook_not_allowed", "Webhook address is not allowed")
             }
+            Self::InvalidNumbers => Row(400, "invalid_numbers", "Too few or too many numbers"),
             Self::InvalidValidityPeriod => {
                 Row(400, "invalid_validity_period", "Invalid validity period")
             }

@@ -10,6 +10,7 @@ use postrider_core::limits;
 use postrider_core::number::NumberForm;
 use postrider_http::auth::CustomerIx;
 use postrider_http::explain::explanation_json;
+use postrider_http::lookup::{LookedUp, lookup_json, lookups_json};
 use postrider_http::problem::{Code, Problem, WWW_AUTHENTICATE};
 use postrider_http::request::{ApiRequest, CustomerLimits, Endpoint, RequestHead, parse, route};
 use postrider_http::response::{accepted_json, list_json, message_json};
@@ -52,7 +53,9 @@ impl Edge {
         if matches!(response, ApiResponse::Accepted(_)) {
             self.stats.observe(Histogram::Accept, taken);
         }
-        render(response, request_id)
+        self.node.by_shared(|shared| {
+            render(response, shared.config.routing.currency.as_deref(), request_id)
+        })
     }
 
     async fn handle(&self, request: &HttpRequest) -> Result<ApiResponse, Problem> {
@@ -129,7 +132,14 @@ fn body_of(request: &HttpRequest) -> Result<&[u8], Problem> {
     }
 }
 
-fn render(response: ApiResponse, request_id: String) -> HttpResponse {
+fn looked_up(looked: &[LookedUp], batch: bool, currency: Option<&str>) -> Vec<u8> {
+    match looked {
+        [one] if !batch => lookup_json(one, currency),
+        all => lookups_json(all, currency),
+    }
+}
+
+fn render(response: ApiResponse, currency: Option<&str>, request_id: String) -> HttpResponse {
     let ok =
         |status: u16, body: Vec<u8>, location: Option<String>, request_id: String| HttpResponse {
             status,
@@ -149,6 +159,9 @@ fn render(response: ApiResponse, request_id: String) -> HttpResponse {
             ok(202, body, location, request_id)
         }
         ApiResponse::Explained(told) => ok(200, explanation_json(&told), None, request_id),
+        ApiResponse::LookedUp { looked, batch } => {
+            ok(200, looked_up(&looked, batch, currency), None, request_id)
+        }
         ApiResponse::Message(view) => ok(200, message_json(&view), None, request_id),
         ApiResponse::Page { items, next } => ok(200, list_json(&items, next), None, request_id),
         ApiResponse::Redacted => ok(204, Vec::new(), None, request_id),

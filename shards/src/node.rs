@@ -27,11 +27,11 @@ use postrider_storage::{Ask, LogIoError, Write, crash};
 
 use crate::mesh_rings::Rings;
 use crate::ports::OutbindPorts;
-use crate::rt::http::WebhookClient;
+use crate::rt::http::HttpClient;
 use crate::rt::{
     self, Doorbell, Link, Notify, Outbox, Sender, ShardClock, Stop, oneshot, sleep_until,
 };
-use crate::shard::{ApiResponse, BindIx, Op, Shard, Shared, WebhookPost};
+use crate::shard::{ApiResponse, BindIx, LookupGet, Op, Shard, Shared, WebhookPost};
 use crate::stats::{Counter, Histogram, Stats};
 
 pub use self::contents::OwnContents;
@@ -46,7 +46,8 @@ pub struct Node {
     next_ticket: Cell<u64>,
     binds: Outboxes,
     customers: Outboxes,
-    webhooks: WebhookClient,
+    webhooks: HttpClient,
+    provider: HttpClient,
     /// By `CarrierIx`; plain where there is none.
     carrier_tls: RefCell<Vec<Option<rt::CarrierLink>>>,
     /// What the shard goes by.
@@ -92,7 +93,9 @@ pub struct NodeParts {
     /// Its rings.
     pub rings: Rings,
     /// Its webhook connections.
-    pub webhooks: WebhookClient,
+    pub webhooks: HttpClient,
+    /// Its connections to the provider of look-ups.
+    pub provider: HttpClient,
     /// TLS towards carriers, by `CarrierIx`.
     pub carrier_tls: Vec<Option<rt::CarrierLink>>,
     /// What the shard goes by.
@@ -119,6 +122,7 @@ impl Node {
             binds: Outboxes::default(),
             customers: Outboxes::default(),
             webhooks: parts.webhooks,
+            provider: parts.provider,
             carrier_tls: RefCell::new(parts.carrier_tls),
             shared: RefCell::new(parts.shared),
             outbind_ports: OutbindPorts::default(),
@@ -204,6 +208,7 @@ impl Node {
             Op::FlushCustomer(conn) => self.flush_customer(conn),
             Op::CloseCustomer(conn) => self.close_customer(conn),
             Op::Webhook(post) => rt::spawn(Rc::clone(self).post(*post)),
+            Op::LookUp(get) => rt::spawn(Rc::clone(self).look_up(*get)),
             Op::Read { token, log, ask } => rt::spawn(Rc::clone(self).read(token, log, ask)),
             Op::Controlled { ticket, answer } => self.controlled(ticket, answer),
             Op::Drained => self.drained(),
@@ -336,6 +341,19 @@ impl Node {
         self.with(|shard, now| {
             shard.handle_webhook_result(now, post.sequence, status, retry_after);
         });
+    }
+
+    // --- look-ups ---
+
+    async fn look_up(self: Rc<Self>, get: LookupGet) {
+        let started = self.now().mono;
+        let answer = self.provider.get(&get.target, &get.headers, get.timeout).await;
+        self.stats.observe(Histogram::LookupQuery, self.now().mono.saturating_sub(started));
+        if let Err(error) = &answer {
+            tracing::debug!(%error, "the provider of look-ups did not answer");
+        }
+        let answer = answer.ok().and_then(|(answer, body)| Some((answer.status, body?)));
+        self.with(|shard, now| shard.handle_lookup_answer(now, get.asked, answer));
     }
 
     // --- log ---

@@ -29,13 +29,20 @@ use crate::edge::Edge;
 use crate::mesh_rings::Rings;
 use crate::node::{LogPlace, Node, NodeParts, OwnContents};
 use crate::ports::Ports;
-use crate::rt::http::{ClientLimits, WebhookClient};
+use crate::rt::http::{ClientLimits, HttpClient};
 use crate::rt::{self, Clock, Doorbell, DrainPolicy, Runtime, RuntimeOptions, ShardClock, Stop};
 use crate::shard::{Shard, ShardChore, ShardParts, Shared};
 use crate::stats::{Gauge, Stats};
 
 /// How often a long start says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// How the provider of look-ups is asked; each query has a time of its own.
+const PROVIDER: ClientLimits = ClientLimits {
+    timeout: limits::LOOKUP_TIMEOUT[1],
+    max_response: limits::LOOKUP_ANSWER_BYTES,
+    connections_per_endpoint: limits::LOOKUP_CONCURRENCY[1],
+};
 
 /// What differs between a service and a demonstration.
 pub struct ServerOptions {
@@ -413,13 +420,15 @@ fn serve_shard(runtime: &Runtime, setup: ShardSetup, driver: &str) -> Result<()>
     report.push_str(own.report());
     runtime.block_on(async move {
         let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };
-        let webhooks = WebhookClient::new(client_limits(&shared), policy);
+        let webhooks = HttpClient::new(client_limits(&shared), policy);
+        let provider = HttpClient::new(PROVIDER, UrlPolicy { allow_private: true });
         let parts = NodeParts {
             shard,
             clock,
             stats: Arc::clone(&stats),
             rings,
             webhooks,
+            provider,
             carrier_tls: setup.carrier_tls,
             shared,
             reader: FileReader::new(&setup.dir, limits::READ_FILES),

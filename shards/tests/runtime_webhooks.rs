@@ -22,7 +22,7 @@ use postrider_http::{
 };
 use postrider_shards::rt::{
     Driver, RuntimeOptions, build,
-    http::{Answer, ClientLimits, WebhookClient},
+    http::{Answer, ClientLimits, HttpClient},
     sleep,
 };
 use rustls::{
@@ -39,13 +39,13 @@ fn run<F: Future<Output = ()>>(test: impl Fn() -> F) {
     }
 }
 
-fn client() -> WebhookClient {
-    WebhookClient::new(ClientLimits::default(), PRIVATE)
+fn client() -> HttpClient {
+    HttpClient::new(ClientLimits::default(), PRIVATE)
 }
 
-fn hasty() -> WebhookClient {
+fn hasty() -> HttpClient {
     let limits = ClientLimits { timeout: Duration::from_millis(400), ..ClientLimits::default() };
-    WebhookClient::new(limits, PRIVATE)
+    HttpClient::new(limits, PRIVATE)
 }
 
 /// A receiver: `serve` has each accepted connection in turn, until it returns false.
@@ -91,7 +91,7 @@ fn ok(mut stream: &TcpStream) {
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
 }
 
-async fn post(client: &WebhookClient, target: &WebhookTarget) -> Result<Answer, AttemptError> {
+async fn post(client: &HttpClient, target: &WebhookTarget) -> Result<Answer, AttemptError> {
     client.post(target, &[("webhook-id", "msg_1".to_owned())], b"{}".to_vec()).await
 }
 
@@ -283,7 +283,7 @@ fn what_is_not_public_is_refused_before_a_connection_is_made() {
     run(|| async {
         let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
         receiver.set_nonblocking(true).unwrap();
-        let client = WebhookClient::new(ClientLimits::default(), UrlPolicy::default());
+        let client = HttpClient::new(ClientLimits::default(), UrlPolicy::default());
         for host in ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254"] {
             let target = WebhookTarget {
                 scheme: Scheme::Http,
@@ -352,7 +352,7 @@ fn tls_receiver() -> Receiver {
 fn https_reaches_the_name_that_the_certificate_proves_and_keeps_the_connection() {
     run(|| async {
         let receiver = tls_receiver();
-        let client = WebhookClient::with_roots(ClientLimits::default(), PRIVATE, roots());
+        let client = HttpClient::with_roots(ClientLimits::default(), PRIVATE, roots());
         for _ in 0..3 {
             assert_eq!(post(&client, &receiver.target).await.unwrap().status, 200);
             assert_eq!(client.idle_connections(), 1);
@@ -369,7 +369,7 @@ fn https_refuses_another_name_and_an_unknown_root() {
         let receiver = tls_receiver();
         let mut target = receiver.target.clone();
         "127.0.0.1".clone_into(&mut target.host);
-        let client = WebhookClient::with_roots(ClientLimits::default(), PRIVATE, roots());
+        let client = HttpClient::with_roots(ClientLimits::default(), PRIVATE, roots());
         assert_eq!(post(&client, &target).await, Err(AttemptError::Tls));
         receiver.join();
         let receiver = tls_receiver();

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::check;
 use super::error::ConfigErrors;
+use super::lookups::LookupsConfig;
 use super::profile::CarrierProfile;
 use super::raw::RawConfig;
 use super::smpp::{CustomerSmpp, SmppConfig};
@@ -41,6 +42,8 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// `[[ported]]`.
     pub ported: Vec<PortedConfig>,
+    /// `[lookups]`.
+    pub lookups: Option<LookupsConfig>,
 }
 
 /// A table of ported numbers.

@@ -44,6 +44,16 @@ impl Config {
                 Err(why) => errors.add(at, why, check::WEBHOOK_SECRET_MEND),
             }
         }
+        if let Some(lookups) = &mut self.lookups
+            && let Some(path) = &lookups.secret_file
+            && let Some(text) = load(String::from("lookups.secret_file"), path, &mut errors)
+        {
+            if text.is_empty() || !check::is_field_value(&text) {
+                let what = format!("{} holds nothing that can be sent", path.display());
+                errors.add("lookups.secret_file", what, check::LOOKUP_SECRET_MEND);
+            }
+            lookups.secret = Private::new(text);
+        }
         for (at, path, password) in self.password_files() {
             let Some(text) = load(at.clone(), path, &mut errors) else { continue };
             check::password(&mut errors, &at, &text);
@@ -71,6 +81,9 @@ impl Config {
         }
         for table in &mut self.ported {
             table.file = folder.join(&table.file);
+        }
+        if let Some(file) = self.lookups.as_mut().and_then(|own| own.secret_file.as_mut()) {
+            *file = folder.join(&*file);
         }
         for (_, file, _) in self.password_files() {
             *file = folder.join(&*file);

@@ -54,6 +54,7 @@ impl Config {
             routing: _,
             routes: _,
             ported: _,
+            lookups: _,
         } = self;
         keep_server(&mut keys, server, &before.server);
         keep_store(&mut keys, store, &before.store);

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod follow;
 mod lines;
+mod lookups;
 mod notes;
 mod plan;
 mod profile;
@@ -23,6 +24,7 @@ pub use self::checked::{
 pub use self::error::{ConfigErrors, ConfigProblem};
 pub use self::follow::{Changes, Followed};
 pub use self::lines::line_of;
+pub use self::lookups::{LookupFields, LookupsConfig};
 pub use self::plan::{
     Bound, CALIBRATION_FORMAT, Calibration, CalibrationError, CarrierForecast, CarrierPlan,
     CoresForecast, CustomerPlan, DiskForecast, Forecast, MemoryPlan, Plan, PlannedLoad,

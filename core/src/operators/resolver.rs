@@ -28,6 +28,8 @@ const RANGE: u16 = 600;
 pub enum Source {
     /// The configuration.
     Override,
+    /// A provider of look-ups.
+    Provider,
     /// A table of ported numbers.
     Ported,
     /// The range of numbers: who got it first.
@@ -42,6 +44,7 @@ impl Source {
     pub fn word(self) -> &'static str {
         match self {
             Source::Override => "override",
+            Source::Provider => "provider",
             Source::Ported => "ported",
             Source::Range => "range",
             Source::None => "none",
@@ -153,6 +156,12 @@ impl Resolver {
             }
             Some(PortedAnswer::Unknown) | None => held(known, facts, self.trust(facts.region)),
         }
+    }
+
+    /// The name of an operator.
+    #[must_use]
+    pub fn name_of(&self, operator: OperatorId) -> Option<&str> {
+        self.tables.name_of(operator)
     }
 
     fn named<'t>(

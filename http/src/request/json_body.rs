@@ -1,4 +1,5 @@
-//! The strict reader of request bodies: one JSON object of scalars. Pure, lives nowhere.
+//! The strict reader of request bodies: one JSON object of scalars and lists of strings. Pure, lives
+//! nowhere.
 //!
 //! serde_json does the grammar (RFC 8259; it refuses broken UTF-8 and lone surrogates); what is
 //! added here is that an unknown or doubled member is an error that names it, and that every other
@@ -21,6 +22,8 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
     Unsigned(u64),
     Bool(bool),
+    /// An array of strings.
+    Texts(Vec<Cow<'a, str>>),
     /// Anything else, by the name of its type.
     Other(&'static str),
 }
@@ -33,6 +36,7 @@ impl Value<'_> {
             Self::Text(_) => "a string",
             Self::Unsigned(_) => "a number",
             Self::Bool(_) => "a boolean",
+            Self::Texts(_) => "an array",
             Self::Other(name) => name,
         }
     }
@@ -200,8 +204,15 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other("an array"))
+        let mut texts = Vec::new();
+        while let Some(item) = items.next_element_seed(ValueSeed)? {
+            let Value::Text(text) = item else {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(Value::Other("an array of other things"));
+            };
+            texts.push(text);
+        }
+        Ok(Value::Texts(texts))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {

@@ -5,6 +5,7 @@
 //! destination may be written in more ways, where its customer asked for that.
 
 mod json_body;
+mod lookup;
 mod query;
 mod route;
 mod submit;
@@ -22,7 +23,8 @@ use postrider_core::submission::Submission;
 use crate::problem::{Code, Problem};
 use crate::url_guard::UrlPolicy;
 
-pub use route::{Endpoint, MESSAGES_PATH, route};
+pub use lookup::{LookupQuery, Unreadable};
+pub use route::{Endpoint, LOOKUPS_PATH, MESSAGES_PATH, route};
 
 /// The head of a request, as far as the API looks at it.
 #[derive(Copy, Clone, Debug)]
@@ -61,6 +63,8 @@ pub enum ApiRequest {
     Redact(MessageId),
     /// `GET /api/v1/messages`.
     List(ListQuery),
+    /// `POST /api/v1/lookups/{phone_number}` and `POST /api/v1/lookups`.
+    LookUp(LookupQuery),
 }
 
 /// Which messages to list, newest first. All filters must hold.
@@ -152,6 +156,11 @@ pub fn parse(
             refuse_body(body)?;
             query::parse_list(head.query).map(ApiRequest::List)
         }
+        Endpoint::LookUpOne => {
+            refuse_body(body)?;
+            lookup::parse_one(head, limits).map(ApiRequest::LookUp)
+        }
+        Endpoint::LookUpMany => lookup::parse_batch(head, body, limits).map(ApiRequest::LookUp),
     }
 }
 

@@ -58,6 +58,20 @@ pub(super) fn refuse_query(head: &RequestHead<'_>) -> Result<(), Problem> {
     Err(Problem::new(Code::InvalidQuery, "This request takes no query.").at(shortened(key)))
 }
 
+/// The value of the only key that a request's query may have.
+pub(super) fn single_key<'a>(
+    query: Option<&'a str>,
+    name: &'static str,
+) -> Result<Option<&'a str>, Problem> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let (key, value) = split_pair(query);
+    if key == name && value.is_some() && !query.contains('&') {
+        return Ok(value);
+    }
+    let detail = format!("The query may only be {name}, once, with a value.");
+    Err(Problem::new(Code::InvalidQuery, detail).at(shortened(key)))
+}
+
 pub(super) fn parse_list(query: Option<&str>) -> Result<ListQuery, Problem> {
     let mut list = ListQuery {
         from: None,
@@ -174,7 +188,7 @@ fn form_spaces(value: &str) -> Cow<'_, str> {
 }
 
 /// RFC 3986 section 2.1. A `+` stays a `+`, as the RFC has it: times and numbers hold them.
-fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

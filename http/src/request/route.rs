@@ -8,6 +8,9 @@ use crate::problem::{Code, Problem};
 /// The path of the collection of messages.
 pub const MESSAGES_PATH: &str = "/api/v1/messages";
 
+/// The path of look-ups.
+pub const LOOKUPS_PATH: &str = "/api/v1/lookups";
+
 /// What a request asks for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -19,16 +22,29 @@ pub enum Endpoint {
     Redact(MessageId),
     /// `GET /api/v1/messages`: list messages.
     List,
+    /// `POST /api/v1/lookups/{phone_number}`: look one number up.
+    LookUpOne,
+    /// `POST /api/v1/lookups`: look several numbers up.
+    LookUpMany,
 }
 
-/// Finds the endpoint of a request. Paths are compared as sent: case counts, and nothing is
-/// percent-decoded, since no path of ours needs it.
+/// Finds the endpoint of a request. Paths are compared as sent: case counts, and nothing but a number
+/// is percent-decoded, since no path of ours needs it.
 ///
 /// # Errors
 /// [`Code::NotFound`] for other paths, [`Code::MethodNotAllowed`] (with `allow`) for other
 /// methods, [`Code::InvalidMessageId`] when the last segment is not an id.
 pub fn route(head: &RequestHead<'_>) -> Result<Endpoint, Problem> {
     let unknown = || Problem::new(Code::NotFound, "There is nothing at this path.");
+    if let Some(rest) = head.path.strip_prefix(LOOKUPS_PATH) {
+        let endpoint = match rest.strip_prefix('/') {
+            None if rest.is_empty() => Endpoint::LookUpMany,
+            Some(segment) if !segment.is_empty() && !segment.contains('/') => Endpoint::LookUpOne,
+            Some(_) | None => return Err(unknown()),
+        };
+        let allowed = head.method == "POST";
+        return if allowed { Ok(endpoint) } else { Err(method_not_allowed("POST")) };
+    }
     let rest = head.path.strip_prefix(MESSAGES_PATH).ok_or_else(unknown)?;
     if rest.is_empty() {
         return match head.method {

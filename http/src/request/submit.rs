@@ -84,7 +84,7 @@ pub(super) fn parse(
 
 /// `application/json`, with no parameter but `charset=utf-8` (RFC 8259 section 11 defines none,
 /// and no other charset is JSON).
-fn check_media_type(content_type: Option<&[u8]>) -> Result<(), Problem> {
+pub(super) fn check_media_type(content_type: Option<&[u8]>) -> Result<(), Problem> {
     let value = content_type.and_then(|octets| core::str::from_utf8(octets).ok());
     let mut pieces = value.unwrap_or_default().split(';').map(str::trim);
     let media_type = pieces.next().unwrap_or_default();

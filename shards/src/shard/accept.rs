@@ -32,6 +32,7 @@ impl Shard {
             ApiRequest::DryRun(submission) => {
                 self.explain_request(now, ticket, customer, Box::new(submission));
             }
+            ApiRequest::LookUp(query) => self.look_up_request(now, ticket, query),
             ApiRequest::Get(id) => self.get_request(now, ticket, customer, id),
             ApiRequest::Redact(id) => self.redact_request(now, ticket, customer, id),
             ApiRequest::List(query) => self.list_request(now, ticket, customer, Box::new(query)),
@@ -272,6 +273,9 @@ impl Shard {
             }
             (Call::Explain { ticket }, Reply::Explained { spent: _, result }) => {
                 self.answer_explained(ticket, result);
+            }
+            (Call::LookUp { job, places }, Reply::LookedUp { spent: _, found }) => {
+                self.take_lookups(job, &places, found);
             }
             (Call::Operate { customer, request }, Reply::Operated { spent, outcome }) => {
                 self.owner_has_operated(now, from, (customer, request), spent, outcome);

@@ -286,6 +286,7 @@ impl Shard {
                 }
             }
             self.unbind_customers(now);
+            self.stop_lookups(now);
             self.wheel.insert(now.mono + limits::DRAIN_LIMIT, Timer::DrainLimit);
         }
         self.pump(now);

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use postrider_core::carrier_id::IdForms;
 use postrider_core::clock::UnixMs;
 use postrider_core::id::MessageId;
+use postrider_core::lookup::Finding;
 use postrider_core::number::Msisdn;
 use postrider_core::place::ShardId;
 use postrider_core::rate::{Grant, Report};
@@ -65,6 +66,11 @@ pub enum Request {
         customer: CustomerIx,
         /// What, already validated at the edge.
         submission: Box<Submission>,
+    },
+    /// Look up numbers that the receiver owns.
+    LookUp {
+        /// Which ones.
+        numbers: Box<Vec<Msisdn>>,
     },
     /// Show a message of the receiver's partitions.
     Get {
@@ -145,6 +151,13 @@ pub enum Reply {
         spent: Box<Submission>,
         /// What would become of it, or why it would be refused.
         result: Result<Box<Explanation>, Problem>,
+    },
+    /// To `LookUp`.
+    LookedUp {
+        /// The request's box.
+        spent: Box<Vec<Msisdn>>,
+        /// What is known of each, in their order.
+        found: Vec<Finding>,
     },
     /// To `Get`.
     Found(Option<Box<MessageView>>),
@@ -277,6 +290,8 @@ pub(crate) enum Call {
     Submit { to: super::ReplyTo },
     /// Answer the HTTP request with what would become of a message.
     Explain { ticket: u64 },
+    /// Put what is found into these places of a job.
+    LookUp { job: u64, places: Vec<u16> },
     /// The owner does what a customer asks.
     Operate { customer: CustomerIx, request: CustomerRequest },
     /// Every other shard does its share of that.

@@ -27,6 +27,7 @@ mod inbound;
 mod inferring;
 mod journal;
 mod learned;
+mod looking_up;
 mod matching;
 mod mesh;
 mod message;
@@ -64,6 +65,7 @@ use postrider_core::limits;
 use postrider_core::place::ShardId;
 use postrider_core::route::{CarrierIx, Explanation, Figures};
 use postrider_core::submission::Submission;
+use postrider_http::lookup::LookedUp;
 use postrider_http::problem::Problem;
 use postrider_http::request::Cursor;
 use postrider_http::response::MessageView;
@@ -87,6 +89,7 @@ pub use self::fetch::ListKey;
 use self::fetch::{ListTo, ShowTo};
 pub use self::inbound::InboundNotice;
 pub use self::learned::{CarrierIds, Learned};
+pub use self::looking_up::LookupGet;
 pub use self::mesh::{
     Accepted, CallId, MeshMessage, Page, ReceiptNotice, ReceiptOutcome, Reply, Request,
 };
@@ -166,6 +169,13 @@ pub enum ApiResponse {
     Accepted(Accepted),
     /// 200 with what would become of a message.
     Explained(Box<Explanation>),
+    /// 200 with what is known of numbers.
+    LookedUp {
+        /// In the order of the request.
+        looked: Vec<LookedUp>,
+        /// Whether it is a list.
+        batch: bool,
+    },
     /// 200 with one message.
     Message(Box<MessageView>),
     /// 204: the message is redacted.
@@ -210,6 +220,8 @@ pub enum Op {
     CloseCustomer(ConnIx),
     /// Post a webhook; the result comes to `handle_webhook_result`.
     Webhook(Box<WebhookPost>),
+    /// Ask the provider of look-ups; the answer comes to `handle_lookup_answer`.
+    LookUp(Box<LookupGet>),
     /// Read this from the directory of a log; the bytes go to `handle_read`.
     Read {
         /// Names the read in the answer.
@@ -304,6 +316,7 @@ pub struct Shard {
     ages: reclaim::Ages,
     archives: archives::Archives,
     lookups: fetch::Lookups,
+    look_ups: looking_up::LookUps,
     cold: ColdStore,
     doubts: doubts::Doubts,
     erasures: erasing::Erasures,
@@ -432,6 +445,7 @@ impl Shard {
                 let reply = self.explained(now, customer, submission);
                 self.reply(from, call, reply);
             }
+            Request::LookUp { numbers } => self.look_up_for_peer(now, from, call, numbers),
             Request::Get { customer, id } => {
                 self.find(now, ShowTo::Shard(from, call), customer, id);
             }
@@ -491,6 +505,7 @@ impl Shard {
         self.archives.now = now.wall;
         self.pump_customers(now);
         self.pump_reads();
+        self.pump_lookups(now);
         self.pump_checkpoint(now);
         self.pump_drain(now);
     }
@@ -565,10 +580,11 @@ impl Shard {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let webhooks = if self.drain == Drain::No { self.webhooks.poll_timeout() } else { None };
         let customers = [self.deliveries.poll_timeout(), self.inbox.poll_timeout()];
+        let look_ups = self.look_ups.poll_timeout();
         let checkpoint = self.pace.poll_timeout(self.journal.octets());
         let cold = self.cold_due.filter(|_| self.drain == Drain::No);
         let logs = [self.journal.log.poll_timeout(), self.contents_timeout()];
-        [self.wheel.next_deadline(), webhooks, checkpoint, cold]
+        [self.wheel.next_deadline(), webhooks, checkpoint, cold, look_ups]
             .into_iter()
             .chain(logs)
             .chain(customers)
@@ -590,6 +606,7 @@ impl Shard {
         self.stats.set(Gauge::LogSegments, count(self.journal.log.live_segments()));
         self.stats.set(Gauge::LogBytesFree, self.journal.log.room().bytes_free);
         self.publish_contents();
+        self.publish_lookups();
         self.publish_deliveries();
         self.publish_binds();
         self.publish_customers();

@@ -172,6 +172,7 @@ impl Shard {
             }
             Call::Submit { .. }
             | Call::Explain { .. }
+            | Call::LookUp { .. }
             | Call::Operate { .. }
             | Call::Gather(_)
             | Call::Seek { .. }

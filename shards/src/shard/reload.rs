@@ -40,6 +40,7 @@ impl Shard {
         self.fit_carriers(now, &before, binds);
         self.fit_customers(now, &before);
         self.fit_queues(now, &before);
+        self.fit_lookups(now, &before);
         self.serve_early(now);
         self.publish_generation();
         self.pump(now);

@@ -208,6 +208,25 @@ series! {
         RefusedOptedOut = "requests_refused" ["code" = "recipient_opted_out"];
         /// Requests refused as `not_found`.
         RefusedNotFound = "requests_refused" ["code" = "not_found"];
+        /// Numbers that customers had looked up.
+        LookUps = "lookups",
+            "Numbers that customers had looked up.";
+        /// Queries sent to the provider of look-ups.
+        LookupQueries = "lookup_queries",
+            "Queries sent to the provider of look-ups.";
+        /// Look-ups that the provider answered.
+        LookupsAnswered = "lookups_live" ["outcome" = "answered"],
+            "Look-ups by a provider, by what came of them.";
+        /// Those that an earlier answer served.
+        LookupsFromCache = "lookups_live" ["outcome" = "cached"];
+        /// Those without an answer in time.
+        LookupsTimedOut = "lookups_live" ["outcome" = "timeout"];
+        /// Those whose answer could not be had or read.
+        LookupsFailed = "lookups_live" ["outcome" = "failed"];
+        /// Those for which a provider that failed lately was not asked.
+        LookupsSuspended = "lookups_live" ["outcome" = "suspended"];
+        /// Those that did not get their turn.
+        LookupsBusy = "lookups_live" ["outcome" = "busy"];
         /// Binds opened.
         BindsOpened = "bind_events" ["event" = "opened"],
             "Binds that opened, were refused by the carrier, or were lost.";
@@ -315,6 +334,10 @@ series! {
         Registers = "registers", "Registers of messages, each of one stretch of the log.";
         /// Reads from the disk under way.
         ReadsInFlight = "reads_in_flight", "Reads from the disk under way.";
+        /// Answers of the provider of look-ups that are kept.
+        LookupsCached = "lookups_cached", "Answers of the provider of look-ups that are kept.";
+        /// Whether the provider of look-ups is left alone because it failed.
+        LookupsSuspended = "lookups_suspended", "1 while the provider of look-ups is left alone because it failed.";
         /// Parts that wait for a carrier.
         QueuedParts = "queued_parts", "Parts that wait for a carrier.";
         /// Parts submitted whose answer is awaited.
@@ -378,6 +401,8 @@ series! {
         SubmitResponse = "submit_response_seconds", "Time from submit_sm to its answer.";
         /// Time of one webhook request.
         Webhook = "webhook_seconds", "Time of one webhook request.";
+        /// Time of one query to the provider of look-ups.
+        LookupQuery = "lookup_query_seconds", "Time of one query to the provider of look-ups.";
     }
 }
 

@@ -6,6 +6,7 @@
 
 #[path = "../harness/contents.rs"]
 pub(crate) mod contents;
+mod lookups;
 #[path = "../harness/pdu.rs"]
 pub(crate) mod pdu;
 mod reload;
@@ -28,7 +29,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::request::ApiRequest;
 use postrider_http::response::MessageView;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, ConnIx, MeshMessage, Op, Shard, ShardParts, Shared,
+    ApiResponse, BindIx, ConnIx, LookupGet, MeshMessage, Op, Shard, ShardParts, Shared,
 };
 use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
@@ -95,6 +96,8 @@ pub(crate) struct House {
     /// No carrier is reached.
     cut: bool,
     tickets: u64,
+    /// What a provider of look-ups was asked, by shard.
+    pub(crate) queries: Vec<(usize, LookupGet)>,
     /// Its text, and segments of each log.
     config: (String, u32),
 }
@@ -170,6 +173,7 @@ impl House {
             ring_held: false,
             log: log_config(0, config.1),
             tickets: 0,
+            queries: Vec::new(),
             config,
             kept,
             epochs: shared_epochs,
@@ -301,6 +305,7 @@ impl House {
             Op::Webhook(post) => {
                 room.shard.handle_webhook_result(now, post.sequence, Ok(200), None);
             }
+            Op::LookUp(get) => self.queries.push((index, *get)),
             Op::Read { token, log, ask } => {
                 let kept = self.kept.get_mut(&log);
                 let disk = kept.map_or(&mut room.disk, |(disk, _)| disk);

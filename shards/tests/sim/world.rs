@@ -443,6 +443,7 @@ impl World {
                 }
             }
             Op::Webhook(post) => self.webhook(shard, &post),
+            Op::LookUp(_) => unreachable!("no provider is configured here"),
             Op::FlushCustomer(conn) => self.flush_customer(shard, conn),
             Op::CloseCustomer(conn) => self.close_customer(shard, conn),
             Op::Read { token, log, ask } => {

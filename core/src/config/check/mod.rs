@@ -3,6 +3,7 @@
 
 mod carriers;
 mod customers;
+mod lookups;
 mod ported;
 mod profile;
 mod routes;
@@ -12,6 +13,7 @@ mod tlvs;
 mod tools;
 
 pub(super) use self::customers::WEBHOOK_SECRET_MEND;
+pub(super) use self::lookups::{SECRET_MEND as LOOKUP_SECRET_MEND, is_field_value};
 use super::checked::Config;
 use super::error::ConfigErrors;
 use super::raw::RawConfig;
@@ -30,6 +32,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let routing = routes::routing(e, raw.routing);
     let routes = routes::routes(e, &raw.routes, &carriers);
     let ported = ported::ported(e, raw.ported);
+    let lookups = lookups::lookups(e, raw.lookups);
     let config = Config {
         server,
         store,
@@ -41,6 +44,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
         routing,
         routes,
         ported,
+        lookups,
     };
     listeners(e, &config);
     errors.or_value(config)

@@ -28,6 +28,8 @@ pub struct MemoryPlan {
     pub customers: u64,
     /// Rings from the other shards.
     pub rings: u64,
+    /// Answers of a provider of look-ups, and who waits for them.
+    pub lookups: u64,
     /// Buffers of binds, HTTP connections, the log, and parked receipts.
     pub buffers: u64,
 }
@@ -57,13 +59,14 @@ impl MemoryPlan {
             customers: customers(config),
             // Two lanes from each other shard.
             rings: product(peers * 2 * wide(limits::MESH_LANE), limits::MEMORY_PER_MESH_ENTRY),
+            lookups: config.lookups.as_ref().map_or(0, |own| own.memory_of(counts.shards)),
             buffers: buffers(counts.connections, wide(config.carriers.len())),
         }
     }
 
     /// What it is for, and its octets.
     #[must_use]
-    pub fn each(&self) -> [(&'static str, u64); 10] {
+    pub fn each(&self) -> [(&'static str, u64); 11] {
         [
             ("hot messages", self.hot_messages),
             ("receipts", self.receipts),
@@ -74,6 +77,7 @@ impl MemoryPlan {
             ("windows", self.windows),
             ("customers", self.customers),
             ("rings", self.rings),
+            ("look-ups", self.lookups),
             ("buffers", self.buffers),
         ]
     }

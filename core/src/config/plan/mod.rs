@@ -20,6 +20,7 @@ pub use self::memory::MemoryPlan;
 use self::print::Bytes;
 use super::checked::{BindType, CarrierConfig, Config, CustomerConfig, RateKind};
 use super::error::ConfigErrors;
+use super::lookups::LookupsConfig;
 use crate::limits;
 use crate::place::{Placement, ShardId};
 use crate::route::CarrierIx;
@@ -109,6 +110,8 @@ pub struct Plan {
     pub customers: Vec<CustomerPlan>,
     /// Each port of the SMPP side.
     pub ports: Vec<PortPlan>,
+    /// Who is asked about numbers; `None`: nobody.
+    pub lookups: Option<String>,
     /// Messages of a shard that are not final.
     pub open_messages: u32,
     /// Open messages that the log of a shard carries.
@@ -154,6 +157,7 @@ impl Plan {
             carriers,
             customers: customer_plans(config),
             ports: ports(config),
+            lookups: config.lookups.as_ref().map(LookupsConfig::plan_line),
             open_messages: config.limits.open_messages,
             open_messages_fit: config.store.open_messages_that_fit(),
             hot_messages: config.limits.hot_messages,

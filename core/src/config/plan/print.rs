@@ -25,6 +25,7 @@ impl Plan {
             "carriers": self.carriers.iter().map(carrier_json).collect::<Vec<Value>>(),
             "customers": self.customers.iter().map(customer_json).collect::<Vec<Value>>(),
             "smpp_ports": self.ports.iter().map(port_json).collect::<Vec<Value>>(),
+            "lookups": self.lookups,
             "limits": limits::all().iter().map(limit_json).collect::<Vec<Value>>(),
         })
     }
@@ -48,6 +49,7 @@ fn shard_json(shard: &ShardPlan) -> Value {
             "windows": shard.memory.windows,
             "customers": shard.memory.customers,
             "rings": shard.memory.rings,
+            "lookups": shard.memory.lookups,
             "buffers": shard.memory.buffers,
             "total": shard.memory.total(),
         },
@@ -115,6 +117,9 @@ impl fmt::Display for Plan {
         self.write_memory(f)?;
         self.write_carriers(f)?;
         self.write_customers(f)?;
+        if let Some(lookups) = &self.lookups {
+            writeln!(f, "\n{lookups}")?;
+        }
         let smpp = self.smpp_lines();
         if smpp.is_empty() { Ok(()) } else { write!(f, "\n{smpp}") }
     }

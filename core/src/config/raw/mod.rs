@@ -2,6 +2,7 @@
 //! has them so that the check can name every one that is out of range. Pure, lives nowhere.
 
 mod carrier;
+mod lookups;
 mod route;
 mod smpp;
 
@@ -16,6 +17,7 @@ use crate::redact::Private;
 pub(super) use self::carrier::{
     RawAlphabet, RawCarrier, RawCarrierTls, RawOutbind, RawReceiptsBy, RawTlv, RawTonNpi,
 };
+pub(super) use self::lookups::{RawLookupFields, RawLookupWords, RawLookups};
 pub(super) use self::route::{RawRanked, RawRoute, RawRouting};
 pub(super) use self::smpp::{RawCustomer, RawCustomerSmpp, RawSmpp, RawSmppTls};
 
@@ -32,6 +34,7 @@ pub(super) struct RawConfig {
     pub(super) routing: RawRouting,
     pub(super) routes: Vec<RawRoute>,
     pub(super) ported: Vec<RawPorted>,
+    pub(super) lookups: Option<RawLookups>,
 }
 
 #[derive(Debug, Deserialize)]

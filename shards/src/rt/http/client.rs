@@ -1,5 +1,5 @@
-//! The webhook client of a shard: posts over kept connections, to addresses that it has checked
-//! itself. One per shard.
+//! The HTTP client of a shard: posts webhooks and asks the provider of look-ups, over kept connections,
+//! to addresses that it has checked itself. One per shard and purpose.
 //!
 //! A name is resolved anew for every connection and the connection goes to the very address that
 //! was checked, so that a name which changes between check and use gains nothing. Redirects are
@@ -59,8 +59,8 @@ const IDLE_MAX: usize = 1024;
 pub struct ClientLimits {
     /// From the call to the end of the answer, name look-up and handshake included.
     pub timeout: Duration,
-    /// Octets of the answer's body that are read, and dropped, so that the connection can be kept;
-    /// a longer body closes it.
+    /// Octets of the answer's body that are read, so that the connection can be kept; a longer body
+    /// closes it.
     pub max_response: usize,
     /// Idle connections kept for one endpoint. How many are open at once is up to the caller.
     pub connections_per_endpoint: u16,
@@ -81,8 +81,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
-/// Posts webhooks from one shard.
-pub struct WebhookClient {
+/// Sends requests from one shard.
+pub struct HttpClient {
     limits: ClientLimits,
     policy: UrlPolicy,
     tls: Option<TlsConnector>,
@@ -90,9 +90,9 @@ pub struct WebhookClient {
     idle_count: Cell<usize>,
 }
 
-impl std::fmt::Debug for WebhookClient {
+impl std::fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WebhookClient")
+        f.debug_struct("HttpClient")
             .field("limits", &self.limits)
             .field("policy", &self.policy)
             .field("idle", &self.idle_count.get())
@@ -121,7 +121,7 @@ enum Failure {
     Attempt(AttemptError),
 }
 
-impl WebhookClient {
+impl HttpClient {
     /// A client that trusts the roots that browsers trust.
     #[must_use]
     pub fn new(limits: ClientLimits, policy: UrlPolicy) -> Self {
@@ -164,20 +164,45 @@ impl WebhookClient {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Answer, AttemptError> {
-        let until = instant() + self.limits.timeout;
-        let body = Bytes::from(body);
+        let (until, body) = (instant() + self.limits.timeout, Bytes::from(body));
+        let request = || request(Method::POST, target, headers, body.clone());
+        self.send(target, &request, until).await.map(|(answer, _)| answer)
+    }
+
+    /// Gets what is at `target`, within this time, and its body unless that is longer than is read.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    ///
+    /// # Panics
+    /// Outside [`super::super::Runtime::block_on`].
+    pub async fn get(
+        &self,
+        target: &WebhookTarget,
+        headers: &[(String, String)],
+        limit: Duration,
+    ) -> Result<(Answer, Option<Vec<u8>>), AttemptError> {
+        let request = || request(Method::GET, target, headers, Bytes::new());
+        self.send(target, &request, instant() + limit).await
+    }
+
+    async fn send(
+        &self,
+        target: &WebhookTarget,
+        request: &dyn Fn() -> Result<Request<Full<Bytes>>, AttemptError>,
+        until: Instant,
+    ) -> Result<(Answer, Option<Vec<u8>>), AttemptError> {
         let endpoint =
             Endpoint { scheme: target.scheme, host: target.host.clone(), port: target.port };
         if let Some(conn) = self.take_idle(&endpoint) {
-            let request = request(target, headers, body.clone())?;
-            match self.exchange(conn, &endpoint, request, until).await {
+            match self.exchange(conn, &endpoint, request()?, until).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Attempt(error)) => return Err(error),
                 Err(Failure::Stale) => {}
             }
         }
-        let request = request(target, headers, body)?;
-        let Some(opened) = timeout(remaining(until), self.open(target)).await else {
+        let request = request()?;
+        let Some(opened) = timeout(remaining(until), self.open(target, until)).await else {
             return Err(AttemptError::Timeout);
         };
         match self.exchange(opened?, &endpoint, request, until).await {
@@ -193,7 +218,7 @@ impl WebhookClient {
         endpoint: &Endpoint,
         request: Request<Full<Bytes>>,
         until: Instant,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<(Answer, Option<Vec<u8>>), Failure> {
         let before = conn.state.received.get();
         conn.state.enter(Phase::Busy, remaining(until));
         let sent = match conn.sender.ready().await {
@@ -211,34 +236,36 @@ impl WebhookClient {
             });
         };
         let answer = answer_of(&response);
-        if self.drain(response.into_body()).await {
+        let body = self.read(response.into_body()).await;
+        if body.is_some() {
             self.keep(endpoint, conn);
         } else {
             conn.socket.close();
         }
-        Ok(answer)
+        Ok((answer, body))
     }
 
-    /// Reads the answer's body away. Whether its end was reached.
-    async fn drain(&self, body: Incoming) -> bool {
-        let mut left = self.limits.max_response;
+    /// Reads the answer's body; `None` when its end was not reached.
+    async fn read(&self, body: Incoming) -> Option<Vec<u8>> {
+        let mut octets = Vec::new();
         let mut body = pin!(body);
         while !body.is_end_stream() {
             match std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-                None => return true,
-                Some(Err(_)) => return false,
+                None => break,
+                Some(Err(_)) => return None,
                 Some(Ok(frame)) => {
-                    let octets = frame.data_ref().map_or(0, Bytes::len);
-                    let Some(rest) = left.checked_sub(octets) else { return false };
-                    left = rest;
+                    octets.extend_from_slice(frame.data_ref().map_or(&[][..], |data| &data[..]));
+                    if octets.len() > self.limits.max_response {
+                        return None;
+                    }
                 }
             }
         }
-        true
+        Some(octets)
     }
 
-    async fn open(&self, target: &WebhookTarget) -> Result<Conn, AttemptError> {
-        let stream = self.connect(target).await?;
+    async fn open(&self, target: &WebhookTarget, until: Instant) -> Result<Conn, AttemptError> {
+        let stream = self.connect(target, until).await?;
         let state = ConnState::new(Phase::Busy, UNASKED_LIMIT);
         let socket = stream.closer();
         let sender = match target.scheme {
@@ -258,7 +285,11 @@ impl WebhookClient {
     }
 
     /// Connects to the first address that answers; none may be one that must not be called.
-    async fn connect(&self, target: &WebhookTarget) -> Result<TcpStream, AttemptError> {
+    async fn connect(
+        &self,
+        target: &WebhookTarget,
+        until: Instant,
+    ) -> Result<TcpStream, AttemptError> {
         let found = resolve(&target.host, target.port).await.map_err(|_| AttemptError::Resolve)?;
         let refused = |addr: &SocketAddr| is_refused_ip(addr.ip()).is_some();
         if !self.policy.allow_private && found.iter().any(refused) {
@@ -266,8 +297,9 @@ impl WebhookClient {
         }
         // Several addresses share the time, so that one dead address does not use it up.
         let addresses = u32::try_from(found.len()).unwrap_or(u32::MAX).max(1);
+        let each = remaining(until) / addresses;
         for addr in found {
-            if let Ok(stream) = connect(addr, self.limits.timeout / addresses).await {
+            if let Ok(stream) = connect(addr, each).await {
                 return Ok(stream);
             }
         }
@@ -322,19 +354,21 @@ fn remaining(until: Instant) -> Duration {
 }
 
 fn request(
+    method: Method,
     target: &WebhookTarget,
-    headers: &[(&'static str, String)],
+    headers: &[(impl AsRef<str>, String)],
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, AttemptError> {
     let invalid = |_| AttemptError::InvalidUrl;
     let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
+    *request.method_mut() = method;
     *request.uri_mut() =
         Uri::try_from(target.path_and_query.as_str()).map_err(|_| AttemptError::InvalidUrl)?;
     let fields = request.headers_mut();
     fields.insert(header::HOST, HeaderValue::try_from(target.authority()).map_err(invalid)?);
     for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| AttemptError::InvalidUrl)?;
+        let name = HeaderName::from_bytes(name.as_ref().as_bytes())
+            .map_err(|_| AttemptError::InvalidUrl)?;
         fields.append(name, HeaderValue::from_str(value).map_err(invalid)?);
     }
     Ok(request)

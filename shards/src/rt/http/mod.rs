@@ -7,7 +7,7 @@ mod io;
 mod server;
 mod tls;
 
-pub use client::{Answer, ClientLimits, WebhookClient};
+pub use client::{Answer, ClientLimits, HttpClient};
 pub use server::{
     BodyError, ConnectionEnd, HttpLimits, HttpRequest, HttpResponse, serve_connection,
 };

@@ -92,6 +92,7 @@ impl Shard {
         if self.erasures.scopes.is_empty() {
             return;
         }
+        self.look_ups.forget();
         let scopes = &self.erasures.scopes;
         let meant = self.table.messages().filter(|message| scopes.mean(&message.envelope));
         let meant: Vec<u64> = meant.map(|message| message.envelope.sequence).collect();

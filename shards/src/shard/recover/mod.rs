@@ -28,6 +28,7 @@ use super::deliveries::Deliveries;
 use super::fetch::Lookups;
 use super::inbound::Owners;
 use super::journal::Journal;
+use super::looking_up::LookUps;
 use super::mesh::Mesh;
 use super::outbound::Outbound;
 use super::rates::Lenders;
@@ -98,6 +99,7 @@ impl Shard {
             opt_outs,
             archives: Archives::default(),
             lookups: Lookups::new(),
+            look_ups: LookUps::new(now, &parts.shared),
             doubts,
             cold,
             next_sequence,

@@ -1,0 +1,168 @@
+//! Look-ups by whole shards under a virtual clock: who asks the provider, what is answered when it
+//! does not, and that nobody waits for ever.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod house;
+
+use std::time::Duration;
+
+use house::{House, config};
+use postrider_core::limits;
+use postrider_core::lookup::Live;
+use postrider_core::number::Msisdn;
+use postrider_http::lookup::LookedUp;
+use postrider_http::request::{ApiRequest, LookupQuery};
+use postrider_shards::shard::ApiResponse;
+use postrider_shards::stats::Counter;
+
+const PROVIDER: &str = "[lookups]\nurl = \"http://127.0.0.1:9/{number}\"\nprice_micros = 4000\n\
+                        secret = \"Bearer s\"\nconcurrency = 64\n";
+
+fn number(last: usize) -> Msisdn {
+    Msisdn::from_u64(447_717_000_000 + u64::try_from(last).unwrap()).unwrap()
+}
+
+fn query(numbers: usize, live: bool) -> ApiRequest {
+    let numbers = (0..numbers).map(|last| Ok(number(last))).collect();
+    ApiRequest::LookUp(LookupQuery { numbers, live, batch: true })
+}
+
+fn house() -> House {
+    House::new(&format!("{}{PROVIDER}", config(2, "")))
+}
+
+/// Gives every query of the provider this status and body.
+fn answer(house: &mut House, status: u16, body: &str) {
+    for (shard, get) in std::mem::take(&mut house.queries) {
+        house.answer_lookup(shard, get.asked, Some((status, body.as_bytes().to_vec())));
+    }
+}
+
+#[track_caller]
+fn answered(response: Option<ApiResponse>) -> Vec<LookedUp> {
+    match response {
+        Some(ApiResponse::LookedUp { looked, batch: true }) => looked,
+        other => panic!("no look-ups: {other:?}"),
+    }
+}
+
+fn words(looked: &[LookedUp]) -> Vec<Option<&'static str>> {
+    looked.iter().map(|one| one.finding.live.map(Live::word)).collect()
+}
+
+const EE: &str = r#"{"status": "active", "mcc": "234", "mnc": "30", "ported": true}"#;
+
+#[test]
+fn the_owners_ask_for_their_numbers_and_the_answers_come_in_order() {
+    let mut house = house();
+    let ticket = house.send_request(0, 0, query(20, true));
+    assert_eq!(house.queries.len(), 20);
+    for (shard, get) in &house.queries {
+        let owner = house.shared.placement.owner(get.asked.number);
+        assert_eq!(usize::from(owner.0), *shard);
+        let digits = get.asked.number.digits();
+        assert_eq!(get.target.path_and_query, format!("/{digits}"));
+        assert!(get.headers.contains(&("authorization".to_owned(), "Bearer s".to_owned())));
+    }
+    assert!(house.answer_of(0, ticket).is_none());
+    answer(&mut house, 200, EE);
+    let looked = answered(house.answer_of(0, ticket));
+    let numbers: Vec<Msisdn> = looked.iter().map(|one| *one.number.as_ref().unwrap()).collect();
+    assert_eq!(numbers, (0..20).map(number).collect::<Vec<_>>());
+    assert_eq!(words(&looked), vec![Some("answered"); 20]);
+    assert!(looked.iter().all(|one| one.finding.operator.unwrap().to_string() == "234-30"));
+    assert!(looked.iter().all(|one| one.finding.cost_micros == 4_000));
+    // Whichever shard is asked, the owner has the answer still.
+    let again = house.send_request(1, 1, query(20, true));
+    let looked = answered(house.answer_of(1, again));
+    assert_eq!(words(&looked), vec![Some("cached"); 20]);
+    assert!(looked.iter().all(|one| one.finding.cost_micros == 0));
+    assert_eq!(house.count(Counter::LookUps), 40);
+    assert_eq!(house.count(Counter::LookupQueries), 20);
+    assert_eq!(house.count(Counter::LookupsFromCache), 20);
+}
+
+#[test]
+fn without_live_nobody_is_asked() {
+    let mut house = house();
+    let ticket = house.send_request(0, 0, query(1_000, false));
+    let looked = answered(house.answer_of(0, ticket));
+    assert_eq!((looked.len(), house.queries.len()), (1_000, 0));
+    assert!(looked.iter().all(|one| one.finding.live.is_none() && one.finding.reachable.is_none()));
+    let mut plain = House::new(&config(2, ""));
+    let ticket = plain.send_request(0, 0, query(3, true));
+    assert_eq!(words(&answered(plain.answer_of(0, ticket))), [None; 3], "there is no provider");
+}
+
+#[test]
+fn a_provider_that_does_not_answer_leaves_the_tables_word() {
+    let mut house = house();
+    let ticket = house.send_request(0, 0, query(4, true));
+    house.pass(Duration::from_secs(2));
+    let looked = answered(house.answer_of(0, ticket));
+    assert_eq!(words(&looked), [Some("timeout"); 4]);
+    assert!(looked.iter().all(|one| one.finding.operator.unwrap().to_string() == "234-15"));
+    answer(&mut house, 500, EE);
+    let ticket = house.send_request(0, 0, query(30, true));
+    answer(&mut house, 503, EE);
+    assert_eq!(words(&answered(house.answer_of(0, ticket))), [Some("failed"); 30]);
+    // By now both shards leave it alone.
+    let ticket = house.send_request(0, 0, query(30, true));
+    assert_eq!(words(&answered(house.answer_of(0, ticket))), [Some("suspended"); 30]);
+    assert_eq!(house.queries.len(), 0);
+    house.pass(limits::LOOKUP_PAUSE);
+    let ticket = house.send_request(0, 0, query(30, true));
+    assert_eq!(house.queries.len(), 2, "one trial a shard");
+    answer(&mut house, 200, EE);
+    let looked = answered(house.answer_of(0, ticket));
+    assert_eq!(words(&looked).iter().filter(|word| **word == Some("answered")).count(), 2);
+}
+
+#[test]
+fn a_thousand_numbers_go_in_turn_and_end_in_bounded_time() {
+    let mut house = house();
+    let ticket = house.send_request(1, 0, query(1_000, true));
+    assert_eq!(house.queries.len(), 64, "no more at once than the configuration allows");
+    answer(&mut house, 200, EE);
+    assert_eq!(house.queries.len(), 64);
+    house.pass(limits::LOOKUP_TURN + Duration::from_secs(2));
+    let looked = answered(house.answer_of(1, ticket));
+    let count = |word| words(&looked).iter().filter(|own| **own == Some(word)).count();
+    assert_eq!((count("answered"), count("timeout")), (64, 64));
+    assert_eq!(count("busy"), 1_000 - 128);
+}
+
+#[test]
+fn a_stop_waits_for_no_provider() {
+    let mut house = house();
+    let ticket = house.send_request(0, 0, query(20, true));
+    house.drain();
+    assert_eq!(words(&answered(house.answer_of(0, ticket))), [Some("off"); 20]);
+    house.pass(Duration::from_secs(1));
+    assert!(house.is_drained());
+}
+
+#[test]
+fn another_configuration_counts_at_once_and_another_provider_is_asked_anew() {
+    let mut house = house();
+    let ticket = house.send_request(0, 0, query(2, true));
+    answer(&mut house, 200, EE);
+    answered(house.answer_of(0, ticket));
+    let base = config(2, "");
+    house.reload(&format!("{base}{}", PROVIDER.replace("4000", "5000")));
+    let ticket = house.send_request(0, 0, query(2, true));
+    assert_eq!(words(&answered(house.answer_of(0, ticket))), [Some("cached"); 2]);
+    house.reload(&format!("{base}{}", PROVIDER.replace(":9/", ":9/v2/")));
+    let ticket = house.send_request(0, 0, query(2, true));
+    assert!(house.queries.iter().all(|(_, get)| get.target.path_and_query.starts_with("/v2/")));
+    answer(&mut house, 200, EE);
+    let looked = answered(house.answer_of(0, ticket));
+    assert_eq!(words(&looked), [Some("answered"); 2]);
+    let ticket = house.send_request(0, 0, query(3, true));
+    house.reload(&base);
+    let looked = answered(house.answer_of(0, ticket));
+    assert_eq!(words(&looked), [Some("cached"), Some("cached"), Some("off")]);
+    let ticket = house.send_request(0, 0, query(3, true));
+    assert_eq!(words(&answered(house.answer_of(0, ticket))), [None; 3]);
+}
