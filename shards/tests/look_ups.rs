@@ -1,7 +1,13 @@
 //! Look-ups by whole shards under a virtual clock: who asks the provider, what is answered when it
 //! does not, and that nobody waits for ever.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod house;
 

@@ -55,7 +55,7 @@ enum LookUpTo {
     /// A customer, as a list or as one.
     Ticket(u64, bool),
     /// The shard that asked, with its list of numbers.
-    Shard(ShardId, CallId, Box<Vec<Msisdn>>),
+    Shard(ShardId, CallId, Vec<Msisdn>),
 }
 
 impl LookUps {
@@ -145,7 +145,7 @@ impl Shard {
         if self.look_ups.calls < limits::LOOKUP_CALLS && self.mesh.has_room(owner) {
             self.look_ups.calls += 1;
             let call = self.mesh.open(&[owner], Call::LookUp { job, places });
-            self.request(owner, call, Request::LookUp { numbers: Box::new(numbers) });
+            self.request(owner, call, Request::LookUp { numbers });
             return;
         }
         let outcome = Outcome::Missed(Missed::Busy);
@@ -160,10 +160,10 @@ impl Shard {
         now: Now,
         from: ShardId,
         call: CallId,
-        numbers: Box<Vec<Msisdn>>,
+        numbers: Vec<Msisdn>,
     ) {
         let own = numbers.iter().copied().map(Ok).collect();
-        let all = numbers.to_vec();
+        let all = numbers.clone();
         let job = self.add_job(LookUpTo::Shard(from, call, numbers), own);
         for (place, number) in (0u16..).zip(all) {
             self.look_ups.provider.handle_look_up(now, number, Waiter { job, place });

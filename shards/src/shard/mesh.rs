@@ -70,7 +70,7 @@ pub enum Request {
     /// Look up numbers that the receiver owns.
     LookUp {
         /// Which ones.
-        numbers: Box<Vec<Msisdn>>,
+        numbers: Vec<Msisdn>,
     },
     /// Show a message of the receiver's partitions.
     Get {
@@ -154,8 +154,8 @@ pub enum Reply {
     },
     /// To `LookUp`.
     LookedUp {
-        /// The request's box.
-        spent: Box<Vec<Msisdn>>,
+        /// The request's list.
+        spent: Vec<Msisdn>,
         /// What is known of each, in their order.
         found: Vec<Finding>,
     },
