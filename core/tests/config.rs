@@ -223,6 +223,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "weight = 0\nwebhook_secret =",
         "customers[0].weight: 0 is out of range; give a number from 1 to 1000",
     ),
+    (
+        "webhook_secret =",
+        "parts_per_second = -1\nwebhook_secret =",
+        "customers[0].parts_per_second: -1 is out of range; give a number from 0 to 1000000",
+    ),
     ("name = \"alpha\"", "name = \"\"", "carriers[0].name: it is missing"),
     ("", "per_destination = 256", "per_destination: 256 is out of range"),
     ("localhost:2775", "localhost", "carriers[0].address: \"localhost\" is not the address"),

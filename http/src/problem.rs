@@ -78,6 +78,8 @@ pub enum Code {
     NoRoute,
     /// The recipient does not want messages of this account.
     RecipientOptedOut,
+    /// The account submits more parts a second than it may; nothing was accepted.
+    RateLimited,
     /// The header of the request is larger than the limit.
     HeaderTooLarge,
     /// A fault of the gateway.
@@ -95,7 +97,7 @@ struct Row(u16, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::InvalidJson,
         Self::UnknownField,
         Self::DuplicateField,
@@ -129,6 +131,7 @@ impl Code {
         Self::NotFinal,
         Self::NoRoute,
         Self::RecipientOptedOut,
+        Self::RateLimited,
         Self::HeaderTooLarge,
         Self::Internal,
         Self::Overloaded,
@@ -188,6 +191,7 @@ impl Code {
                 Row(422, "recipient_opted_out", "The recipient has opted out")
             }
             Self::NoRoute => Row(422, "no_route", "No carrier serves this destination"),
+            Self::RateLimited => Row(429, "rate_limited", "Too many parts a second"),
             Self::HeaderTooLarge => Row(431, "header_too_large", "Request header is too large"),
             Self::Internal => Row(500, "internal", "Fault of the gateway"),
             Self::Overloaded => Row(503, "overloaded", "The gateway is busy"),
@@ -301,6 +305,13 @@ impl Problem {
     pub fn opted_out() -> Self {
         let detail = "The recipient does not want messages of this account.";
         Self::new(Code::RecipientOptedOut, detail).at("/to")
+    }
+
+    /// The account has used its rate; one more part is free after `seconds`.
+    pub fn rate_limited(seconds: u32) -> Self {
+        let detail =
+            "The message was not accepted: this account submits more parts a second than agreed.";
+        Self::new(Code::RateLimited, detail).after(seconds)
     }
 
     /// The HTTP status of the answer.

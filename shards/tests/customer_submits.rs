@@ -14,7 +14,14 @@ use std::time::Duration;
 
 use house::pdu::{self, NACK, Pdu, SUBMIT_RESP, tlv};
 use house::{House, Line, Submit, config, id_of, short_message};
+use postrider_core::content::Content;
 use postrider_core::limits;
+use postrider_core::number::Msisdn;
+use postrider_core::sender::SenderId;
+use postrider_core::submission::Submission;
+use postrider_core::text::Encoding;
+use postrider_http::request::ApiRequest;
+use postrider_shards::shard::ApiResponse;
 use postrider_shards::stats::Counter;
 use postrider_smpp::values::{AbsoluteTime, SmppTime};
 
@@ -190,6 +197,45 @@ fn a_rate_holds_over_all_binds_and_shards_of_a_customer() {
     assert_eq!(house.ask(lines[0], Submit::default().pdu()).status, OK);
     assert_eq!(house.ask(lines[1], Submit::default().pdu()).status, RTHROTTLED);
     assert_eq!(house.count(Counter::CustomerSubmitsThrottled), 4);
+}
+
+#[test]
+fn a_rate_in_parts_holds_over_http_smpp_and_all_shards() {
+    let rate = "name = \"acme\"\nparts_per_second = 6";
+    let text = config(2, "").replacen("name = \"acme\"", rate, 1);
+    let mut house = House::new(&text);
+    let lines = [house.bound(0), house.bound(1)];
+    let to = Msisdn::from_carrier(house.number_of(1, 0).as_bytes()).unwrap();
+    let http = |house: &mut House, parts: u8| {
+        let sender = SenderId::parse("Acme").unwrap();
+        let content = Content::of_text("hello");
+        let submission = Submission::new(sender, to, content, (Encoding::Gsm7, parts));
+        match house.api(0, ApiRequest::Submit(submission)) {
+            ApiResponse::Accepted(_) => Ok(()),
+            ApiResponse::Problem(problem) => Err((problem.status(), problem.retry_after)),
+            other => panic!("{other:?}"),
+        }
+    };
+    for line in lines {
+        assert_eq!(house.ask(line, Submit::default().pdu()).status, OK);
+    }
+    assert_eq!(http(&mut house, 3), Ok(()));
+    assert_eq!(
+        http(&mut house, 3),
+        Ok(()),
+        "one part was free: the others are paid for afterwards"
+    );
+    assert_eq!(http(&mut house, 1), Err((429, Some(1))));
+    assert_eq!(house.ask(lines[1], Submit::default().pdu()).status, RTHROTTLED);
+    house.pass(Duration::from_millis(520));
+    assert_eq!(house.ask(lines[0], Submit::default().pdu()).status, OK);
+    assert_eq!(http(&mut house, 1), Err((429, Some(1))));
+    assert_eq!(house.count(Counter::RefusedRateLimited), 3);
+
+    let other = house.bound_as(0, pdu::BIND_TRX, "other", "hidden");
+    assert_eq!(house.ask(other, Submit::default().pdu()).status, OK, "it has no limit");
+    house.reload(&text.replace("parts_per_second = 6", "parts_per_second = 0"));
+    (0..20).for_each(|_| assert_eq!(http(&mut house, 9), Ok(())));
 }
 
 #[test]

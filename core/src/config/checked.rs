@@ -157,6 +157,8 @@ pub struct CustomerConfig {
     /// Its share where customers' messages wait for the same carrier: twice the weight, twice the
     /// parts; 1 to `MAX_WEIGHT`.
     pub weight: u16,
+    /// Parts a second that it may submit, over HTTP and SMPP and all shards; 0 for no limit.
+    pub parts_per_second: u32,
     /// Whether what its messages say is kept.
     pub content_retention: Retention,
     /// How the destinations of its messages over HTTP are read.

@@ -19,10 +19,12 @@ mod answers;
 mod governor;
 mod lease;
 mod lender;
+mod meter;
 mod purse;
 mod slowness;
 
 pub use self::governor::{Governor, Observed, Rate};
 pub use self::lease::{Grant, Lease, Report, Trouble, TroubleKind};
 pub use self::lender::Lender;
+pub use self::meter::Meter;
 pub use self::purse::{Purse, Tokens};

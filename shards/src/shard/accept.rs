@@ -48,6 +48,12 @@ impl Shard {
         customer: CustomerIx,
         submission: Box<Submission>,
     ) {
+        let parts = submission.parts.into();
+        if let Err(wait) = self.shared.accounts.admit_parts(customer, now.mono, parts) {
+            self.stats.inc(Counter::RefusedRateLimited);
+            let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+            return self.submitted(now, to, submission, Err(Problem::rate_limited(seconds)));
+        }
         let owner = self.shared.placement.owner(submission.to);
         if owner == self.id {
             self.accept(now, customer, submission, to);

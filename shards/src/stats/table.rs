@@ -206,6 +206,8 @@ series! {
         RefusedNoRoute = "requests_refused" ["code" = "no_route"];
         /// Requests refused as `recipient_opted_out`.
         RefusedOptedOut = "requests_refused" ["code" = "recipient_opted_out"];
+        /// Submissions refused as `rate_limited`, over HTTP or SMPP.
+        RefusedRateLimited = "requests_refused" ["code" = "rate_limited"];
         /// Requests refused as `not_found`.
         RefusedNotFound = "requests_refused" ["code" = "not_found"];
         /// Numbers that customers had looked up.

@@ -66,6 +66,7 @@ fn one_customer(
         e.add(at("smpp.system_id"), what, "give every customer one of its own");
     }
     let chars = 1..=i64::from(limits::MAX_TEXT_CHARS);
+    let rates = 0..=i64::from(limits::MAX_RATE);
     CustomerConfig {
         retired: false,
         api_key_hashes,
@@ -74,6 +75,7 @@ fn one_customer(
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),
         max_text_chars: number(e, &at("max_text_chars"), raw.max_text_chars, chars),
         weight: number(e, &at("weight"), raw.weight, 1..=i64::from(limits::MAX_WEIGHT)),
+        parts_per_second: number(e, &at("parts_per_second"), raw.parts_per_second, rates),
         content_retention: choice(e, &at("content_retention"), &raw.content_retention),
         name: raw.name,
         numbers,

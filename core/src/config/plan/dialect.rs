@@ -238,6 +238,8 @@ pub(super) fn of_customer(customer: &CustomerConfig, account: &CustomerSmpp) -> 
         count => format!("inbound messages to {count} numbers"),
     });
     all.add(customer.weight != 1, || format!("its weight among customers is {}", customer.weight));
+    let rate = customer.parts_per_second;
+    all.add(rate > 0, || format!("{rate} parts a second at most, over HTTP and SMPP"));
     all.add(customer.content_retention == Retention::Discard, || {
         String::from("texts are wiped once their messages are final")
     });

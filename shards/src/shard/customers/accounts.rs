@@ -1,20 +1,18 @@
-//! The accounts of the SMPP server: who may bind, and what all shards together must keep to. One per
-//! configuration; what changes in it are atomics, so no shard waits for another, and it is handed
-//! on from one configuration to the next.
+//! What all shards together let customers do: who may bind to the SMPP server, how many binds there
+//! may be, and how much may come in a second. One per configuration; what changes in it are atomics,
+//! so no shard waits for another, and it is handed on from one configuration to the next.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use postrider_core::config::{Config, CustomerSmpp};
+use postrider_core::rate::Meter;
 use postrider_http::auth::CustomerIx;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-
-/// Nanoseconds of the burst that a silent customer has saved up: one second's worth.
-const BURST: u64 = 1_000_000_000;
 
 /// A password as it is compared.
 pub(crate) type PasswordHash = [u8; 32];
@@ -29,6 +27,8 @@ pub struct Accounts {
     by_system_id: HashMap<Box<[u8]>, CustomerIx, ahash::RandomState>,
     /// By `CustomerIx`; `None` for customers without one.
     accounts: Vec<Option<Account>>,
+    /// Parts a second, 0 for no limit; by `CustomerIx`.
+    parts_per_second: Vec<u32>,
     /// By `CustomerIx`, for every customer: who has no account now may have had one.
     used: Vec<Arc<Used>>,
     /// What a bind to no account is compared with.
@@ -37,16 +37,18 @@ pub struct Accounts {
 
 struct Account {
     password: PasswordHash,
-    /// Nanoseconds between two submissions at the greatest rate; 0 for no limit.
-    interval: u64,
+    /// Submissions a second; 0 for no limit.
+    messages_per_second: u32,
 }
 
-/// What a customer's binds on all shards use together.
+/// What a customer uses on all shards together.
 #[derive(Default)]
 struct Used {
     binds: AtomicU32,
-    /// When all submissions so far will have been paid for; monotonic nanoseconds.
-    paid: AtomicU64,
+    /// Submissions of its binds.
+    messages: Meter,
+    /// Parts of all that it submits.
+    parts: Meter,
 }
 
 impl Accounts {
@@ -65,7 +67,8 @@ impl Accounts {
         }
         let mut used = before.map_or_else(Vec::new, |before| before.used.clone());
         used.resize_with(accounts.len().max(used.len()), Arc::default);
-        Accounts { by_system_id, accounts, used, nobody: [0; 32] }
+        let parts_per_second = config.customers.iter().map(|own| own.parts_per_second).collect();
+        Accounts { by_system_id, accounts, parts_per_second, used, nobody: [0; 32] }
     }
 
     fn used(&self, customer: CustomerIx) -> Option<&Used> {
@@ -112,33 +115,35 @@ impl Accounts {
         self.used(customer).map_or(0, |used| used.binds.load(Ordering::Acquire))
     }
 
-    /// Whether the customer's rate lets `count` submissions pass at `now`, the process's monotonic
-    /// time; if so they are charged. After a second of silence a second's worth may come at once;
-    /// a submit_multi of more than that is paid for afterwards.
+    /// Whether the rate of the customer's account lets `count` submissions pass at `now`, the
+    /// process's monotonic time; if so they are charged.
     pub(crate) fn admit(&self, customer: CustomerIx, now: Duration, count: u32) -> bool {
         let (Some(account), Some(used)) = (self.get(customer), self.used(customer)) else {
             return false;
         };
-        if account.interval == 0 {
-            return true;
-        }
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let limit = now.saturating_add(BURST.max(account.interval));
-        let price = account.interval.saturating_mul(u64::from(count));
-        let pay = |paid: u64| {
-            let from = paid.max(now);
-            (from.saturating_add(account.interval) <= limit).then(|| from.saturating_add(price))
-        };
-        used.paid.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay).is_ok()
+        used.messages.charge(now, account.messages_per_second, count).is_ok()
+    }
+
+    /// Charges a message of so many parts, however it came in.
+    ///
+    /// # Errors
+    /// How long until the customer's rate lets one more part pass.
+    pub(crate) fn admit_parts(
+        &self,
+        customer: CustomerIx,
+        now: Duration,
+        parts: u32,
+    ) -> Result<(), Duration> {
+        let rate = self.parts_per_second.get(usize::from(customer.0)).copied().unwrap_or(0);
+        self.used(customer).map_or(Ok(()), |used| used.parts.charge(now, rate, parts))
     }
 }
 
 impl Account {
     fn new(smpp: &CustomerSmpp) -> Self {
-        let rate = u64::from(smpp.messages_per_second);
         Account {
             password: hash_password(smpp.password.expose().as_bytes()),
-            interval: BURST.checked_div(rate).unwrap_or(0),
+            messages_per_second: smpp.messages_per_second,
         }
     }
 }
@@ -150,7 +155,7 @@ pub(crate) fn is_allowed(smpp: &CustomerSmpp, peer: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -224,38 +229,6 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_kept_after_one_seconds_burst() {
-        let accounts = accounts(10);
-        let start = Duration::from_secs(5);
-        let passed = |from: Duration, over: Duration| {
-            let steps = u32::try_from(over.as_millis()).unwrap();
-            (0..steps)
-                .filter(|ms| {
-                    let now = from + Duration::from_millis(u64::from(*ms));
-                    accounts.admit(SHOP, now, 1)
-                })
-                .count()
-        };
-        assert_eq!(passed(start, Duration::from_millis(50)), 10, "a second's worth at once");
-        assert_eq!(passed(start + Duration::from_millis(100), Duration::from_secs(10)), 100);
-        let later = start + Duration::from_secs(60);
-        assert!(accounts.admit(SHOP, later, 30), "a list passes whole");
-        let next = later + Duration::from_millis(2_090);
-        assert!(!accounts.admit(SHOP, next, 1), "and is paid for afterwards");
-        assert!(accounts.admit(SHOP, next + Duration::from_millis(20), 1));
-    }
-
-    #[test]
-    fn one_a_second_and_no_limit() {
-        let slow = accounts(1);
-        let at = Duration::from_secs(9);
-        assert!(slow.admit(SHOP, at, 1) && !slow.admit(SHOP, at, 1));
-        assert!(slow.admit(SHOP, at + Duration::from_secs(1), 1));
-        let free = accounts(0);
-        assert!((0..10_000).all(|_| free.admit(SHOP, Duration::ZERO, 255)));
-    }
-
-    #[test]
     fn another_configuration_keeps_the_binds_and_what_is_paid() {
         let before = accounts(1);
         let at = Duration::from_secs(9);
@@ -268,7 +241,16 @@ mod tests {
         for customer in &mut config.customers {
             customer.smpp = None;
         }
+        config.customers[0].parts_per_second = 1;
         let without = Accounts::new(&config, Some(&after));
+        let web = CustomerIx(0);
+        assert_eq!(
+            (after.admit_parts(web, at, 9), after.admit_parts(web, at, 9)),
+            (Ok(()), Ok(()))
+        );
+        assert_eq!(without.admit_parts(web, at, 1), Ok(()));
+        let later = at + Duration::from_millis(250);
+        assert_eq!(without.admit_parts(web, later, 1), Err(Duration::from_millis(750)));
         assert!(!without.admit(SHOP, at + Duration::from_secs(60), 1));
         without.release_bind(SHOP);
         assert_eq!(before.binds(SHOP), 0);

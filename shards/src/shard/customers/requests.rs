@@ -144,7 +144,7 @@ pub(in crate::shard) fn status_of(code: Code) -> CommandStatus {
         CommandStatus::ESME_RINVDSTADR
     } else if code == Code::StorageFull {
         CommandStatus::ESME_RMSGQFUL
-    } else if code == Code::Overloaded {
+    } else if matches!(code, Code::Overloaded | Code::RateLimited) {
         CommandStatus::ESME_RTHROTTLED
     } else {
         CommandStatus::ESME_RSYSERR
