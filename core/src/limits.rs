@@ -564,6 +564,7 @@ const ALL: &[Limit] = table! {
     LOOKUP_FAILURES_OVER LOOKUP_FAILURES_OVER.as_secs(), "s";
     LOOKUP_PAUSE LOOKUP_PAUSE.as_secs(), "s";
     LOOKUP_WORDS LOOKUP_WORDS, "words";
+    OVERRIDES_MAX OVERRIDES_MAX, "overrides";
 };
 
 /// Every bound, in the order above.

@@ -41,6 +41,28 @@ impl Prefix {
         Some(Prefix { digits, length })
     }
 
+    /// The fewest prefixes of the numbers from `first` to `last`, which have as many digits; none when
+    /// they do not, or are no numbers in that order.
+    pub(crate) fn of_range(first: u64, last: u64) -> Vec<Prefix> {
+        let digits = |number: u64| number.checked_ilog10().map_or(0, |log| log + 1);
+        let mut prefixes = Vec::new();
+        let Some(length) =
+            u8::try_from(digits(first)).ok().filter(|_| digits(first) == digits(last))
+        else {
+            return prefixes;
+        };
+        let mut at = first;
+        while at <= last && usize::from(length) <= MAX_DIGITS {
+            let (mut size, mut cut) = (1, 0);
+            while cut + 1 < length && at.is_multiple_of(size * 10) && at + (size * 10 - 1) <= last {
+                (size, cut) = (size * 10, cut + 1);
+            }
+            prefixes.push(Prefix { digits: at / size, length: length - cut });
+            at += size;
+        }
+        prefixes
+    }
+
     /// How many digits it has.
     pub(crate) fn length(self) -> u8 {
         self.length

@@ -378,3 +378,51 @@ fn the_secret_may_stand_in_a_file() {
     assert!(json["lookups"].as_str().is_some());
     assert!(json["shards"][0]["memory_bytes"]["lookups"].as_u64() > Some(50_000 * 256));
 }
+
+#[test]
+fn overrides_are_prefixes_or_ranges_with_a_name() {
+    let head = "[[numbers.override]]\noperator = \"234-50\"\n";
+    let config = format!(
+        "{head}range = \"447717000995-447717002003\"\nname = \"Ours\"\n{head}prefix = \"4477170010\""
+    );
+    let resolver = Config::parse(&config).unwrap().resolver();
+    let served = |last: u64| {
+        let number = Msisdn::from_u64(447_717_000_000 + last).unwrap();
+        let known = resolver.resolve(number, UnixMs(9));
+        (known.source == Source::Override).then(|| known.name.map(str::to_owned))
+    };
+    for (last, expected) in [
+        (994, None),
+        (995, Some(Some("Ours"))),
+        (999, Some(Some("Ours"))),
+        (1_000, Some(None)),
+        (1_099, Some(None)),
+        (1_100, Some(Some("Ours"))),
+        (2_003, Some(Some("Ours"))),
+        (2_004, None),
+    ] {
+        let expected = expected.map(|name: Option<&str>| name.map(str::to_owned));
+        let found = served(last);
+        // The longer prefix has no name of its own: that of the tables stands.
+        let same = if (1_000..1_100).contains(&last) { found.is_some() } else { found == expected };
+        assert!(same, "{last}: {found:?}");
+    }
+    let errors = |text: &str| Config::parse(text).unwrap_err().to_string();
+    for wrong in [
+        "prefix = \"0\"",
+        "prefix = \"\"",
+        "range = \"447717000995\"",
+        "range = \"447717000995-447717000994\"",
+        "range = \"447717000995-4477170009999\"",
+        "prefix = \"44\"\nrange = \"447717000995-447717000996\"",
+        "",
+    ] {
+        let shown = errors(&format!("{head}{wrong}"));
+        assert!(shown.contains("numbers.override[0]."), "{wrong}: {shown}");
+    }
+    let shown = errors("[[numbers.override]]\nprefix = \"44\"\noperator = \"Acme\"\nname = \"\"");
+    assert!(
+        shown.contains("override[0].operator") && shown.contains("override[0].name"),
+        "{shown}"
+    );
+}

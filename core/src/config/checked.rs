@@ -14,6 +14,7 @@ use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::content::Retention;
 use crate::limits;
 use crate::number::NumberForm;
+use crate::operators::{Override, Resolver};
 use crate::rate::Rate;
 use crate::redact::Private;
 use crate::route::{RouteConfig, RoutingConfig};
@@ -40,10 +41,19 @@ pub struct Config {
     pub routing: RoutingConfig,
     /// `[[routes]]`.
     pub routes: Vec<RouteConfig>,
+    /// `[numbers]`.
+    pub numbers: NumbersConfig,
     /// `[[ported]]`.
     pub ported: Vec<PortedConfig>,
     /// `[lookups]`.
     pub lookups: Option<LookupsConfig>,
+}
+
+/// What is known of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumbersConfig {
+    /// Who serves numbers whatever tables say; the longest prefix wins.
+    pub overrides: Vec<Override>,
 }
 
 /// A table of ported numbers.
@@ -260,6 +270,12 @@ impl CarrierConfig {
 }
 
 impl Config {
+    /// What tells who serves a number, without tables of ported numbers.
+    #[must_use]
+    pub fn resolver(&self) -> Resolver {
+        Resolver::default().with_overrides(&self.numbers.overrides)
+    }
+
     /// Reads and checks a configuration.
     ///
     /// # Errors

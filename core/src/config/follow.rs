@@ -53,6 +53,7 @@ impl Config {
             carriers: _,
             routing: _,
             routes: _,
+            numbers: _,
             ported: _,
             lookups: _,
         } = self;

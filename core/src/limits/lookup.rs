@@ -40,3 +40,5 @@ pub const LOOKUP_FAILURES_OVER: Duration = Duration::from_secs(10);
 pub const LOOKUP_PAUSE: Duration = Duration::from_secs(30);
 /// Words for one state of a subscriber.
 pub const LOOKUP_WORDS: usize = 64;
+/// Overrides of a configuration.
+pub const OVERRIDES_MAX: usize = 10_000;

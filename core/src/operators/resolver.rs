@@ -55,8 +55,9 @@ impl Source {
 /// Numbers of which the configuration says who serves them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    prefix: Prefix,
+    prefixes: Vec<Prefix>,
     operator: OperatorId,
+    name: Option<Box<str>>,
 }
 
 impl Override {
@@ -64,7 +65,43 @@ impl Override {
     #[must_use]
     pub fn new(digits: &str, operator: OperatorId) -> Option<Override> {
         let prefix = Prefix::parse(digits).filter(|prefix| prefix.length() > 0)?;
-        Some(Override { prefix, operator })
+        Some(Override { prefixes: vec![prefix], operator, name: None })
+    }
+
+    /// For the numbers that begin with one of those from `first` to `last`, of as many digits.
+    #[must_use]
+    pub fn of_range(first: u64, last: u64, operator: OperatorId) -> Option<Override> {
+        let prefixes = Prefix::of_range(first, last);
+        (!prefixes.is_empty()).then_some(Override { prefixes, operator, name: None })
+    }
+
+    /// With a name for the operator.
+    #[must_use]
+    pub fn named(self, name: &str) -> Override {
+        Override { name: Some(name.into()), ..self }
+    }
+}
+
+/// Who serves the numbers of each override.
+#[derive(Debug)]
+struct Overrides {
+    places: PrefixTable<u32>,
+    own: Vec<(OperatorId, Option<Box<str>>)>,
+}
+
+impl Overrides {
+    fn new(overrides: &[Override]) -> Overrides {
+        let each = (0u32..).zip(overrides);
+        let places =
+            each.flat_map(|(at, own)| own.prefixes.iter().map(move |prefix| (*prefix, at)));
+        let own = overrides.iter().map(|own| (own.operator, own.name.clone())).collect();
+        Overrides { places: PrefixTable::new(places.collect()), own }
+    }
+
+    fn find(&self, number: Msisdn) -> Option<(OperatorId, Option<&str>)> {
+        let (_, at) = self.places.find(prefix::key(number))?;
+        let (operator, name) = self.own.get(usize::try_from(at).ok()?)?;
+        Some((*operator, name.as_deref()))
     }
 }
 
@@ -96,14 +133,14 @@ pub struct Resolved<'t> {
 #[derive(Clone, Debug)]
 pub struct Resolver {
     tables: &'static Tables,
-    overrides: Arc<PrefixTable<OperatorId>>,
+    overrides: Arc<Overrides>,
     ported: Option<Arc<dyn Ported>>,
 }
 
 impl Default for Resolver {
     /// With the tables that are part of the program alone.
     fn default() -> Resolver {
-        let overrides = Arc::new(PrefixTable::new(Vec::new()));
+        let overrides = Arc::new(Overrides::new(&[]));
         Resolver { tables: Tables::builtin(), overrides, ported: None }
     }
 }
@@ -119,8 +156,7 @@ impl Resolver {
     /// A resolver that takes the configuration's word first; the longest prefix wins.
     #[must_use]
     pub fn with_overrides(mut self, overrides: &[Override]) -> Resolver {
-        let own = overrides.iter().map(|own| (own.prefix, own.operator)).collect();
-        self.overrides = Arc::new(PrefixTable::new(own));
+        self.overrides = Arc::new(Overrides::new(overrides));
         self
     }
 
@@ -139,9 +175,10 @@ impl Resolver {
             confidence: 0,
             as_of: Some(self.tables.as_of()),
         };
-        if let Some((_, operator)) = self.overrides.find(prefix::key(number)) {
+        if let Some((operator, name)) = self.overrides.find(number) {
             let known = Resolved { as_of: None, ..known };
-            return self.named(known, operator, Source::Override, OVERRIDE);
+            let known = self.named(known, operator, Source::Override, OVERRIDE);
+            return Resolved { name: name.or(known.name), ..known };
         }
         match self.ported.as_ref().map(|tables| tables.find(number, now)) {
             Some(PortedAnswer::Ported { operator, as_of, fresh }) => {

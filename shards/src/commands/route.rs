@@ -3,16 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use postrider_core::operators::Resolver;
 use postrider_http::explain::explanation_json;
 use serde_json::{Value, json};
 
 use super::admin::Gateway;
 use super::config_file::load;
 use super::lines::{complain, print};
-use crate::control::message;
+use crate::control::{message, ported};
 use crate::exit;
 use crate::rt::Clock;
 use crate::shard::explain_alone;
@@ -98,7 +98,9 @@ fn running(args: &ExplainArgs) -> Result<String> {
 fn alone(args: &ExplainArgs, config: &postrider_core::config::Config) -> Result<String> {
     let message = message(&args.to, &args.from, &args.body).map_err(|why| anyhow!(why))?;
     let at = Clock::start().wall_raw();
-    let told = explain_alone(config, &Resolver::default(), &message, at);
+    let ported = Arc::new(ported::load_all(&config.ported)?);
+    let resolver = config.resolver().with_ported(ported);
+    let told = explain_alone(config, &resolver, &message, at);
     let told = told.context("no carrier can have it")?;
     if args.json {
         return Ok(String::from_utf8(explanation_json(&told))?);

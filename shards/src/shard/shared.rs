@@ -89,7 +89,7 @@ impl Shared {
         let weights = numbers.customers.iter().copied().zip(weights);
         Shared {
             generation: before.map_or(1, |before| before.generation.saturating_add(1)),
-            resolver: before.map(|before| before.resolver.clone()).unwrap_or_default(),
+            resolver: config.resolver().with_ported(Arc::<PortedTables>::clone(&ported)),
             routes: RouteTable::new(&config.routes),
             placement,
             cipher,

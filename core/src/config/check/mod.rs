@@ -4,6 +4,7 @@
 mod carriers;
 mod customers;
 mod lookups;
+mod numbers;
 mod ported;
 mod profile;
 mod routes;
@@ -31,6 +32,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let carriers = carriers::carriers(e, raw.carriers);
     let routing = routes::routing(e, raw.routing);
     let routes = routes::routes(e, &raw.routes, &carriers);
+    let numbers = numbers::numbers(e, &raw.numbers);
     let ported = ported::ported(e, raw.ported);
     let lookups = lookups::lookups(e, raw.lookups);
     let config = Config {
@@ -43,6 +45,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
         carriers,
         routing,
         routes,
+        numbers,
         ported,
         lookups,
     };

@@ -3,6 +3,7 @@
 
 mod carrier;
 mod lookups;
+mod numbers;
 mod route;
 mod smpp;
 
@@ -18,6 +19,7 @@ pub(super) use self::carrier::{
     RawAlphabet, RawCarrier, RawCarrierTls, RawOutbind, RawReceiptsBy, RawTlv, RawTonNpi,
 };
 pub(super) use self::lookups::{RawLookupFields, RawLookupWords, RawLookups};
+pub(super) use self::numbers::{RawNumbers, RawOverride};
 pub(super) use self::route::{RawRanked, RawRoute, RawRouting};
 pub(super) use self::smpp::{RawCustomer, RawCustomerSmpp, RawSmpp, RawSmppTls};
 
@@ -33,6 +35,7 @@ pub(super) struct RawConfig {
     pub(super) carriers: Vec<RawCarrier>,
     pub(super) routing: RawRouting,
     pub(super) routes: Vec<RawRoute>,
+    pub(super) numbers: RawNumbers,
     pub(super) ported: Vec<RawPorted>,
     pub(super) lookups: Option<RawLookups>,
 }

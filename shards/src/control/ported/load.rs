@@ -69,6 +69,18 @@ pub fn load(config: &[PortedConfig], before: &PortedTables) -> PortedTables {
     PortedTables::new(tables.collect())
 }
 
+/// The tables of a configuration, for who asks them once.
+///
+/// # Errors
+/// What is wrong with the first one that cannot be used.
+pub fn load_all(config: &[PortedConfig]) -> Result<PortedTables> {
+    let one = |own: &PortedConfig| {
+        let (name, table) = (own.file.display().to_string(), Arc::new(checked(own)?));
+        Ok(LoadedTable { name, stamp: String::new(), fresh: own.fresh, table })
+    };
+    Ok(PortedTables::new(config.iter().map(one).collect::<Result<_>>()?))
+}
+
 /// What tells a table's files from those that take their place: a new file has another inode or time.
 fn stamp(table: &Path) -> String {
     let one = |path: &Path| {
