@@ -17,7 +17,7 @@ use harness::gateway::{Gateway, Submit, alpha, config};
 use postrider_core::config::{Concatenation, Config, CustomerConfig, OnUnknownOutcome};
 use postrider_core::id::MessageId;
 use postrider_core::lane::Lane;
-use postrider_shards::stats::Gauge;
+use postrider_shards::stats::{Counter, Gauge};
 
 const LONG: &str = "This text is longer than one part of a message can be, so that it takes two of them \
                     to bring it to whoever is waiting for it: it goes on and on, for as long as it \
@@ -115,10 +115,33 @@ fn what_has_expired_is_never_sent() {
         gateway.answer(&first, 0, "1");
         gateway.pass(ms(5));
         assert_eq!(take_all(&mut gateway), ["in time"], "{policy:?}");
+        assert_eq!(gateway.count(Counter::PartsSubmitted), 2, "what is not sent costs nothing");
         assert_eq!(gateway.status(id), "expired");
+        let view = gateway.rig.view(id);
+        assert_eq!(view.error_code.as_deref(), Some("validity period over"));
         assert_eq!(gateway.status(long), "submitted");
         assert_eq!(gateway.timeline(id), ["accepted", "expired validity period over"]);
     }
+}
+
+#[test]
+fn what_expires_on_disk_is_never_sent_either() {
+    let mut gateway = Gateway::new(weighted(&[1], 0));
+    gateway.unreachable = vec![0];
+    gateway.lose(0);
+    let brief = r#","validity_period":2"#;
+    let ids: Vec<MessageId> = (0..600).map(|n| post(&mut gateway, n, "late", brief)).collect();
+    let last = post(&mut gateway, 700, "in time", "");
+    assert!(gateway.rig.gauge(Gauge::MessagesInMemory) <= 256);
+    gateway.seconds(20);
+    gateway.unreachable.clear();
+    gateway.seconds(60);
+    assert_eq!(take_all(&mut gateway), ["in time"]);
+    assert_eq!(gateway.count(Counter::PartsSubmitted), 1);
+    for id in ids {
+        assert_eq!(gateway.timeline(id), ["accepted", "expired validity period over"]);
+    }
+    assert_eq!(gateway.status(last), "submitted");
 }
 
 #[test]
@@ -256,6 +279,29 @@ fn what_waits_for_its_recipient_leaves_with_the_others_when_the_carrier_dies_or_
     assert!(submitted >= 3, "{submitted}");
 }
 
+#[test]
+fn a_bound_that_a_reload_changes_holds_back_nobody_for_ever() {
+    let with = |most| alpha(|carrier| carrier.profile.per_destination = most);
+    let mut gateway = Gateway::new(with(1));
+    let post_some = |gateway: &mut Gateway, some: std::ops::Range<u64>| {
+        some.for_each(|n| _ = post(gateway, 1, &format!("{n}"), ""));
+    };
+    post_some(&mut gateway, 0..4);
+    assert_eq!(gateway.submits.len(), 1);
+    gateway.reload(with(3));
+    gateway.pass(ms(5));
+    assert_eq!(gateway.submits.len(), 3);
+    gateway.reload(with(0));
+    gateway.pass(ms(5));
+    assert_eq!(texts(&gateway.submits), ["0", "1", "2", "3"]);
+    gateway.reload(with(1));
+    let all: Vec<Submit> = gateway.submits.drain(..).collect();
+    all.iter().for_each(|submit| gateway.answer(submit, 0, &format!("{}", submit.pdu.sequence)));
+    post_some(&mut gateway, 4..7);
+    assert_eq!(gateway.submits.len(), 1);
+    assert_eq!(take_all(&mut gateway), ["4", "5", "6"]);
+}
+
 /// A configuration of customers with these weights and a carrier with this rate.
 fn weighted(weights: &[u16], rate: u32) -> Config {
     let mut config = alpha(|carrier| (carrier.parts_per_second, carrier.window) = (rate, 50));
@@ -315,4 +361,101 @@ fn a_message_that_ended_leaves_its_queue() {
     gateway.seconds(2);
     assert_eq!(gateway.rig.gauge(Gauge::QueuedParts), 0);
     assert!(ids.into_iter().all(|id| gateway.status(id) == "expired"));
+}
+
+/// Takes every submit as it comes, for so long; gives when each came and its text.
+fn taken_in(gateway: &mut Gateway, time: Duration) -> Vec<(Duration, String)> {
+    let (mut taken, until) = (Vec::new(), gateway.rig.now + time);
+    while gateway.rig.now < until {
+        while let Some(submit) = gateway.submits.pop_front() {
+            taken.push((gateway.rig.now, String::from_utf8(submit.text()).unwrap()));
+            gateway.answer(&submit, 0, &format!("{}", submit.pdu.sequence));
+        }
+        gateway.pass(ms(5));
+    }
+    taken
+}
+
+#[test]
+fn two_customers_share_one_to_three_and_what_one_leaves_is_the_others() {
+    let mut gateway = Gateway::new(weighted(&[1, 3], 80));
+    gateway.unreachable = vec![0];
+    gateway.lose(0);
+    for n in 0..2_000 {
+        gateway.rig.customer = n % 2;
+        // The one with the greater weight runs out first.
+        if n % 2 == 0 || n < 1_000 {
+            post(&mut gateway, u64::from(n), &format!("{}", n % 2), "");
+        }
+    }
+    gateway.unreachable.clear();
+    let taken = taken_in(&mut gateway, Duration::from_secs(25));
+    let texts: Vec<&str> = taken.iter().map(|(_, text)| text.as_str()).collect();
+    let last = texts.iter().rposition(|text| *text == "1").unwrap();
+    let (shared, alone) = texts.split_at(last + 1);
+    let own = shared.iter().filter(|text| **text == "0").count();
+    let due = shared.len() / 4;
+    assert!(own.abs_diff(due) * 30 <= due, "{own} of {}, not {due}", shared.len());
+    // Over any two seconds, and not only in the sum.
+    for some in shared.chunks_exact(160) {
+        let own = some.iter().filter(|text| **text == "0").count();
+        assert!((36..=44).contains(&own), "{own} of 160");
+    }
+    assert!(alone.len() > 500, "{}", alone.len());
+    let (first, end) = (taken[last + 1].0, taken[taken.len() - 1].0);
+    let rate = alone.len() * 1_000 / usize::try_from((end - first).as_millis()).unwrap();
+    assert!((78..=81).contains(&rate), "alone it has {rate} of 80 parts a second");
+}
+
+#[test]
+fn passwords_that_come_at_once_leave_at_once_beside_a_backlog_and_no_second_has_more() {
+    let mut gateway = Gateway::new(alpha(|carrier| {
+        (carrier.parts_per_second, carrier.window) = (20, 50);
+    }));
+    for n in 0..600 {
+        post(&mut gateway, n, "news", r#","priority":"bulk""#);
+    }
+    let mut all = taken_in(&mut gateway, Duration::from_secs(3));
+    for burst in 0..10 {
+        for n in 0..4 {
+            post(&mut gateway, 1_000 + n, "code", r#","priority":"otp""#);
+        }
+        let taken = taken_in(&mut gateway, ms(10));
+        let codes = taken.iter().filter(|(_, text)| text == "code").count();
+        assert!(burst < 2 || codes == 4, "{codes} of 4 at once, burst {burst}");
+        all.extend(taken);
+        all.extend(taken_in(&mut gateway, ms(1_990)));
+    }
+    // Each is seen up to 5 ms after it left.
+    for (n, (from, _)) in all.iter().enumerate() {
+        let within = all[n..].iter().take_while(|(at, _)| *at - *from <= ms(995)).count();
+        assert!(within <= 20, "{within} within a second of {from:?}");
+    }
+    let bulk = all.iter().filter(|(_, text)| text == "news").count();
+    // Of two tokens a second nobody has any use: what is left free, when no password comes.
+    let least = 280;
+    assert!(bulk >= least, "{bulk} others of {least}");
+}
+
+#[test]
+fn what_is_left_free_for_passwords_is_no_room_that_others_overflow_into() {
+    let mut config = config(&["alpha", "beta"]);
+    for carrier in &mut config.carriers {
+        (carrier.parts_per_second, carrier.window) = (20, 50);
+    }
+    for candidate in &mut config.routes[0].carriers {
+        (candidate.priority, candidate.cost) = (1, 1_000);
+    }
+    (config.routes[0].priced, config.routes[0].tolerance) = (true, Some(100));
+    let mut gateway = Gateway::new(config);
+    for burst in 0..8 {
+        for n in 0..8 {
+            post(&mut gateway, n, "code", r#","priority":"otp""#);
+            post(&mut gateway, 100 + burst * 8 + n, "news", r#","priority":"bulk""#);
+            post(&mut gateway, 200 + burst * 8 + n, "plain", "");
+        }
+        taken_in(&mut gateway, ms(500));
+    }
+    taken_in(&mut gateway, Duration::from_secs(10));
+    assert_eq!(gateway.rig.gauge(Gauge::QueuedParts), 0, "all of them found their way");
 }

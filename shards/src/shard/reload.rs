@@ -163,13 +163,17 @@ impl Shard {
     }
 
     /// Gives messages that wait at a carrier to the one that they would go to now, when the routes
-    /// say something else or the carrier was removed.
+    /// say something else, the carrier was removed or takes more or fewer parts at once for one
+    /// recipient.
     fn fit_queues(&mut self, now: Now, before: &Shared) {
         let (old, new) = (&before.config, &self.shared.config);
         let rerouted = (&old.routes, &old.routing) != (&new.routes, &new.routing);
         let same = |index: usize| {
             let (old, new) = (old.carriers.get(index), new.carriers.get(index));
-            old.zip(new).is_some_and(|(old, new)| old.retired == new.retired)
+            old.zip(new).is_some_and(|(old, new)| {
+                let each = |own: &CarrierConfig| own.profile.per_destination;
+                old.retired == new.retired && each(old) == each(new)
+            })
         };
         let moved: Vec<usize> =
             (0..old.carriers.len()).filter(|index| rerouted || !same(*index)).collect();

@@ -117,11 +117,16 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// A shard whose carriers are bound.
     pub(crate) fn new(config: Config) -> Self {
+        Self::with_segments(config, 64)
+    }
+
+    /// As `new`, with a log of so many segments.
+    pub(crate) fn with_segments(config: Config, segments: u32) -> Self {
         let sessions =
             |carrier: &CarrierConfig| usize::from(carrier.binds) * kinds(carrier.bind).len();
         let binds = config.carriers.iter().map(sessions).sum();
         let mut gateway = Gateway {
-            rig: Rig::with(config, 64),
+            rig: Rig::with(config, segments),
             binds,
             next_sequence: 1,
             unreachable: Vec::new(),

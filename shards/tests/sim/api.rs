@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use postrider_core::config::Word as _;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
+use postrider_core::lane::Lane;
 use postrider_core::number::NumberForm;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
@@ -64,8 +66,9 @@ impl World {
         let validity = 60 + self.rng.below(300);
         let kept = if asks_to_discard(self.seed, index) { "discard" } else { "keep" };
         let kept = if retention(self.seed) == Retention::Discard { "discard" } else { kept };
+        let lane = Lane::at(index % 3).unwrap_or_default().word();
         let body = format!(
-            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity},"content_retention":"{kept}"}}"#,
+            r#"{{"from":"Acme","to":"+{}","body":"{}","webhook_url":"http://127.0.0.1:9/hook","validity_period":{validity},"content_retention":"{kept}","priority":"{lane}"}}"#,
             submission.number, submission.text
         );
         let request = request("POST", "/api/v1/messages", None, body.as_bytes());

@@ -305,6 +305,7 @@ impl World {
                 dest_ton: 1,
                 dest_npi: 1,
                 dest: number.as_bytes(),
+                priority_flag: u8::try_from(index % 4).unwrap(),
                 // Five minutes.
                 validity_period: b"000000000500000R",
                 registered_delivery: 1,

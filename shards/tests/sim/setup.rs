@@ -91,14 +91,22 @@ pub struct File {
     /// At most those of the first file, which the checks go by.
     window: u16,
     parts_per_second: u32,
+    /// Unanswered parts to one recipient; 0 for any number.
+    per_destination: u16,
     /// Another one makes the second carrier's binds anew.
     password: char,
 }
 
 impl File {
     /// What every world begins with, and ends with.
-    pub const FIRST: File =
-        File { alpha: true, swapped: false, window: 4, parts_per_second: 40, password: 'p' };
+    pub const FIRST: File = File {
+        alpha: true,
+        swapped: false,
+        window: 4,
+        parts_per_second: 40,
+        per_destination: 2,
+        password: 'p',
+    };
 
     /// Another one.
     pub fn any(rng: &mut Rng) -> File {
@@ -107,6 +115,7 @@ impl File {
             swapped: rng.chance(50),
             window: 1 + rng.below(4) as u16,
             parts_per_second: 10 + rng.below(31) as u32,
+            per_destination: rng.below(3) as u16,
             password: if rng.chance(30) { 'q' } else { 'p' },
         }
     }
@@ -132,6 +141,7 @@ impl File {
         for carrier in &mut config.carriers {
             let [alpha, beta] = policies(seed);
             carrier.window = self.window;
+            carrier.profile.per_destination = self.per_destination;
             carrier.on_unknown_outcome = if carrier.name == "alpha" { alpha } else { beta };
             if carrier.name == "beta" {
                 carrier.parts_per_second = self.parts_per_second;
