@@ -2,7 +2,15 @@
 //! to the carrier, and to the carrier's answer. One whole shard in memory, under a virtual clock.
 //!
 //! `POSTRIDER_BACKLOG=1000000` says how many messages wait; without it there are fewer.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod harness;
 

@@ -1,6 +1,14 @@
 //! Whatever happens at a carrier that bounds the unanswered parts of a recipient: the bound holds, and
 //! every message gets its turn. One shard in memory, under a virtual clock.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::wildcard_enum_match_arm,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod harness;
 
