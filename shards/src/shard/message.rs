@@ -218,6 +218,8 @@ pub(crate) struct Message {
     pub(crate) records: Vec<Position>,
     /// That one is of kind carried: rows may lead there.
     pub(crate) carried: bool,
+    /// The table counts it under its home: the segment of the first of them.
+    pub(crate) homed: bool,
     /// Octets of those.
     pub(crate) bytes: u32,
     /// How many of them its last record of kind closed names; 0: it has none.
@@ -272,6 +274,7 @@ impl Message {
             receipts: Vec::new(),
             records,
             carried: false,
+            homed: false,
             bytes: u32::try_from(len).unwrap_or(u32::MAX),
             listed: 0,
             closing: None,

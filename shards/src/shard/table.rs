@@ -114,10 +114,11 @@ impl Table {
     }
 
     /// Adds a message that nobody can see yet.
-    pub(crate) fn insert(&mut self, message: Box<Message>) {
+    pub(crate) fn insert(&mut self, mut message: Box<Message>) {
         let sequence = message.envelope.sequence;
         self.open += usize::from(message.listed == 0);
         self.bytes += u64::from(message.bytes);
+        message.homed = true;
         self.settle(message.home(), sequence);
         let before = self.messages.insert(sequence, message);
         assert!(before.is_none(), "sequence {sequence} was given twice");
@@ -179,7 +180,7 @@ impl Table {
     /// A message was carried forward: its one record lies at a new place.
     pub(crate) fn rehome(&mut self, sequence: u64, at: Position, len: usize) {
         let Some(message) = self.messages.get_mut(&sequence) else { return };
-        let before = message.home();
+        let before = (message.home(), std::mem::replace(&mut message.homed, true));
         self.bytes = self.bytes.saturating_sub(message.bytes.into());
         message.records = vec![at];
         message.carried = true;
@@ -195,14 +196,17 @@ impl Table {
         home.live += 1;
     }
 
-    fn unsettle(&mut self, home: SegmentId) {
-        let Some(held) = self.by_home.get_mut(&home) else { return };
+    /// A message leaves its home. One that was taken from there is not counted there any more.
+    fn unsettle(&mut self, (home, counted): (SegmentId, bool)) {
+        let Some(held) = self.by_home.get_mut(&home).filter(|_| counted) else { return };
         held.live = held.live.saturating_sub(1);
         if held.live == 0 {
             self.by_home.remove(&home);
         } else if held.sequences.len() > 2 * held.live + STALE_MAX {
             let messages = &self.messages;
-            let stays = |sequence: &u64| messages.get(sequence).is_some_and(|m| m.home() == home);
+            let stays = |sequence: &u64| {
+                messages.get(sequence).is_some_and(|m| m.home() == home && m.homed)
+            };
             held.sequences.retain(stays);
         }
     }
@@ -296,7 +300,7 @@ impl Table {
             self.by_group.remove(&(group, sequence));
         }
         self.bytes = self.bytes.saturating_sub(message.bytes.into());
-        self.unsettle(message.home());
+        self.unsettle((message.home(), message.homed));
         Some(message)
     }
 
@@ -310,7 +314,18 @@ impl Table {
         let Some(home) = self.by_home.get_mut(&segment) else { return Vec::new() };
         let at = home.sequences.len().saturating_sub(limit);
         let taken = home.sequences.split_off(at);
-        if home.sequences.is_empty() {
+        let emptied = home.sequences.is_empty();
+        for sequence in &taken {
+            let counted = self
+                .messages
+                .get_mut(sequence)
+                .filter(|message| message.home() == segment && message.homed);
+            if let Some(message) = counted {
+                message.homed = false;
+                home.live = home.live.saturating_sub(1);
+            }
+        }
+        if emptied {
             self.by_home.remove(&segment);
         }
         taken
