@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use common::{Esme, Seen, config, lines, message, smsc_options, start_smsc};
 use postrider_loadgen::corpus::Corpus;
-use postrider_loadgen::smsc::{ReceiptBind, SmscOptions};
+use postrider_loadgen::smsc::{FaultKind, FaultOptions, ReceiptBind, SmscOptions};
 use postrider_smpp::session::{BindKind, SessionConfig, UnknownReason};
 
 const ROK: u32 = 0;
 const RTHROTTLED: u32 = 0x58;
 const RSUBMITFAIL: u32 = 0x45;
 const RMSGQFUL: u32 = 0x14;
+const RSYSERR: u32 = 0x08;
 
 #[test]
 fn texts_arrive_whole_and_every_part_gets_its_receipt() {
@@ -349,4 +350,63 @@ fn an_address_in_use_is_an_error_that_names_it() {
     let error = postrider_loadgen::smsc::serve_smsc(&options, &stop, |_| Ok(())).unwrap_err();
     assert!(error.to_string().contains(&smsc.addresses[0].to_string()), "{error}");
     smsc.finish();
+}
+
+/// A carrier with this fault, and an ESME on it, for `ms` from the first submit on.
+fn faulty(fault: FaultKind, ms: u64) -> FaultOptions {
+    FaultOptions { fault: Some(fault), fault_for_ms: ms, ..FaultOptions::default() }
+}
+
+#[test]
+fn a_half_open_carrier_says_nothing_until_it_is_over_and_keeps_its_connections() {
+    let faults = FaultOptions { fault_after_ms: 200, ..faulty(FaultKind::HalfOpen, 800) };
+    let smsc = start_smsc(SmscOptions { faults, receipt_delay_ms: 60_000, ..smsc_options() });
+    let mut esme = Esme::bind(smsc.addresses[0], BindKind::Transceiver);
+    esme.submit(1, &message("447700900123", b"x"));
+    assert_eq!(esme.answer().1, ROK);
+    std::thread::sleep(Duration::from_millis(300));
+    let sent = Instant::now();
+    esme.submit(2, &message("447700900123", b"x"));
+    assert_eq!(esme.answer().1, ROK, "on the same connection");
+    let waited = sent.elapsed();
+    assert!(waited > Duration::from_millis(400), "{waited:?}");
+    assert_eq!(smsc.finish()[0].taken, 2);
+}
+
+#[test]
+fn a_stalled_carrier_takes_no_submit_and_an_erroring_one_refuses_all() {
+    let faults = faulty(FaultKind::Stalled, 300);
+    let smsc = start_smsc(SmscOptions { faults, ..smsc_options() });
+    let mut esme = Esme::bind(smsc.addresses[0], BindKind::Transceiver);
+    // The first submit begins it.
+    esme.submit(1, &message("447700900123", b"x"));
+    esme.turn();
+    std::thread::sleep(Duration::from_millis(400));
+    esme.submit(2, &message("447700900123", b"x"));
+    assert_eq!(esme.answer().0, 2, "the first one is never answered");
+    let stats = &smsc.finish()[0];
+    assert_eq!((stats.ignored, stats.taken), (1, 1));
+
+    let faults = faulty(FaultKind::Erroring, 0);
+    let smsc = start_smsc(SmscOptions { faults, ..smsc_options() });
+    let mut esme = Esme::bind(smsc.addresses[0], BindKind::Transceiver);
+    for token in 0..3 {
+        esme.submit(token, &message("447700900123", b"x"));
+        assert_eq!(esme.answer().1, RSYSERR);
+    }
+    assert_eq!(smsc.finish()[0].failed, 3);
+}
+
+#[test]
+fn a_dead_carrier_loses_its_connections_and_takes_no_others() {
+    let faults = FaultOptions { fault_after_ms: 100, ..faulty(FaultKind::Dead, 0) };
+    let smsc = start_smsc(SmscOptions { faults, ..smsc_options() });
+    let mut esme = Esme::bind(smsc.addresses[0], BindKind::Transceiver);
+    esme.submit(1, &message("447700900123", b"x"));
+    assert_eq!(esme.answer().1, ROK);
+    std::thread::sleep(Duration::from_millis(400));
+    let mut other = std::net::TcpStream::connect(smsc.addresses[0]).unwrap();
+    let ended = std::io::Read::read(&mut other, &mut [0; 16]);
+    assert!(!matches!(ended, Ok(1..)), "{ended:?}");
+    assert_eq!(smsc.finish()[0].binds, 1);
 }

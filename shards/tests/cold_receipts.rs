@@ -231,6 +231,8 @@ fn a_receipt_71_h_old_is_matched_in_two_reads_with_three_parts_in_a_hundred_open
         rig.lose(0);
         rig.now = rig.now.max(started + Duration::from_secs(3_600) * hour);
         rig.bind(0);
+        // Its window has grown.
+        rig.pass(limits::SLOW_START);
         // All are parked before their receipts come.
         for some in std::mem::take(&mut late).chunks(40) {
             delivered(&mut rig, &receipts(some));

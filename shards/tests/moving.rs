@@ -30,6 +30,9 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// By then every bind has had its turn to connect: of a carrier, five a second.
+const CONNECTED: Duration = Duration::from_millis(2_100);
+
 /// Chance from a seed (splitmix64).
 struct Chance(u64);
 
@@ -64,6 +67,7 @@ impl Story {
     fn begin(seed: u64, shards: u16) -> Self {
         let mut house = House::new(&config_of(shards));
         house.name_takes();
+        house.pass(CONNECTED);
         Story {
             house,
             chance: Chance(seed),
@@ -180,6 +184,7 @@ impl Story {
         }
         let (house, _) = self.house.resized(&config_of(shards), ms(50), &broken);
         self.house = house;
+        self.house.pass(CONNECTED);
         for (id, before) in self.ids.iter().zip(&before) {
             let now = self.house.view(0, id);
             assert!(before.is_some() && now == *before, "{id}: {before:?} became {now:?}");

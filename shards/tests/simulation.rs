@@ -154,10 +154,10 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
         None => return Err(format!("{id} was acknowledged and is lost")),
     }
     // What is not sent again may never have arrived: its part ends unknown, which the message's
-    // other parts outweigh. Nor is it when its time is over, which a start may find by a wrong clock,
-    // or when its text is erased.
+    // other parts outweigh. Nor is it when its time is over, soon or by a wrong clock that a start
+    // finds, or when its text is erased.
     let resent = !world.erasing.has(number) && may_repeat(world, 0) && may_repeat(world, 1);
-    let resent = resent && !view.iter().any(was_unknown_too_late);
+    let resent = resent && view.as_ref().is_none_or(had_time);
     let certain = (world.clock.is_right() && resent)
         || view.iter().any(|view| view.parts.iter().all(|part| part.status.name() != "unknown"));
     let arrived = world.carriers.iter().find_map(|carrier| carrier.text(number));
@@ -168,14 +168,19 @@ fn check_message(world: &mut World, number: &str, text: &str, id: MessageId) -> 
     Ok(())
 }
 
-/// Whether a part's outcome became unknown when the message's validity was over.
-fn was_unknown_too_late(view: &MessageView) -> bool {
-    let at = |event: &str| {
-        let event = event.to_owned();
-        view.timeline.iter().filter(move |own| own.event == event).map(|own| own.at)
-    };
-    let Some(timed_out) = at("timed_out").next() else { return false };
-    at("outcome_unknown").any(|unknown| timed_out.since(unknown) <= limits::RECEIPT_GRACE)
+/// Whether parts that ended unknown were so long before the message's validity ended: a part is sent
+/// again only after the carrier's grace, and never beyond the validity.
+fn had_time(view: &MessageView) -> bool {
+    let grace = u64::try_from(limits::RECEIPT_GRACE.as_millis()).unwrap();
+    let mut ends = view.timeline.iter().filter(|entry| entry.event == "timed_out");
+    ends.all(|end| {
+        let lost = view
+            .timeline
+            .iter()
+            .rev()
+            .find(|entry| entry.event == "outcome_unknown" && entry.part == end.part);
+        lost.is_none_or(|lost| lost.at.0 + 30_000 <= end.at.0 - grace)
+    })
 }
 
 /// What happened to a message, for whoever reads an error.

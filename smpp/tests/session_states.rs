@@ -354,3 +354,22 @@ fn secrets_and_texts_are_not_in_debug_output() {
     assert!(shown.contains("Message"));
     assert!(!shown.contains("private") && !shown.contains(&secret("private words")), "{shown}");
 }
+
+#[test]
+fn a_probe_is_sent_at_once_but_not_twice_and_two_unanswered_ones_close() {
+    let mut session = bound_esme(SessionConfig::default());
+    assert_eq!(session.last_heard(), at(0), "the answer to the bind");
+    session.probe(at(100));
+    let asked = headers(&drain(&mut session).1);
+    assert_eq!((asked.len(), asked[0].command), (1, C::ENQUIRE_LINK));
+    session.probe(at(101));
+    assert!(drain(&mut session).1.is_empty(), "one waits for its answer");
+    feed(&mut session, at(102), &empty(C::ENQUIRE_LINK_RESP, 0, asked[0].sequence));
+    assert_eq!(session.last_heard(), at(102));
+    session.probe(at(103));
+    assert_eq!(headers(&drain(&mut session).1).len(), 1);
+    assert_eq!(pass(&mut session, at(113)).1.len(), 1, "once more");
+    assert_eq!(pass(&mut session, at(123)).0, ["Close { reason: EnquireLinkTimeout }"]);
+    session.probe(at(124));
+    assert!(drain(&mut session).1.is_empty(), "it is closed");
+}

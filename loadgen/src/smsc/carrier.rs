@@ -14,6 +14,7 @@ use postrider_smpp::tlv::tag;
 use super::SmscOptions;
 use super::assembly::{Assembly, Part};
 use super::dialect::Dialect;
+use super::fault::{Fault, FaultKind};
 use super::inbound::{Generator, InboundPart};
 use super::limiter::Limiter;
 use super::mail::Mail;
@@ -111,6 +112,7 @@ pub(super) struct Carrier {
     reject_ppm: u32,
     disconnect_every: Option<u64>,
     limiter: Limiter,
+    fault: Fault,
     ids: Ids,
     assembly: Assembly,
     /// Receipts in the order in which they are due: the delay is constant.
@@ -146,6 +148,7 @@ impl Carrier {
             reject_ppm: options.reject_ppm,
             disconnect_every: options.disconnect_every.filter(|every| *every > 0),
             limiter: Limiter::new(options.rate),
+            fault: Fault::new(&options.faults, index),
             ids: Ids::new(number, count, now_s),
             assembly: Assembly::default(),
             scheduled: VecDeque::new(),
@@ -198,7 +201,24 @@ impl Carrier {
         Judged { status: status.0, id, drop }
     }
 
+    /// What is wrong with it now.
+    pub(super) fn fault(&self, now: Duration) -> Option<FaultKind> {
+        self.fault.now(now)
+    }
+
+    /// Whether a submit that came is neither taken nor answered.
+    pub(super) fn ignores(&mut self, now: Duration) -> bool {
+        self.fault.begin(now);
+        let ignores = self.fault.now(now) == Some(FaultKind::Stalled);
+        self.stats.ignored += u64::from(ignores);
+        ignores
+    }
+
     fn judge(&mut self, dest: &[u8], now: Duration) -> CommandStatus {
+        if self.fault.fails(now) {
+            self.stats.failed += 1;
+            return CommandStatus::ESME_RSYSERR;
+        }
         if self.pending() >= MAIL_MAX {
             self.stats.queue_full += 1;
             return CommandStatus::ESME_RMSGQFUL;

@@ -12,6 +12,7 @@ use monoio::net::TcpStream;
 use postrider_smpp::session::{BindKind, Role, Session, SessionConfig};
 use postrider_smpp::status::CommandStatus;
 
+use super::fault::FaultKind;
 use super::mail::Mail;
 use super::server::Server;
 use super::{SmppVersion, SmscOptions};
@@ -20,6 +21,9 @@ use crate::rt::{READ_BYTES, read_once};
 
 /// After how long an unanswered receipt is sent again.
 const RECEIPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a half-open connection looks whether that is over.
+const HALF_OPEN_TICK: Duration = Duration::from_millis(20);
 
 /// A bind: who, and whether receipts may go there.
 #[derive(Debug, Clone)]
@@ -114,6 +118,10 @@ async fn carry(server: &Server, connection: &Rc<Connection>, stream: TcpStream) 
     let mut read = pin!(read_once(half, Vec::with_capacity(READ_BYTES)));
     let mut out = Vec::with_capacity(READ_BYTES);
     loop {
+        // Half-open: nothing is read and nothing sent, until that is over.
+        while server.fault(connection.carrier) == Some(FaultKind::HalfOpen) {
+            monoio::time::sleep(HALF_OPEN_TICK).await;
+        }
         connection.session.borrow_mut().take_output(&mut out);
         if !out.is_empty() {
             let (written, buffer) = writer.write_all(out).await;
@@ -134,6 +142,9 @@ async fn carry(server: &Server, connection: &Rc<Connection>, stream: TcpStream) 
         }
         match race(read.as_mut(), pin!(connection.wake.notified())).await {
             Either::Left((Ok(count), buffer, half)) if count > 0 => {
+                while server.fault(connection.carrier) == Some(FaultKind::HalfOpen) {
+                    monoio::time::sleep(HALF_OPEN_TICK).await;
+                }
                 let now = server.clock.mono();
                 let octets = buffer.get(..count).unwrap_or_default();
                 connection.session.borrow_mut().handle_bytes(now, octets);

@@ -8,6 +8,7 @@ mod assembly;
 mod carrier;
 mod connection;
 mod dialect;
+mod fault;
 mod inbound;
 mod limiter;
 mod mail;
@@ -25,6 +26,7 @@ use crate::secret::Secret;
 use crate::stop::Stop;
 
 pub use dialect::{Dialect, IdSpelling, ReceiptForm, ReceiptPdu, SmppVersion};
+pub use fault::{FaultKind, FaultOptions};
 pub use inbound::InboundOptions;
 pub use stats::CarrierStats;
 
@@ -84,6 +86,9 @@ pub struct SmscOptions {
     /// How it speaks
     #[command(flatten)]
     pub dialect: Dialect,
+    /// What goes wrong
+    #[command(flatten)]
+    pub faults: FaultOptions,
     /// What handsets send
     #[command(flatten)]
     pub inbound: InboundOptions,
@@ -112,6 +117,7 @@ impl Default for SmscOptions {
             receipt_bind: ReceiptBind::Same,
             receipt_window: 100,
             dialect: Dialect::default(),
+            faults: FaultOptions::default(),
             inbound: InboundOptions::default(),
             ledger: None,
             ready_file: None,

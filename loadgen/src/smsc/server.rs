@@ -17,6 +17,7 @@ use postrider_smpp::status::CommandStatus;
 
 use super::carrier::{Answer, Carrier, Judged, Origin};
 use super::connection::{self, Bound, Connection};
+use super::fault::FaultKind;
 use super::mail::Mail;
 use super::{CarrierStats, ReceiptBind, SmscOptions};
 use crate::clock::{Clock, unix_us};
@@ -130,6 +131,7 @@ fn final_stats(carrier: &Carrier) -> CarrierStats {
 async fn accept(server: Rc<Server>, listener: TcpListener, carrier: usize) {
     loop {
         match listener.accept().await {
+            Ok(_) if server.fault(carrier) == Some(FaultKind::Dead) => {}
             Ok((stream, _)) if server.connections.borrow().len() < CONNECTIONS_MAX => {
                 let connection = server.open(carrier);
                 monoio::spawn(connection::run(Rc::clone(&server), connection, stream));
@@ -181,12 +183,17 @@ impl Server {
                 connection.open_submits.set(open);
                 let mut ledger = self.ledger.borrow_mut();
                 let judged = self.with(connection.carrier, |carrier| {
+                    if carrier.ignores(now) {
+                        return None;
+                    }
                     carrier.stats.window_max = carrier.stats.window_max.max(open);
                     let judged = carrier.submit(&message, &origin, &mut ledger);
                     self.rearm(carrier);
-                    judged
+                    Some(judged)
                 });
-                judged.map_or(Act::Nothing, |judged| Act::Answer(command, sequence, judged))
+                judged
+                    .flatten()
+                    .map_or(Act::Nothing, |judged| Act::Answer(command, sequence, judged))
             }
             Event::Response { token, status, .. } => self.answered(connection, now, token, status),
             Event::OutcomeUnknown { token, reason } => self.unanswered(connection, token, reason),
@@ -208,6 +215,12 @@ impl Server {
                 Act::Nothing
             }
         }
+    }
+
+    /// What is wrong with a carrier now.
+    pub(super) fn fault(&self, carrier: usize) -> Option<FaultKind> {
+        let now = self.clock.mono();
+        self.with(carrier, |carrier| carrier.fault(now)).flatten()
     }
 
     fn admit(&self, kind: BindKind, bind: &Bind<'_>) -> Result<Bound, CommandStatus> {
@@ -393,6 +406,15 @@ impl Server {
         let now = self.clock.mono();
         let connections: Vec<_> = self.connections.borrow().values().map(Rc::clone).collect();
         for connection in connections {
+            match self.fault(connection.carrier) {
+                Some(FaultKind::Dead) => connection.dropped.set(true),
+                Some(FaultKind::HalfOpen) => continue,
+                Some(FaultKind::Stalled | FaultKind::Erroring) | None => {}
+            }
+            if connection.dropped.get() {
+                connection.wake.notify();
+                continue;
+            }
             let due = connection.session.borrow().poll_timeout();
             if due.is_some_and(|due| due <= now) {
                 connection.session.borrow_mut().handle_timeout(now);

@@ -21,6 +21,10 @@ pub struct CarrierStats {
     pub window_exceeded: u64,
     /// Submits refused by `reject_ppm`.
     pub rejected: u64,
+    /// Submits answered with an error of the carrier's own.
+    pub failed: u64,
+    /// Submits that were neither taken nor answered.
+    pub ignored: u64,
     /// Submits refused because too many receipts were pending.
     pub queue_full: u64,
     /// Whole messages.

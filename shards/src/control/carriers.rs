@@ -1,6 +1,8 @@
-//! What the admin port says of carriers: the forms of their message ids, what traffic shows of them,
-//! and the operator's word to use that. On the control thread.
+//! What the admin port says of carriers: their binds' health, the forms of their message ids, what
+//! traffic shows of them and of their receipts, and the operator's word to use that. On the control
+//! thread.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -8,11 +10,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use postrider_core::carrier_id::{IdBase, IdForms, Proposal};
 use postrider_core::config::Learn;
+use postrider_core::health::Health;
 use serde_json::{Map, Value, json};
 
 use super::Control;
 use super::server::answer_with as answer;
 use crate::shard::{CarrierIds, Learned};
+use crate::stats::Stats;
 
 /// Names of what a pair of ids shows, in the order of its counts.
 pub(super) const EVIDENCE: [&str; 4] =
@@ -29,7 +33,8 @@ pub(super) const fn word(base: IdBase) -> &'static str {
 
 /// GET /carriers.
 pub(super) async fn list(State(control): State<Arc<Control>>) -> Response {
-    let carriers: Vec<Value> = control.learned().carriers().iter().map(|own| shown(own)).collect();
+    let learned = control.learned();
+    let carriers: Vec<Value> = learned.carriers().iter().map(|own| shown(&control, own)).collect();
     answer(StatusCode::OK, &json!({ "data": carriers }))
 }
 
@@ -52,10 +57,11 @@ pub(super) async fn apply(
         receipt,
         "the forms of its message ids are used as proposed; put them into the configuration"
     );
-    answer(StatusCode::OK, &shown(carrier))
+    answer(StatusCode::OK, &shown(&control, carrier))
 }
 
-fn shown(carrier: &CarrierIds) -> Value {
+fn shown(control: &Control, carrier: &CarrierIds) -> Value {
+    let binds = shown_binds(&control.shards, carrier.name());
     let learn = match carrier.learn() {
         Learn::Off => "off",
         Learn::Propose => "propose",
@@ -72,6 +78,8 @@ fn shown(carrier: &CarrierIds) -> Value {
     });
     json!({
         "name": carrier.name(),
+        "binds": binds,
+        "receipts_suspect": carrier.is_suspect(),
         "receipt_ids": {
             "in_use": shown_forms(carrier.forms()),
             "learn": learn,
@@ -87,14 +95,78 @@ fn shown_forms(forms: IdForms) -> Map<String, Value> {
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Says each proposal once in the log.
+/// Where the binds of a carrier stand, over all shards.
+fn shown_binds(shards: &[Arc<Stats>], carrier: &str) -> Vec<Value> {
+    let of_shard = |(shard, stats): (usize, &Arc<Stats>)| -> Vec<Value> {
+        let own = stats.binds().filter(|(label, _)| label.carrier == carrier);
+        own.map(|(label, bind)| {
+            json!({
+                "shard": shard,
+                "bind": label.bind,
+                "kind": label.kind,
+                "state": bind.state().name(),
+                "health": bind.health().name(),
+                "window_used": bind.window_used.get(),
+                "window_limit": bind.window_limit.get(),
+            })
+        })
+        .collect()
+    };
+    shards.iter().enumerate().flat_map(of_shard).collect()
+}
+
+/// Says each proposal once in the log, and when receipts become suspect or binds fail.
 pub(super) struct Herald {
     told: Vec<Option<IdForms>>,
+    /// Carriers whose receipts were called suspect.
+    suspect: BTreeSet<String>,
+    /// Binds that were said to be in trouble: shard, carrier, number, kind.
+    troubled: BTreeMap<(usize, String, u32, &'static str), Health>,
 }
 
 impl Herald {
     pub(super) const fn new() -> Self {
-        Herald { told: Vec::new() }
+        Herald { told: Vec::new(), suspect: BTreeSet::new(), troubled: BTreeMap::new() }
+    }
+
+    /// Says of each bind once that it is silent or fails, and that it is good again.
+    pub(super) fn tell_of_binds(&mut self, shards: &[Arc<Stats>]) {
+        for (shard, stats) in shards.iter().enumerate() {
+            for (label, bind) in stats.binds() {
+                let own = (shard, label.carrier.clone(), label.bind, label.kind);
+                let (health, carrier, number) = (bind.health(), &label.carrier, label.bind);
+                match health {
+                    Health::HalfOpen | Health::Stalled | Health::Erroring => {
+                        if self.troubled.insert(own, health) != Some(health) {
+                            let health = health.name();
+                            tracing::warn!(shard, carrier, bind = number, health, "a bind fails");
+                        }
+                    }
+                    Health::Good => {
+                        if self.troubled.remove(&own).is_some() {
+                            tracing::info!(shard, carrier, bind = number, "the bind is good again");
+                        }
+                    }
+                    Health::Dead | Health::Trial => {}
+                }
+            }
+        }
+    }
+
+    /// Says of each carrier once that its receipts are suspect.
+    pub(super) fn tell_of_receipts(&mut self, learned: &Learned) {
+        for carrier in learned.carriers() {
+            let name = carrier.name();
+            if !carrier.is_suspect() {
+                self.suspect.remove(name);
+            } else if self.suspect.insert(name.to_owned()) {
+                tracing::warn!(
+                    carrier = name,
+                    "all its receipts say \"delivered\" in the moment in which it takes a part: it \
+                     can have asked no handset"
+                );
+            }
+        }
     }
 
     pub(super) fn tell(&mut self, learned: &Learned) {

@@ -3,6 +3,8 @@
 
 use core::fmt::Write as _;
 
+use postrider_core::health::Health;
+
 use super::carriers::{EVIDENCE, word};
 use super::{Control, ShardState};
 use crate::shard::Learned;
@@ -177,6 +179,14 @@ fn about_binds(page: &mut Page, shards: &[std::sync::Arc<Stats>]) {
             page.gauge(state.family, &labels, u64::from(bind.state() == possible));
         }
     });
+    let health = own("postrider_bind_health", "1 for what the bind is worth.");
+    page.family(health, Kind::Gauge);
+    for_each_bind(shards, |labels, bind| {
+        for possible in Health::ALL {
+            let labels = labels.clone().with("health", possible.name());
+            page.gauge(health.family, &labels, u64::from(bind.health() == possible));
+        }
+    });
     for (kind, series, read) in BIND_SERIES {
         page.family(series, kind);
         for_each_bind(shards, |labels, bind| match kind {
@@ -198,6 +208,15 @@ fn about_ids(page: &mut Page, learned: &Learned) {
             let labels = Labels::default().with("carrier", carrier.name());
             page.gauge(pairs.family, &labels.with("evidence", evidence), u64::from(count));
         }
+    }
+    let suspect = own(
+        "postrider_carrier_receipts_suspect",
+        "1 when all receipts of the carrier say \"delivered\" in the moment in which it takes a part.",
+    );
+    page.family(suspect, Kind::Gauge);
+    for carrier in learned.carriers() {
+        let labels = Labels::default().with("carrier", carrier.name());
+        page.gauge(suspect.family, &labels, u64::from(carrier.is_suspect()));
     }
     let forms = own(
         "postrider_carrier_id_forms",

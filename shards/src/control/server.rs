@@ -103,7 +103,7 @@ pub(super) fn answer_with(status: StatusCode, body: &Value) -> Response {
 }
 
 /// Says once, in the log, that a shard is stuck, and once that it turns again; and what is proposed
-/// for a carrier; and that shards are out of balance.
+/// for a carrier, and what is wrong with it; and that shards are out of balance.
 async fn watchdog(control: Arc<Control>) {
     let mut known = Vec::new();
     let mut herald = Herald::new();
@@ -111,6 +111,8 @@ async fn watchdog(control: Arc<Control>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         herald.tell(&control.learned());
+        herald.tell_of_receipts(&control.learned());
+        herald.tell_of_binds(&control.shards);
         if let Some(verdict) = control.balance().observe((control.facts.now)(), &control.shards) {
             crier.tell(verdict);
         }

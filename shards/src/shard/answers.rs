@@ -46,6 +46,7 @@ impl Shard {
         self.stats.observe(Histogram::SubmitResponse, response.waited);
         let answer = self.reaction(carrier, response.status);
         self.count_answer(bind, answer);
+        self.weigh_answer(now, bind, answer, response);
         self.heed(now, (bind, carrier), answer, response);
         let part = part_of(response.token);
         if !response.late {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use postrider_core::health::{BindHealth, Health};
 use postrider_core::route::CarrierIx;
 use postrider_smpp::backoff::{Backoff, BackoffCause};
 use postrider_smpp::session::{BindKind, CloseReason, Session, SessionConfig, State};
@@ -14,6 +15,8 @@ use postrider_storage::Lsn;
 pub(crate) enum Link {
     /// Waiting for its back-off.
     Down,
+    /// Waiting for its turn to connect.
+    Waiting,
     /// The driver was asked to connect.
     Connecting,
     /// Open; the session says how far it is.
@@ -37,6 +40,9 @@ pub(crate) struct Bind {
     pub(crate) epoch: u64,
     pub(crate) backoff: Backoff,
     pub(crate) bound_since: Option<Duration>,
+    pub(crate) health: BindHealth,
+    /// When its health is to be looked at: a timer stands in the wheel.
+    pub(crate) watched: Option<Duration>,
     pub(crate) window: u16,
     /// Answers whose records are not yet on disk: at most one window of them.
     undurable: VecDeque<Lsn>,
@@ -67,6 +73,8 @@ impl Bind {
             epoch: 0,
             backoff,
             bound_since: None,
+            health: BindHealth::default(),
+            watched: None,
             window,
             undurable: VecDeque::new(),
             armed: None,
@@ -102,13 +110,30 @@ impl Bind {
         }
     }
 
-    /// Submits that may leave now, as far as window and log allow.
-    pub(crate) fn room(&self) -> usize {
+    /// Submits that may leave now, as far as window, health and log allow.
+    pub(crate) fn room(&self, now: Duration) -> usize {
         let waiting = self.undurable.len();
         if !self.can_submit() || waiting >= usize::from(self.window) {
             return 0;
         }
-        self.session.window_free()
+        let healthy = self.health.room(now, self.window, self.session.in_flight());
+        self.session.window_free().min(healthy)
+    }
+
+    /// When there may be more room than now although nothing happens: while the window grows.
+    pub(crate) fn more_room_at(&self, now: Duration) -> Option<Duration> {
+        let free = self.can_submit() && self.session.window_free() > 0;
+        self.health.next_room(now, self.window).filter(|_| free)
+    }
+
+    /// Whether it can submit and is worth its window.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.can_submit() && self.health.health() == Health::Good
+    }
+
+    /// Whether it wants one part, to see what becomes of it.
+    pub(crate) fn wants_trial(&self) -> bool {
+        self.health.health() == Health::Trial && self.room(Duration::ZERO) > 0
     }
 
     /// An answer came; its record is `lsn`.

@@ -12,6 +12,23 @@ use super::message::{Envelope, Message, Part, Way};
 use super::submit::fits;
 use super::table::PartRef;
 
+/// The message for which is decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) sequence: u64,
+    pub(super) lane: Lane,
+    /// The carrier in whose queue it is. It does not wait for itself there: where it is makes no
+    /// difference to the decision, or it would go to and fro.
+    pub(super) queued_on: Option<CarrierIx>,
+}
+
+impl Asker {
+    fn of(message: &Message) -> Self {
+        let (sequence, lane) = (message.envelope.sequence, message.envelope.lane);
+        Asker { sequence, lane, queued_on: message.queued_on }
+    }
+}
+
 impl Shard {
     /// The carrier for a message: the one that took parts of it already, since a handset can only
     /// join what came one way; else the one that is trying it, while it is usable; else as decided.
@@ -26,7 +43,7 @@ impl Shard {
         }
         let way = self.way_of(now, message)?;
         let route = self.shared.routes.get(way.route)?;
-        let of = (message.envelope.sequence, message.envelope.lane);
+        let of = Asker::of(message);
         let barred = |carrier| self.barred(message, carrier);
         let chosen = self.decide(now, (route, way.market), of, barred).carrier;
         self.table.get_mut(sequence)?.way = Some(way);
@@ -44,26 +61,26 @@ impl Shard {
         Some(Way { route, market: Market::of(&known), generation })
     }
 
-    /// Decides for the message with this sequence and lane; `barred` says which carriers cannot have it.
+    /// Decides for a message; `barred` says which carriers cannot have it.
     pub(super) fn decide(
         &self,
         now: Now,
         (route, market): (&Route, Market),
-        (sequence, lane): (u64, Lane),
+        asker: Asker,
         barred: impl Fn(CarrierIx) -> Option<Barred>,
     ) -> Decision {
         let ask = Ask {
             route,
             market,
             now: now.mono,
-            draw: draw(sequence),
+            draw: draw(asker.sequence),
             figures: &self.figures,
             rules: &self.shared.config.routing,
         };
         decide(&ask, |carrier| Facts {
             barred: barred(carrier),
-            usable: self.outbound.usable(carrier),
-            room: self.outbound.has_room(carrier, now.mono, lane),
+            usable: self.outbound.usable(carrier, asker.queued_on),
+            room: self.outbound.has_room(carrier, now.mono, asker),
             load: self.outbound.load(carrier, now.mono),
         })
     }
@@ -76,7 +93,7 @@ impl Shard {
         let numbers = message.parts.iter().filter(tried).map(|part| part.carrier);
         let numbers = numbers.filter(|number| !message.refused_by.contains(number));
         let mut carriers = numbers.filter_map(|number| self.shared.carrier_of(number));
-        carriers.find(|carrier| self.outbound.usable(*carrier))
+        carriers.find(|carrier| self.outbound.usable(*carrier, message.queued_on))
     }
 
     pub(super) fn barred(&self, message: &Message, carrier: CarrierIx) -> Option<Barred> {
@@ -95,14 +112,15 @@ impl Shard {
     pub(super) fn overflows(&mut self, now: Now, ix: CarrierIx, sequence: u64) -> bool {
         let Some(message) = self.table.get(sequence) else { return false };
         let lane = message.envelope.lane;
+        let anew = Asker { queued_on: None, ..Asker::of(message) };
         let other = self.choose(now, sequence).filter(|other| *other != ix);
-        if let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono, lane)) {
+        if let Some(other) = other.filter(|other| self.outbound.has_room(*other, now.mono, anew)) {
             self.unqueue(sequence);
             self.enqueue(other, sequence, true);
             return true;
         }
         let stuck = (ix, lane);
-        if !self.outbound.has_room(ix, now.mono, lane) && !self.outbound.stuck.contains(&stuck) {
+        if !self.outbound.has_room(ix, now.mono, anew) && !self.outbound.stuck.contains(&stuck) {
             self.outbound.stuck.push(stuck);
         }
         false
@@ -113,7 +131,10 @@ impl Shard {
         if self.outbound.stuck.is_empty() {
             return;
         }
-        let roomy = Lane::ALL.map(|lane| self.outbound.has_room(ix, now.mono, lane));
+        let roomy = Lane::ALL.map(|lane| {
+            let asker = Asker { sequence: 0, lane, queued_on: None };
+            self.outbound.has_room(ix, now.mono, asker)
+        });
         let helps = |(_, lane): &mut (CarrierIx, Lane)| roomy.get(lane.index()) == Some(&true);
         let stuck: Vec<_> = self.outbound.stuck.extract_if(.., helps).collect();
         stuck.into_iter().for_each(|(stuck, _)| self.outbound.touch(stuck));

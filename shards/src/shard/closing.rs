@@ -362,6 +362,7 @@ impl Shard {
                     held.session.unbind(now.mono);
                     self.bind_events(now, bind);
                 }
+                Link::Waiting => held.link = Link::Down,
                 Link::Down | Link::Connecting | Link::Closing => {}
             }
         }

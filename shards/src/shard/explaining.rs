@@ -14,6 +14,7 @@ use postrider_core::text::Encoding;
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
 
+use super::choosing::Asker;
 use super::mesh::{Call, Reply, Request};
 use super::pdu::parts_on;
 use super::submit::promised_by;
@@ -91,7 +92,8 @@ impl Shard {
         let (route, known) = route.ok_or_else(Problem::no_route)?;
         let config = &self.shared.config;
         let barred = |carrier| unfit(config, carrier, &submission.content, promised.1);
-        let of = (self.next_sequence, submission.lane);
+        let (sequence, lane) = (self.next_sequence, submission.lane);
+        let of = Asker { sequence, lane, queued_on: None };
         let decision = self.decide(now, (route, Market::of(&known)), of, barred);
         let currency = config.routing.currency.as_deref();
         let setting = Setting { known: &known, route, promised, currency };

@@ -3,10 +3,12 @@
 //! atomics, no lock.
 
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
 
 use postrider_core::carrier_id::{Evidence, IdBase, IdForms, IdLearner, Proposal};
 use postrider_core::config::{CarrierConfig, Learn};
+use postrider_core::health::Suspicion;
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 
@@ -17,7 +19,7 @@ pub struct Learned {
     carriers: Vec<Arc<CarrierIds>>,
 }
 
-/// The message ids of one carrier.
+/// The message ids of one carrier, and whether its receipts are credible.
 pub struct CarrierIds {
     name: String,
     learn: Learn,
@@ -31,6 +33,7 @@ pub struct CarrierIds {
     changes: AtomicU32,
     /// A receipt has been matched by its id under these forms.
     matching: AtomicBool,
+    suspicion: Suspicion,
 }
 
 impl Learned {
@@ -91,6 +94,7 @@ impl CarrierIds {
             forms: AtomicU8::new(number_of(forms)),
             changes: AtomicU32::new(0),
             matching: AtomicBool::new(false),
+            suspicion: Suspicion::default(),
         }
     }
 
@@ -141,6 +145,17 @@ impl CarrierIds {
 
     pub(crate) fn changes(&self) -> u32 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    /// Whether the carrier's receipts come too fast to be true.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.suspicion.is_suspect()
+    }
+
+    /// A receipt ended a part, so long after the carrier had taken it.
+    pub(crate) fn note_receipt(&self, delivered: bool, after: Duration) {
+        self.suspicion.note(delivered, after);
     }
 
     /// A receipt was matched by its id.

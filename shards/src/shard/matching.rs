@@ -244,6 +244,13 @@ impl Shard {
         } else {
             Counter::ReceiptsMatched
         });
+        let taken = message.last_event(part.part, PartEvent::Submitted).map(|event| event.at);
+        if let Some(after) = taken.or(held.sent).map(|since| notice.at.since(since))
+            && leads_to(kind).is_some_and(PartStatus::is_final)
+            && let Some(own) = self.shared.learned.of(notice.carrier)
+        {
+            own.note_receipt(kind == PartEvent::Delivered, after);
+        }
         let carrier = self.shared.carrier_number(notice.carrier);
         let detail =
             if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };

@@ -41,8 +41,8 @@ pub(crate) struct Carrier {
     pub(super) lease: Lease,
     /// The earliest `Timer::Rate` that stands in the wheel.
     pub(super) report_at: Option<Duration>,
-    /// When its last bind went down; `None` while one is bound.
-    down_since: Option<Duration>,
+    /// Since when none of its binds is trusted; `None` while one is.
+    pub(super) down_since: Option<Duration>,
     /// The earliest `Timer::Resume` that stands in the wheel.
     resume_at: Option<Duration>,
     pub(super) dirty: bool,
@@ -85,6 +85,10 @@ pub(crate) struct Outbound {
     pub(super) dirty: Vec<CarrierIx>,
     /// Carriers without room for a lane whose next message there could go to another one that has.
     pub(super) stuck: Vec<(CarrierIx, Lane)>,
+    /// Binds that wait for their turn to connect.
+    pub(super) waiting: VecDeque<BindIx>,
+    /// When the next turn may be; a timer stands in the wheel.
+    pub(super) turn_at: Option<Duration>,
     pub(super) buffers: PduBuffers,
     maker: Maker,
 }
@@ -97,6 +101,8 @@ impl Outbound {
             binds: Vec::new(),
             dirty: Vec::new(),
             stuck: Vec::new(),
+            waiting: VecDeque::new(),
+            turn_at: None,
             buffers: PduBuffers::default(),
             maker: Maker {
                 id: parts.id,
@@ -160,7 +166,8 @@ impl Outbound {
                 (true, true) | (false, false) => {}
             }
             // A connection of before has to end first.
-            bind.changed |= own.is_some() && !(bind.wanted && alike) && bind.link != Link::Down;
+            let connected = !matches!(bind.link, Link::Down | Link::Waiting);
+            bind.changed |= own.is_some() && !(bind.wanted && alike) && connected;
             bind.wanted = own.is_some();
         }
         missing.sort_unstable_by_key(|(place, _)| *place);
@@ -222,12 +229,6 @@ impl Outbound {
         self.carriers.get_mut(usize::from(ix.0))
     }
 
-    /// Whether messages may be given to the carrier: one of its binds can submit.
-    pub(super) fn usable(&self, ix: CarrierIx) -> bool {
-        let own = self.carriers.get(usize::from(ix.0));
-        own.is_some_and(|own| own.retired.is_none()) && self.binds_of(ix).any(Bind::can_submit)
-    }
-
     /// How much of its rate the carrier used within the last second, as far as this shard knows.
     pub(super) fn load(&self, ix: CarrierIx, now: Duration) -> Load {
         let carrier = self.carriers.get(usize::from(ix.0));
@@ -235,8 +236,13 @@ impl Outbound {
     }
 
     /// Submits that the carrier's binds could take, as far as windows and log allow.
-    pub(super) fn window_room(&self, ix: CarrierIx) -> usize {
-        self.binds_of(ix).map(Bind::room).sum()
+    pub(super) fn window_room(&self, ix: CarrierIx, now: Duration) -> usize {
+        self.binds_of(ix).map(|bind| bind.room(now)).sum()
+    }
+
+    /// Whether the configuration has the carrier no more.
+    pub(super) fn is_retired(&self, ix: CarrierIx) -> bool {
+        self.carriers.get(usize::from(ix.0)).is_some_and(|own| own.retired.is_some())
     }
 
     pub(super) fn binds_of(&self, ix: CarrierIx) -> impl Iterator<Item = &Bind> {
@@ -255,7 +261,7 @@ impl Outbound {
     /// than the carrier's binds could take now, as far as windows, log and rate allow.
     pub(super) fn has_room_to_record(&self, ix: CarrierIx, now: Duration, left: usize) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        let capacity = self.window_room(ix).min(count(carrier.lease.room(now)));
+        let capacity = self.window_room(ix, now).min(count(carrier.lease.room(now)));
         carrier.recording.saturating_add(left) < capacity
     }
 
@@ -422,27 +428,6 @@ impl Shard {
             }
         }
     }
-
-    /// The carrier's binds are all gone: after a while its queue goes to others.
-    pub(super) fn note_down(&mut self, now: Now, ix: CarrierIx) {
-        let up = self.outbound.usable(ix);
-        let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
-        if up {
-            carrier.down_since = None;
-        } else if carrier.down_since.is_none() {
-            carrier.down_since = Some(now.mono);
-            self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
-        }
-    }
-
-    /// Moves the queue of a carrier that is still down to carriers that are up.
-    pub(super) fn leave_dead_carrier(&mut self, now: Now, ix: CarrierIx) {
-        if self.outbound.usable(ix) {
-            return;
-        }
-        self.share_out_queue(now, ix);
-        self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
-    }
 }
 
 impl Shard {
@@ -456,6 +441,7 @@ impl Shard {
                 State::Bound(_) => BindState::Bound,
                 State::Unbinding | State::Unbound => BindState::Unbinding,
             });
+            stats.set_health(bind.health.health());
             stats.window_used.set(u64::try_from(bind.session.in_flight()).unwrap_or(u64::MAX));
             stats.window_limit.set(u64::from(bind.window));
         }

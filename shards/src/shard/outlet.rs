@@ -9,6 +9,7 @@ use postrider_core::number::Msisdn;
 use postrider_core::route::CarrierIx;
 
 use super::Shard;
+use super::choosing::Asker;
 use super::cold::Waiting;
 use super::message::Message;
 use super::outbound::{Outbound, count};
@@ -52,12 +53,13 @@ impl Outbound {
 
     /// Whether one more part of a lane could leave about now: rate, windows and log allow it behind what
     /// goes before it already, and what is left free; the carrier is not paused.
-    pub(super) fn has_room(&self, ix: CarrierIx, now: Duration, lane: Lane) -> bool {
+    pub(super) fn has_room(&self, ix: CarrierIx, now: Duration, asker: Asker) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
-        let before = carrier.queue.len_up_to(lane) + carrier.ready.len();
-        let left = self.left_free(now, ix, lane);
+        let before = carrier.queue.len_up_to(asker.lane) + carrier.ready.len();
+        let before = before.saturating_sub(usize::from(asker.queued_on == Some(ix)));
+        let left = self.left_free(now, ix, asker.lane);
         let parts = count(carrier.lease.room(now)).saturating_sub(count(left.parts));
-        let places = self.window_room(ix).saturating_sub(count(left.places));
+        let places = self.window_room(ix, now).saturating_sub(count(left.places));
         parts.min(places) > before
     }
 
@@ -65,7 +67,7 @@ impl Outbound {
     fn leaves_free(&self, now: Duration, ix: CarrierIx, parts: u32, left: LeftFree) -> bool {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
         let in_rate = carrier.lease.room(now) >= parts.saturating_add(left.parts);
-        in_rate && self.window_room(ix) > count(left.places)
+        in_rate && self.window_room(ix, now) > count(left.places)
     }
 }
 

@@ -55,7 +55,7 @@ impl Shard {
         }
         let home = home_of(ix, self.shared.placement.shards());
         let reachable = home == self.id || self.mesh.has_room(home);
-        let has_window = self.outbound.window_room(ix) > 0;
+        let has_window = self.outbound.window_room(ix, now.mono) > 0;
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return false };
         let waiting = carrier.queue.len() + carrier.ready.len();
         let waiting = if has_window { u32::try_from(waiting).unwrap_or(u32::MAX) } else { 0 };

@@ -106,9 +106,9 @@ impl Shard {
                 held.session.unbind(now.mono);
                 self.bind_events(now, bind);
             }
-            // What is being connected, or closed, is closed first.
-            (Fitted::Changed, Link::Connecting | Link::Closing)
-            | (Fitted::Removed, Link::Down | Link::Connecting | Link::Closing) => {}
+            // What is being connected, or closed, is closed first; what waits for its turn has it.
+            (Fitted::Changed, Link::Waiting | Link::Connecting | Link::Closing)
+            | (Fitted::Removed, Link::Down | Link::Waiting | Link::Connecting | Link::Closing) => {}
         }
     }
 

@@ -49,14 +49,9 @@ impl Shard {
     }
 
     /// The back-off of a bind is over.
-    pub(super) fn reconnect(&mut self, _now: Now, bind: BindIx) {
-        if self.drain != super::Drain::No || self.waits_for_outbind(bind) {
-            return;
-        }
-        let Some(held) = self.outbound.binds.get_mut(bind) else { return };
-        if held.link == Link::Down && held.wanted {
-            held.link = Link::Connecting;
-            self.ops.push_back(Op::Connect(bind));
+    pub(super) fn reconnect(&mut self, now: Now, bind: BindIx) {
+        if self.drain == super::Drain::No && !self.waits_for_outbind(bind) {
+            self.queue_for_turn(now, bind);
         }
     }
 
@@ -96,6 +91,7 @@ impl Shard {
                 held.backoff.reset_after(bound_for);
                 self.stats.inc(Counter::BindsLost);
             }
+            held.health.lost();
             held.session.handle_closed(now.mono);
             held.link = Link::Down;
             held.flushing = false;
@@ -109,7 +105,7 @@ impl Shard {
             }
             let carrier = held.carrier;
             self.bind_events(now, bind);
-            self.note_down(now, carrier);
+            self.note_health(now, carrier);
             if changed {
                 self.reconnect(now, bind);
             }
@@ -138,8 +134,10 @@ impl Shard {
         }
         self.flush(bind);
         self.arm(now, bind);
-        if let Some(held) = self.outbound.binds.get(bind) {
+        if let Some(held) = self.outbound.binds.get_mut(bind) {
+            held.health.heard(held.session.last_heard());
             let carrier = held.carrier;
+            self.watch(bind);
             self.outbound.touch(carrier);
         }
     }
@@ -158,7 +156,8 @@ impl Shard {
                 self.inbound_arrived(now, delivery, carrier, *fragment);
             }
             Happened::OutcomeUnknown { token } => {
-                self.outcome_unknown(now, carrier, part_of(token))
+                self.weigh_silence(now, bind);
+                self.outcome_unknown(now, carrier, part_of(token));
             }
             Happened::Outbind(asked) => self.outbind_requested(now, bind, &asked),
             Happened::Close { reason } => {
@@ -191,12 +190,12 @@ impl Shard {
         self.stats.inc(Counter::BindsOpened);
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.bound_since = Some(now.mono);
+            held.health.bound(now.mono, held.epoch > 1);
             if held.epoch > 1 {
                 self.stats.bind(bind).reconnects.inc();
             }
         }
-        self.note_down(now, carrier);
-        self.outbound.touch(carrier);
+        self.note_health(now, carrier);
     }
 
     /// The peer does not take us for bound: what is open may still be answered, then a new bind.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use postrider_core::config::{CarrierProfile, Config};
+use postrider_core::health::ConnectTurns;
 use postrider_core::id::IdCipher;
 use postrider_core::operators::Resolver;
 use postrider_core::place::{Partition, Placement};
@@ -45,6 +46,8 @@ pub struct Shared {
     pub ported: Arc<PortedTables>,
     /// Customers with another weight than 1, by durable number.
     weights: HashMap<u32, u16>,
+    /// How many connections to carriers are begun in a second.
+    pub turns: Arc<ConnectTurns>,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -99,6 +102,7 @@ impl Shared {
             accounts: Accounts::new(&config, before.map(|before| &before.accounts)),
             learned: Arc::new(Learned::new(&config.carriers, learned)),
             ported,
+            turns: before.map_or_else(Arc::default, |before| Arc::clone(&before.turns)),
             config,
         }
     }

@@ -1,6 +1,8 @@
 //! From the carriers' queues to their binds: which part goes next, on which bind, and the PDU that
 //! the session gets. Part of the shard's machine.
 
+use std::time::Duration;
+
 use postrider_core::clock::Now;
 use postrider_core::config::Concatenation;
 use postrider_core::lifecycle::PartStatus;
@@ -139,8 +141,9 @@ impl Shard {
         true
     }
 
-    /// The bind for the next part: the message's own while it is bound, else the emptiest. When
-    /// only the rate stands in the way, a timer or the rate's lender brings us back.
+    /// The bind for the next part: the message's own while it is trusted, else the emptiest. When
+    /// only the rate or a window that still grows stands in the way, a timer or the rate's lender brings
+    /// us back.
     fn pick_bind(
         &mut self,
         now: Now,
@@ -151,20 +154,28 @@ impl Shard {
         let (parts, urgent) = (self.parts_of(part), self.is_password(part));
         let binds = &self.outbound.binds;
         let own = sticky
-            .filter(|bind| binds.get(*bind).is_some_and(|b| b.can_submit() && b.carrier == ix));
+            .filter(|bind| binds.get(*bind).is_some_and(|b| b.is_trusted() && b.carrier == ix));
         let carrier = self.outbound.carriers.get_mut(usize::from(ix.0))?;
         let candidates = match &own {
             Some(own) => std::slice::from_ref(own),
             None => carrier.binds.as_slice(),
         };
+        let mut grows: Option<Duration> = None;
         let mut best: Option<(usize, BindIx)> = None;
         for (index, bind) in candidates.iter().filter_map(|ix| Some((*ix, binds.get(*ix)?))) {
-            let room = bind.room();
+            let room = bind.room(now.mono);
             if room > best.map_or(0, |(room, _)| room) {
                 best = Some((room, index));
+            } else if room == 0 {
+                grows = grows.into_iter().chain(bind.more_room_at(now.mono)).min();
             }
         }
-        let (_, bind) = best?;
+        let Some((_, bind)) = best else {
+            if let Some(at) = grows {
+                self.resume_at(ix, at);
+            }
+            return None;
+        };
         let lease = &mut carrier.lease;
         let at =
             if urgent { lease.next_urgent(now.mono, parts) } else { lease.next(now.mono, parts) };
@@ -210,8 +221,12 @@ impl Shard {
         self.stats.inc(Counter::PartsSubmitted);
         self.note_written(now, ix, bind, part);
         self.note_unanswered(now, ix, part, parts);
+        if let Some(held) = self.outbound.binds.get_mut(bind) {
+            held.health.submitted(now.mono);
+        }
         self.flush(bind);
         self.arm(now, bind);
+        self.watch(bind);
         true
     }
 

@@ -5,6 +5,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
+use postrider_core::health::Health;
 use postrider_core::place::{PARTITIONS, Partition};
 
 mod binds;
@@ -85,6 +86,8 @@ impl BindState {
 pub struct BindStats {
     /// A [`BindState`], through `set_state`.
     state: Value,
+    /// A [`Health`], through `set_health`.
+    health: Value,
     /// Unanswered submit_sm.
     pub window_used: Value,
     /// The most unanswered submit_sm that may be.
@@ -105,6 +108,18 @@ impl BindStats {
     /// Sets the state.
     pub fn set_state(&self, state: BindState) {
         self.state.set(state as u64);
+    }
+
+    /// Sets what the bind is worth.
+    pub fn set_health(&self, health: Health) {
+        self.health.set(health as u64);
+    }
+
+    /// What was set last.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let now = self.health.get();
+        Health::ALL.into_iter().find(|health| *health as u64 == now).unwrap_or(Health::Dead)
     }
 
     /// The state last set.

@@ -104,6 +104,8 @@ pub(crate) struct Gateway {
     next_sequence: u32,
     /// Binds whose carrier nobody answers for.
     pub(crate) unreachable: Vec<BindIx>,
+    /// Binds whose carrier reads what it is sent and says nothing.
+    pub(crate) mute: Vec<BindIx>,
     /// The status with which binds are answered; `None`: not at all.
     pub(crate) bind_status: Option<u32>,
     /// The bind requests that carriers got, in order.
@@ -130,6 +132,7 @@ impl Gateway {
             binds,
             next_sequence: 1,
             unreachable: Vec::new(),
+            mute: Vec::new(),
             bind_status: Some(0),
             asked: Vec::new(),
             submits: VecDeque::new(),
@@ -165,6 +168,8 @@ impl Gateway {
 
     fn carrier_reads(&mut self, bind: BindIx, pdu: Pdu) {
         match pdu.command {
+            pdu::SUBMIT | pdu::DATA => self.submits.push_back(Submit { bind, pdu }),
+            _ if self.mute.contains(&bind) => {}
             1 | 2 | pdu::BIND_TRX => {
                 self.asked.push((bind, pdu.clone()));
                 let Some(status) = self.bind_status else { return };
@@ -172,7 +177,6 @@ impl Gateway {
                 self.respond(bind, &pdu, status, body);
             }
             pdu::UNBIND | pdu::ENQUIRE => self.respond(bind, &pdu, 0, b""),
-            pdu::SUBMIT | pdu::DATA => self.submits.push_back(Submit { bind, pdu }),
             _ => self.answers.push(pdu),
         }
     }

@@ -97,7 +97,20 @@ impl Scene {
     }
 
     /// Alpha's window is whole, and exactly whole: it takes as many parts as it has slots.
+    ///
+    /// A bind that came back, or was silent, first has to show that it is alive, and grows.
     pub(crate) fn assert_window_whole(&mut self) {
+        for _ in 0..2 {
+            self.submit("a first part");
+            let answers: Vec<Pdu> = self
+                .live(6)
+                .iter()
+                .filter(|pdu| pdu.command == pdu::SUBMIT)
+                .map(|pdu| taken(pdu.sequence, &format!("f{}", pdu.sequence)))
+                .collect();
+            self.send(&answers);
+        }
+        self.live(6);
         let more: Vec<MessageId> =
             (0..=WINDOW).map(|n| self.submit(&format!("fill {n}"))).collect();
         let pdus: Vec<Pdu> =

@@ -28,6 +28,8 @@ pub(super) struct Machine {
     /// The lesser of both interface versions once bound, ours before: it bounds what we write.
     pub(super) version: u8,
     pub(super) now: Duration,
+    /// When the last whole PDU came.
+    pub(super) heard: Duration,
     pub(super) timers: Timers,
     pub(super) window: Window,
     sequences: Sequences,
@@ -67,6 +69,7 @@ impl Machine {
             state: State::Closed,
             kind: None,
             now: Duration::ZERO,
+            heard: Duration::ZERO,
             timers: Timers::default(),
             window: Window::default(),
             sequences: Sequences::starting_at(1),
@@ -169,6 +172,16 @@ impl Machine {
         sequence
     }
 
+    /// Asks a bound peer for a sign of life, unless that is on its way.
+    pub(super) fn probe(&mut self, now: Duration) {
+        self.now = now;
+        let asked = self.timers.is_set(Timer::EnquireAnswer);
+        if matches!(self.state, State::Bound(_)) && !asked {
+            self.timers.clear(Timer::EnquireLink);
+            self.send_enquire_link();
+        }
+    }
+
     fn send_enquire_link(&mut self) {
         self.own.enquire = Some(self.send_empty_request(CommandId::ENQUIRE_LINK));
         self.arm(Timer::EnquireAnswer, self.config.enquire_link_timeout);
@@ -229,6 +242,7 @@ impl Machine {
 
     /// Any whole PDU is a sign of life.
     fn note_pdu(&mut self) {
+        self.heard = self.now;
         self.timers.clear(Timer::PduRead);
         self.enquire_misses = 0;
         if matches!(self.state, State::Bound(_) | State::Unbinding | State::Unbound) {

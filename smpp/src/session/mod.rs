@@ -236,6 +236,17 @@ impl Session {
         self.machine.answer_bind(sequence, CommandStatus(status));
     }
 
+    /// Sends an enquire_link now, unless one waits for its answer: the driver wants a sign of life. Two that
+    /// stay unanswered close the session as ever.
+    pub fn probe(&mut self, now: Duration) {
+        self.machine.probe(now);
+    }
+
+    /// When the last whole PDU of the peer came; zero before the first.
+    pub fn last_heard(&self) -> Duration {
+        self.machine.heard
+    }
+
     /// Begins to unbind: nothing may be submitted any more; when what is open is answered, or its time is
     /// up, the unbind is sent.
     pub fn unbind(&mut self, now: Duration) {
