@@ -9,8 +9,8 @@ use postrider_core::number::Msisdn;
 use postrider_core::operators::Resolver;
 use postrider_core::region;
 use postrider_core::route::{
-    Ask, Candidate, CarrierIx, Facts, Figures, Load, Market, RouteConfig, RoutePrefix, RouteTable,
-    RouteTarget, RoutingConfig, decide, draw,
+    Ask, Candidate, CarrierIx, Facts, Figures, Load, Market, RequireLookup, RouteConfig,
+    RoutePrefix, RouteTable, RouteTarget, RoutingConfig, decide, draw,
 };
 
 const ROUTES: usize = 1_000;
@@ -77,6 +77,7 @@ impl World {
         let routes: Vec<RouteConfig> = (0u64..)
             .zip(targets(&numbers))
             .map(|(route, target)| RouteConfig {
+                require_lookup: RequireLookup::No,
                 target,
                 min_confidence: 0,
                 priced: true,

@@ -50,11 +50,15 @@ impl Bench {
 
     /// The job of the look-up.
     fn look_up(&mut self, last: u64) -> u64 {
+        self.look_up_within(last, None)
+    }
+
+    fn look_up_within(&mut self, last: u64, patience: Option<Duration>) -> u64 {
         let job = self.next;
         self.next += 1;
         let waiter = Waiter { job, place: 0 };
         let now = self.at();
-        self.provider.handle_look_up(now, number(last), waiter);
+        self.provider.handle_look_up(now, number(last), waiter, patience);
         job
     }
 
@@ -162,6 +166,28 @@ fn who_waits_too_long_for_a_turn_is_told_so() {
     bench.answer(asked[0], Some(Subscriber::Active));
     assert_eq!((bench.told(), bench.asked()), (vec![(first, "answered")], vec![]));
     assert!(bench.provider.is_idle());
+}
+
+#[test]
+fn who_has_little_patience_waits_no_longer_and_its_query_goes_on() {
+    let mut bench = Bench::new(Rules { concurrency: 1, timeout: Duration::from_secs(30), ..RULES });
+    let second = Some(Duration::from_secs(1));
+    let [first, hasty] = [bench.look_up(1), bench.look_up_within(1, second)];
+    let waits = bench.look_up_within(2, second);
+    let asked = bench.asked();
+    bench.pass(1);
+    assert_eq!(bench.told(), [(hasty, "timeout"), (waits, "busy")]);
+    bench.answer(asked[0], Some(Subscriber::Active));
+    assert_eq!(bench.told(), [(first, "answered")]);
+    let asked = bench.asked();
+    assert_eq!(asked[0].number, number(2), "for the next who asks");
+    bench.answer(asked[0], Some(Subscriber::Active));
+    assert!(bench.provider.is_idle() && bench.provider.poll_timeout().is_none());
+    let quick = bench.look_up_within(3, second);
+    let asked = bench.asked();
+    bench.answer(asked[0], Some(Subscriber::Active));
+    bench.pass(5);
+    assert_eq!(bench.told(), [(quick, "answered")]);
 }
 
 #[test]

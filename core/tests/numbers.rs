@@ -16,7 +16,7 @@ use postrider_core::operators::{OperatorId, Resolver};
 use postrider_core::place::{Partition, Placement, ShardId};
 use postrider_core::region::{Region, known, region_of};
 use postrider_core::route::{
-    Candidate, CarrierIx, RouteConfig, RoutePrefix, RouteTable, RouteTarget,
+    Candidate, CarrierIx, RequireLookup, RouteConfig, RoutePrefix, RouteTable, RouteTarget,
 };
 use postrider_core::sender::SenderId;
 use proptest::prelude::*;
@@ -171,6 +171,7 @@ fn route(target: &str, carriers: &[u16]) -> RouteConfig {
         weight: 1,
     };
     RouteConfig {
+        require_lookup: RequireLookup::No,
         target,
         min_confidence: 0,
         priced: false,

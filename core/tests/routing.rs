@@ -18,9 +18,9 @@ use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
 use postrider_core::operators::{Ported, PortedAnswer, Resolver};
 use postrider_core::route::{
-    Ask, Barred, Candidate, CarrierIx, Decision, Explanation, Facts, Figures, Load, Market, Route,
-    RouteConfig, RoutePrefix, RouteTable, RouteTarget, RoutingConfig, Setting, Standing, Why,
-    decide, draw,
+    Ask, Barred, Candidate, CarrierIx, Decision, Explanation, Facts, Figures, Load, Market,
+    RequireLookup, Route, RouteConfig, RoutePrefix, RouteTable, RouteTarget, RoutingConfig,
+    Setting, Standing, Why, decide, draw,
 };
 use postrider_core::text::Encoding;
 use proptest::prelude::*;
@@ -43,6 +43,7 @@ fn candidate(carrier: u16, priority: u8, cost: u64) -> Candidate {
 
 fn table(carriers: &[Candidate], tolerance: Option<u32>) -> RouteTable {
     RouteTable::new(&[RouteConfig {
+        require_lookup: RequireLookup::No,
         target: RouteTarget::Prefix(RoutePrefix::parse("").unwrap()),
         min_confidence: 0,
         priced: true,
@@ -328,6 +329,7 @@ impl Ported for AlwaysPorted {
 #[test]
 fn a_route_for_an_operator_wants_to_be_sure() {
     let route = |target, carrier, min_confidence| RouteConfig {
+        require_lookup: RequireLookup::No,
         target,
         min_confidence,
         priced: false,

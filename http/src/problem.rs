@@ -76,6 +76,8 @@ pub enum Code {
     NotFinal,
     /// No carrier serves the destination.
     NoRoute,
+    /// No message can reach the destination: it is no number in use.
+    NumberNotValid,
     /// The recipient does not want messages of this account.
     RecipientOptedOut,
     /// The account submits more parts a second than it may; nothing was accepted.
@@ -97,7 +99,7 @@ struct Row(u16, &'static str, &'static str);
 
 impl Code {
     /// Every code, in the order of declaration.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::InvalidJson,
         Self::UnknownField,
         Self::DuplicateField,
@@ -130,6 +132,7 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::NotFinal,
         Self::NoRoute,
+        Self::NumberNotValid,
         Self::RecipientOptedOut,
         Self::RateLimited,
         Self::HeaderTooLarge,
@@ -187,6 +190,9 @@ impl Code {
                 Row(415, "unsupported_media_type", "Unsupported media type")
             }
             Self::NotFinal => Row(409, "not_final", "The message is not final"),
+            Self::NumberNotValid => {
+                Row(422, "number_not_valid", "The destination is no number in use")
+            }
             Self::RecipientOptedOut => {
                 Row(422, "recipient_opted_out", "The recipient has opted out")
             }
@@ -299,6 +305,12 @@ impl Problem {
     pub fn no_route() -> Self {
         Self::new(Code::NoRoute, "No carrier of this gateway serves the destination number.")
             .at("/to")
+    }
+
+    /// A look-up, which the route requires, found that the destination is not valid.
+    pub fn number_not_valid() -> Self {
+        let detail = "A look-up says that no message can reach the destination number.";
+        Self::new(Code::NumberNotValid, detail).at("/to")
     }
 
     /// The recipient has said that messages of this account are not wanted.

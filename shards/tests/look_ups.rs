@@ -13,12 +13,14 @@ mod house;
 
 use std::time::Duration;
 
-use house::{House, config};
+use house::{House, Submit, config};
+use postrider_core::content::Retention;
 use postrider_core::limits;
 use postrider_core::lookup::Live;
-use postrider_core::number::Msisdn;
+use postrider_core::number::{Msisdn, NumberForm};
 use postrider_http::lookup::LookedUp;
-use postrider_http::request::{ApiRequest, LookupQuery};
+use postrider_http::request::{ApiRequest, CustomerLimits, LookupQuery, RequestHead, parse, route};
+use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::ApiResponse;
 use postrider_shards::stats::Counter;
 
@@ -171,4 +173,102 @@ fn another_configuration_counts_at_once_and_another_provider_is_asked_anew() {
     assert_eq!(words(&looked), [Some("cached"), Some("cached"), Some("off")]);
     let ticket = house.send_request(0, 0, query(3, true));
     assert_eq!(words(&answered(house.answer_of(0, ticket))), [None; 3]);
+}
+
+/// A house whose route requires this.
+fn requiring(what: &str) -> House {
+    let config = config(2, "")
+        .replace("prefix = \"44\"\n", &format!("prefix = \"44\"\nrequire_lookup = \"{what}\"\n"));
+    House::new(&format!("{config}{PROVIDER}"))
+}
+
+fn submit(to: &str) -> ApiRequest {
+    let body = format!("{{\"from\":\"Acme\",\"to\":\"{to}\",\"body\":\"x\"}}");
+    let head = RequestHead {
+        method: "POST",
+        path: "/api/v1/messages",
+        query: None,
+        content_type: Some(b"application/json"),
+    };
+    let limits = CustomerLimits {
+        max_text_chars: 100,
+        number_form: NumberForm::Strict,
+        retention: Retention::Keep,
+    };
+    let policy = UrlPolicy { allow_private: false };
+    parse(route(&head).unwrap(), &head, body.as_bytes(), &limits, &policy).unwrap()
+}
+
+/// The word for what a submission was answered.
+fn outcome(response: Option<ApiResponse>) -> &'static str {
+    match response {
+        Some(ApiResponse::Accepted(_)) => "accepted",
+        Some(ApiResponse::Problem(problem)) => problem.code.name(),
+        None => "waits",
+        other => panic!("{other:?}"),
+    }
+}
+
+const NOBODYS: &str = "4470000000";
+
+#[test]
+fn a_route_refuses_what_no_numbering_plan_has() {
+    for (what, unplanned) in [("no", "accepted"), ("tables", "number_not_valid")] {
+        let mut house = requiring(what);
+        for shard in 0..2 {
+            let ticket = house.send_request(shard, 0, submit(NOBODYS));
+            assert_eq!(outcome(house.answer_of(shard, ticket)), unplanned, "{what}");
+            let ticket = house.send_request(shard, 0, submit("447717000001"));
+            assert_eq!(outcome(house.answer_of(shard, ticket)), "accepted", "{what}");
+        }
+        assert_eq!(house.queries.len(), 0);
+        let line = house.bound(0);
+        let sent = Submit { dest: (1, 1, NOBODYS), ..Submit::default() };
+        let answer = house.ask(line, sent.pdu());
+        assert_eq!(answer.status, if what == "no" { 0 } else { 0x0B }, "ESME_RINVDSTADR");
+    }
+}
+
+#[test]
+fn a_route_has_the_provider_asked_before_a_message_is_accepted() {
+    for (word, expected) in [
+        ("active", "accepted"),
+        ("absent", "accepted"),
+        ("inactive", "number_not_valid"),
+        ("invalid", "number_not_valid"),
+        ("no coverage", "accepted"),
+    ] {
+        let mut house = requiring("live");
+        for shard in 0..2 {
+            let ticket = house.send_request(shard, 0, submit("447717000001"));
+            assert_eq!(house.answer_of(shard, ticket).is_some(), shard == 1, "cached by then");
+            if shard == 0 {
+                answer(&mut house, 200, &format!("{{\"status\": \"{word}\"}}"));
+                assert_eq!(outcome(house.answer_of(shard, ticket)), expected, "{word}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_provider_that_does_not_answer_costs_no_message() {
+    let mut house = requiring("live");
+    let first = house.send_request(0, 0, submit("447717000001"));
+    let second = house.send_request(1, 0, submit(NOBODYS));
+    house.pass(Duration::from_millis(1_999));
+    assert_eq!(outcome(house.answer_of(0, first)), "waits");
+    house.pass(Duration::from_millis(1));
+    assert_eq!(outcome(house.answer_of(0, first)), "accepted");
+    assert_eq!(outcome(house.answer_of(1, second)), "accepted");
+    answer(&mut house, 500, "");
+    // Far more than it has time for: none of them waits longer, none is refused.
+    let numbers = (0..3_000).map(|last| (447_717_100_000u64 + last).to_string());
+    let tickets: Vec<u64> =
+        numbers.map(|number| house.send_request(0, 0, submit(&number))).collect();
+    house.pass(Duration::from_secs(2));
+    for ticket in tickets {
+        assert_eq!(outcome(house.answer_of(0, ticket)), "accepted");
+    }
+    assert_eq!(house.count(Counter::Accepted), 3_002);
+    assert_eq!(house.count(Counter::RefusedNumber), 0);
 }

@@ -7,6 +7,7 @@ use super::smpp::LongInbound;
 use crate::carrier_id::IdBase;
 use crate::content::Retention;
 use crate::lane::Lane;
+use crate::route::RequireLookup;
 use crate::text::{DefaultAlphabet, NationalLanguage};
 
 /// A choice that is written as a word.
@@ -70,6 +71,7 @@ words! {
         "other_carrier" = OtherCarrier,
         "reject" = Reject
     }
+    RequireLookup { "no" = No, "tables" = Tables, "live" = Live }
     LongInbound { "parts" = Parts, "payload" = Payload }
     NationalLanguage {
         "turkish" = Turkish,

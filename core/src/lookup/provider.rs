@@ -26,7 +26,7 @@ pub struct Rules {
 }
 
 /// Who waits for what a look-up finds.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Waiter {
     /// Its job.
     pub job: u64,
@@ -85,6 +85,8 @@ pub struct Provider {
     /// Queries that wait for their turn.
     turn: VecDeque<u64>,
     deadlines: BTreeSet<(Duration, u64)>,
+    /// Who waits less long than its query: until when, for which, and who.
+    impatient: BTreeSet<(Duration, u64, Waiter)>,
     /// Look-ups that wait for queries.
     waiting: usize,
     /// Queries whose answers are still to come, those that took too long among them.
@@ -99,7 +101,7 @@ pub struct Provider {
 #[derive(Debug)]
 struct Query {
     number: Msisdn,
-    waiters: Vec<Waiter>,
+    waiters: Vec<(Waiter, Option<Duration>)>,
     due: Duration,
     sent: bool,
 }
@@ -130,8 +132,15 @@ impl Provider {
     }
 
     /// Looks a number up; the outcome comes by [`poll_outcome`](Self::poll_outcome), at once where
-    /// nothing has to be asked.
-    pub fn handle_look_up(&mut self, now: Now, number: Msisdn, waiter: Waiter) {
+    /// nothing has to be asked. `patience`: how long it waits, its turn and the answer together; as long
+    /// as the query may take, without.
+    pub fn handle_look_up(
+        &mut self,
+        now: Now,
+        number: Msisdn,
+        waiter: Waiter,
+        patience: Option<Duration>,
+    ) {
         let found = self.cache.get(now.mono, number);
         if let Some((answer, at)) = found {
             let outcome = Outcome::Found { answer: answer.clone(), at, fresh: false };
@@ -150,15 +159,17 @@ impl Provider {
             return;
         }
         self.waiting += 1;
-        let known = self.by_number.get(&number);
-        if let Some(query) = known.and_then(|query| self.queries.get_mut(query)) {
-            query.waiters.push(waiter);
+        let until = patience.map(|patience| now.mono + patience);
+        let known = self.by_number.get(&number).copied();
+        let id = known.unwrap_or(self.next);
+        self.impatient.extend(until.map(|until| (until, id, waiter)));
+        if let Some(query) = self.queries.get_mut(&id) {
+            query.waiters.push((waiter, until));
             return;
         }
-        let id = self.next;
         self.next += 1;
         let due = now.mono + limits::LOOKUP_TURN;
-        self.queries.insert(id, Query { number, waiters: vec![waiter], due, sent: false });
+        self.queries.insert(id, Query { number, waiters: vec![(waiter, until)], due, sent: false });
         self.by_number.insert(number, id);
         self.deadlines.insert((due, id));
         self.turn.push_back(id);
@@ -188,6 +199,17 @@ impl Provider {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((until, id, waiter)) = self.impatient.first().copied() {
+            if until > now.mono {
+                break;
+            }
+            self.impatient.pop_first();
+            let Some(query) = self.queries.get_mut(&id) else { continue };
+            query.waiters.retain(|(own, _)| *own != waiter);
+            self.waiting = self.waiting.saturating_sub(1);
+            let why = if query.sent { Missed::Timeout } else { Missed::Busy };
+            self.outcomes.push_back((waiter, Outcome::Missed(why)));
+        }
         while let Some((due, id)) = self.deadlines.first().copied() {
             if due > now.mono {
                 break;
@@ -215,7 +237,9 @@ impl Provider {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let query = self.deadlines.first().map(|(due, _)| *due);
+        let waiter = self.impatient.first().map(|(until, _, _)| *until);
+        [query, waiter].into_iter().flatten().min()
     }
 
     /// Forgets every answer.
@@ -293,6 +317,11 @@ impl Provider {
         self.by_number.remove(&query.number);
         self.deadlines.remove(&(query.due, id));
         self.waiting = self.waiting.saturating_sub(query.waiters.len());
-        query.waiters
+        for (waiter, until) in &query.waiters {
+            if let Some(until) = until {
+                self.impatient.remove(&(*until, id, *waiter));
+            }
+        }
+        query.waiters.into_iter().map(|(waiter, _)| waiter).collect()
     }
 }

@@ -65,6 +65,18 @@ pub struct Candidate {
     pub weight: u16,
 }
 
+/// Which numbers a route takes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum RequireLookup {
+    /// All of them.
+    No,
+    /// Those that a numbering plan has.
+    Tables,
+    /// Those that the provider of look-ups does not call invalid or inactive; where it says nothing in
+    /// time, all of them.
+    Live,
+}
+
 /// One route of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteConfig {
@@ -77,6 +89,8 @@ pub struct RouteConfig {
     /// How much dearer, in percent, a carrier may be that takes what another one has no room for;
     /// `None`: what has no room waits.
     pub tolerance: Option<u32>,
+    /// Which numbers it takes.
+    pub require_lookup: RequireLookup,
     /// Its carriers, in the order of the file.
     pub carriers: Vec<Candidate>,
 }

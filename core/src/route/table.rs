@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Candidate, RouteConfig, RouteTarget};
+use super::{Candidate, RequireLookup, RouteConfig, RouteTarget};
 use crate::number::Msisdn;
 use crate::operators::{OperatorId, Resolved};
 use crate::prefix::{self, Prefix, PrefixTable, Ranges};
@@ -40,6 +40,8 @@ pub struct Route {
     pub priced: bool,
     /// How much dearer, in percent, a carrier may be that takes what another one has no room for.
     pub tolerance: Option<u32>,
+    /// Which numbers it takes.
+    pub require_lookup: RequireLookup,
     min_confidence: u16,
     candidates: Box<[Candidate]>,
 }
@@ -53,6 +55,7 @@ impl Route {
             target: config.target,
             priced: config.priced,
             tolerance: config.tolerance,
+            require_lookup: config.require_lookup,
             min_confidence: config.min_confidence,
             candidates: candidates.into(),
         }

@@ -154,6 +154,9 @@ impl Shard {
         if self.has_opted_out(customer, submission.to) {
             return Err((Counter::RefusedOptedOut, Problem::opted_out()));
         }
+        if self.is_not_valid(now, submission.to) {
+            return Err((Counter::RefusedNumber, Problem::number_not_valid()));
+        }
         self.promise(now.wall, submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
     }
 
@@ -169,7 +172,7 @@ impl Shard {
     }
 
     /// What came of a submission, told to whoever submitted it.
-    fn submitted(
+    pub(super) fn submitted(
         &mut self,
         now: Now,
         to: ReplyTo,
@@ -281,7 +284,7 @@ impl Shard {
                 self.answer_explained(ticket, result);
             }
             (Call::LookUp { job, places }, Reply::LookedUp { spent: _, found }) => {
-                self.take_lookups(job, &places, found);
+                self.take_lookups(now, job, &places, found);
             }
             (Call::Operate { customer, request }, Reply::Operated { spent, outcome }) => {
                 self.owner_has_operated(now, from, (customer, request), spent, outcome);

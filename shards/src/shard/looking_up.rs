@@ -5,15 +5,19 @@ use std::collections::BTreeMap;
 
 use postrider_core::clock::Now;
 use postrider_core::limits;
-use postrider_core::lookup::{Asked, Finding, Live, Missed, Outcome, Provider, Waiter};
+use postrider_core::lookup::{Asked, Finding, Invalid, Live, Missed, Outcome, Provider, Waiter};
 use postrider_core::number::Msisdn;
 use postrider_core::place::ShardId;
+use postrider_core::route::RequireLookup;
+use postrider_core::submission::Submission;
+use postrider_http::auth::CustomerIx;
 use postrider_http::lookup::{LookedUp, read_answer};
+use postrider_http::problem::Problem;
 use postrider_http::request::{LookupQuery, Unreadable};
 use postrider_http::url_guard::{UrlPolicy, WebhookTarget, check_url};
 
 use super::mesh::{Call, CallId, Reply, Request};
-use super::{ApiResponse, Drain, Op, Shard, Shared};
+use super::{ApiResponse, Drain, Op, ReplyTo, Shard, Shared};
 use crate::stats::{Counter, Gauge};
 
 /// A provider is the operator's choice, and may be in its own network.
@@ -40,6 +44,8 @@ pub(super) struct LookUps {
     next: u64,
     /// Requests to other shards without a reply.
     calls: usize,
+    /// Messages that wait.
+    messages: usize,
 }
 
 /// Numbers that were asked for together.
@@ -56,6 +62,8 @@ enum LookUpTo {
     Ticket(u64, bool),
     /// The shard that asked, with its list of numbers.
     Shard(ShardId, CallId, Vec<Msisdn>),
+    /// A message whose route requires it.
+    Message(CustomerIx, Box<Submission>, ReplyTo),
 }
 
 impl LookUps {
@@ -110,17 +118,17 @@ impl Shard {
         for (place, number) in (0u16..).zip(own) {
             match number {
                 Err(unreadable) => {
-                    self.note_finding(job, place, Finding::unreadable(unreadable.error));
+                    self.note_finding(now, job, place, Finding::unreadable(unreadable.error));
                 }
                 Ok(number) if !live => {
                     let finding = Finding::of_tables(&self.shared.resolver, number, now.wall);
-                    self.note_finding(job, place, finding);
+                    self.note_finding(now, job, place, finding);
                 }
                 Ok(number) => {
                     let owner = self.shared.placement.owner(number);
                     if owner == self.id {
                         let waiter = Waiter { job, place };
-                        self.look_ups.provider.handle_look_up(now, number, waiter);
+                        self.look_ups.provider.handle_look_up(now, number, waiter, None);
                     } else {
                         let (places, numbers) = others.entry(owner).or_default();
                         places.push(place);
@@ -166,15 +174,50 @@ impl Shard {
         let all = numbers.clone();
         let job = self.add_job(LookUpTo::Shard(from, call, numbers), own);
         for (place, number) in (0u16..).zip(all) {
-            self.look_ups.provider.handle_look_up(now, number, Waiter { job, place });
+            self.look_ups.provider.handle_look_up(now, number, Waiter { job, place }, None);
         }
     }
 
+    /// At the owner: whether the provider has to be asked before a message is accepted. When too many
+    /// messages wait for it already, it is not.
+    pub(super) fn must_ask(&self, now: Now, submission: &Submission) -> bool {
+        let own = &self.look_ups;
+        let may = own.provider.is_on() && own.messages < limits::LOOKUP_CALLS;
+        may && self.requires(now, submission.to, RequireLookup::Live)
+    }
+
+    /// Asks the provider about the number of a message, which waits no longer than one query may take.
+    pub(super) fn look_up_first(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        submission: Box<Submission>,
+        to: ReplyTo,
+    ) {
+        let number = submission.to;
+        self.look_ups.messages += 1;
+        let job = self.add_job(LookUpTo::Message(customer, submission, to), vec![Ok(number)]);
+        let patience = self.shared.config.lookups.as_ref().map(|own| own.timeout);
+        let waiter = Waiter { job, place: 0 };
+        self.look_ups.provider.handle_look_up(now, number, waiter, patience);
+    }
+
+    /// Whether the tables know no such number, and its route asks for that.
+    pub(super) fn is_not_valid(&self, now: Now, to: Msisdn) -> bool {
+        self.requires(now, to, RequireLookup::Tables)
+            && self.shared.resolver.resolve(to, now.wall).kind.is_none()
+    }
+
+    fn requires(&self, now: Now, to: Msisdn, what: RequireLookup) -> bool {
+        let route = self.shared.route_of(to, now.wall);
+        route.is_some_and(|(route, _)| route.require_lookup == what)
+    }
+
     /// What the owner found.
-    pub(super) fn take_lookups(&mut self, job: u64, places: &[u16], found: Vec<Finding>) {
+    pub(super) fn take_lookups(&mut self, now: Now, job: u64, places: &[u16], found: Vec<Finding>) {
         self.look_ups.calls = self.look_ups.calls.saturating_sub(1);
         for (place, finding) in places.iter().zip(found) {
-            self.note_finding(job, *place, finding);
+            self.note_finding(now, job, *place, finding);
         }
     }
 
@@ -235,7 +278,7 @@ impl Shard {
         if let Some(live) = finding.live {
             self.stats.inc(counter_of(live));
         }
-        self.note_finding(waiter.job, waiter.place, finding);
+        self.note_finding(now, waiter.job, waiter.place, finding);
     }
 
     fn add_job(&mut self, to: LookUpTo, numbers: Vec<Result<Msisdn, Unreadable>>) -> u64 {
@@ -247,7 +290,7 @@ impl Shard {
     }
 
     /// One number of a job is looked up; the last one ends it.
-    fn note_finding(&mut self, id: u64, place: u16, finding: Finding) {
+    fn note_finding(&mut self, now: Now, id: u64, place: u16, finding: Finding) {
         let Some(job) = self.look_ups.jobs.get_mut(&id) else { return };
         let Some(slot) = job.found.get_mut(usize::from(place)) else { return };
         if slot.replace(finding).is_none() {
@@ -257,8 +300,19 @@ impl Shard {
             return;
         }
         let Some(job) = self.look_ups.jobs.remove(&id) else { return };
-        let found = job.found.into_iter().flatten();
+        let mut found = job.found.into_iter().flatten();
         match job.to {
+            LookUpTo::Message(customer, submission, to) => {
+                self.look_ups.messages -= 1;
+                let invalid = found.next().and_then(|finding| finding.invalid);
+                // Only the provider's word counts here: without it nothing is refused.
+                if matches!(invalid, Some(Invalid::Inactive | Invalid::Unknown)) {
+                    self.stats.inc(Counter::RefusedNumber);
+                    self.submitted(now, to, submission, Err(Problem::number_not_valid()));
+                } else {
+                    self.accept_looked_up(now, customer, submission, to);
+                }
+            }
             LookUpTo::Shard(shard, call, spent) => {
                 let found = found.collect();
                 self.reply(shard, call, Reply::LookedUp { spent, found });

@@ -204,6 +204,8 @@ series! {
         RefusedInvalid = "requests_refused" ["code" = "invalid"];
         /// Requests refused as `no_route`.
         RefusedNoRoute = "requests_refused" ["code" = "no_route"];
+        /// Requests refused as `number_not_valid`.
+        RefusedNumber = "requests_refused" ["code" = "number_not_valid"];
         /// Requests refused as `recipient_opted_out`.
         RefusedOptedOut = "requests_refused" ["code" = "recipient_opted_out"];
         /// Submissions refused as `rate_limited`, over HTTP or SMPP.

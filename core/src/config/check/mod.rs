@@ -31,10 +31,10 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let customers = customers::customers(e, raw.customers, &smpp);
     let carriers = carriers::carriers(e, raw.carriers);
     let routing = routes::routing(e, raw.routing);
-    let routes = routes::routes(e, &raw.routes, &carriers);
+    let lookups = lookups::lookups(e, raw.lookups);
+    let routes = routes::routes(e, &raw.routes, (&carriers, lookups.is_some()));
     let numbers = numbers::numbers(e, &raw.numbers);
     let ported = ported::ported(e, raw.ported);
-    let lookups = lookups::lookups(e, raw.lookups);
     let config = Config {
         server,
         store,

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::tools::{number, seconds, too_many};
+use super::tools::{choice, number, seconds, too_many};
 use crate::config::checked::{BindType, CarrierConfig};
 use crate::config::error::{ConfigErrors, closest};
 use crate::config::raw::{RawRanked, RawRoute, RawRouting};
 use crate::limits;
 use crate::operators::OperatorId;
 use crate::region::{self, Region};
-use crate::route::{Candidate, CarrierIx, RouteConfig, RoutePrefix, RouteTarget, RoutingConfig};
+use crate::route::{
+    Candidate, CarrierIx, RequireLookup, RouteConfig, RoutePrefix, RouteTarget, RoutingConfig,
+};
 
 /// Micro-units of a thousandth of a cent.
 const MICROS_PER_MILLICENT: i64 = 10;
@@ -54,7 +56,7 @@ pub(super) fn routing(e: &mut ConfigErrors, raw: RawRouting) -> RoutingConfig {
 pub(super) fn routes(
     e: &mut ConfigErrors,
     raw: &[RawRoute],
-    carriers: &[CarrierConfig],
+    (carriers, has_provider): (&[CarrierConfig], bool),
 ) -> Vec<RouteConfig> {
     too_many(e, "routes", raw.len(), limits::MAX_ROUTES);
     let mut targets: BTreeMap<[Option<&str>; 3], usize> = BTreeMap::new();
@@ -70,12 +72,14 @@ pub(super) fn routes(
         let min_confidence = confidence(e, &at, route);
         let priced = priced(e, &at, &route.carriers);
         let tolerance = tolerance(e, &at, route).or(priced.then_some(0));
+        let require_lookup = require_lookup(e, &at, route, has_provider);
         let carriers = ranked(e, &at, &route.carriers, carriers);
         checked.extend(target.map(|target| RouteConfig {
             target,
             min_confidence,
             priced,
             tolerance,
+            require_lookup,
             carriers,
         }));
     }
@@ -88,6 +92,22 @@ fn confidence(e: &mut ConfigErrors, at: &str, raw: &RawRoute) -> u16 {
         e.add(at.as_str(), "only a route for an operator has it", "remove it, or give operator");
     }
     raw.min_confidence_permille.map_or(0, |value| number(e, &at, value, 0..=1_000))
+}
+
+fn require_lookup(
+    e: &mut ConfigErrors,
+    at: &str,
+    raw: &RawRoute,
+    has_provider: bool,
+) -> RequireLookup {
+    let at = format!("{at}.require_lookup");
+    let own = raw.require_lookup.as_deref();
+    let own = own.map_or(RequireLookup::No, |word| choice(e, &at, word));
+    if own == RequireLookup::Live && !has_provider {
+        let mend = "name a provider in [lookups], or use \"tables\"";
+        e.add(at, "there is no provider to ask", mend);
+    }
+    own
 }
 
 fn tolerance(e: &mut ConfigErrors, at: &str, raw: &RawRoute) -> Option<u32> {

@@ -61,6 +61,7 @@ pub(in crate::config) struct RawRoute {
     pub(in crate::config) operator: Option<String>,
     pub(in crate::config) min_confidence_permille: Option<i64>,
     pub(in crate::config) cost_tolerance_percent: Option<i64>,
+    pub(in crate::config) require_lookup: Option<String>,
     pub(in crate::config) carriers: Vec<RawRanked>,
 }
 

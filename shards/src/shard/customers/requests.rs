@@ -140,7 +140,7 @@ impl Shard {
 
 /// The status for an owner's refusal.
 pub(in crate::shard) fn status_of(code: Code) -> CommandStatus {
-    if matches!(code, Code::NoRoute | Code::RecipientOptedOut) {
+    if matches!(code, Code::NoRoute | Code::RecipientOptedOut | Code::NumberNotValid) {
         CommandStatus::ESME_RINVDSTADR
     } else if code == Code::StorageFull {
         CommandStatus::ESME_RMSGQFUL

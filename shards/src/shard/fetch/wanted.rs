@@ -281,6 +281,21 @@ impl Shard {
         submission: Box<Submission>,
         to: ReplyTo,
     ) {
+        if self.must_ask(now, &submission) {
+            self.look_up_first(now, customer, submission, to);
+        } else {
+            self.accept_looked_up(now, customer, submission, to);
+        }
+    }
+
+    /// The same, when nothing more has to be found out about the number.
+    pub(in crate::shard) fn accept_looked_up(
+        &mut self,
+        now: Now,
+        customer: CustomerIx,
+        submission: Box<Submission>,
+        to: ReplyTo,
+    ) {
         if !submission.replaces {
             return self.accept_here(now, customer, submission, to);
         }
