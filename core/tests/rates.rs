@@ -13,7 +13,7 @@ mod rate_world;
 
 use std::time::Duration;
 
-use postrider_core::rate::{Governor, Observed, Rate, Trouble, TroubleKind};
+use postrider_core::rate::{Changes, Governor, Observed, Rate, Trouble, TroubleKind};
 use proptest::prelude::*;
 
 use rate_world::limiter::Limiter;
@@ -139,6 +139,12 @@ fn a_carrier_that_throttles_to_a_tenth_gets_that_and_the_whole_again() {
     world.run(ms(45_000));
     let held = a_second(&world.accepted, ms(75_000), ms(80_000));
     assert!(held >= 990.0, "{held} a second again");
+    let Changes { lowered, raised } = world.lender.changes();
+    let throttled = TroubleKind::Throttled.index();
+    assert!(lowered[throttled] > 0 && raised[throttled] > 0, "{lowered:?} {raised:?}");
+    assert!(raised[throttled] <= lowered[throttled]);
+    let others = |counts: [u64; 4]| counts.iter().sum::<u64>() - counts[throttled];
+    assert_eq!((others(lowered), others(raised)), (0, 0), "for nothing else");
     assert!(world.busiest() <= 1_000);
 }
 

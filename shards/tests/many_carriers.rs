@@ -46,7 +46,8 @@ const SHARDS: u16 = 4;
 const CARRIERS: usize = 200;
 /// Parts a second that each carrier takes.
 const RATE: usize = 500;
-/// Virtual milliseconds of traffic (four seconds took two minutes of a busy machine), and of those the first ones, in which binds and rates warm up.
+/// Virtual milliseconds of traffic (four seconds took two minutes of a busy machine), and of those the
+/// first ones, in which binds and rates warm up.
 const TRAFFIC_MS: u64 = 2_500;
 const WARM_MS: u64 = 1_000;
 /// A carrier's answer comes after so long, and its receipt after so long again.

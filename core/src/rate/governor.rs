@@ -28,6 +28,15 @@ pub struct Observed {
     pub throttled: u32,
 }
 
+/// How often a limit was changed, by what the carrier had said: as [`TroubleKind::CAUSES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Times that it was lowered.
+    pub lowered: [u64; 4],
+    /// Times that it began to rise again.
+    pub raised: [u64; 4],
+}
+
 /// Thousandths of a part a second.
 type Milli = u64;
 
@@ -77,7 +86,9 @@ pub struct Governor {
     grown: Duration,
     pause: Duration,
     paused_until: Duration,
-    lowerings: u64,
+    changes: Changes,
+    /// For what it was lowered, until it rises again.
+    low_for: Option<TroubleKind>,
 }
 
 impl Governor {
@@ -94,7 +105,8 @@ impl Governor {
             grown: now,
             pause: limits::QUEUE_FULL_PAUSE_FIRST,
             paused_until: Duration::ZERO,
-            lowerings: 0,
+            changes: Changes::default(),
+            low_for: None,
         }
     }
 
@@ -110,10 +122,10 @@ impl Governor {
         self.paused_until
     }
 
-    /// Times that the limit was lowered.
+    /// How often the limit was changed so far, and for what.
     #[must_use]
-    pub fn lowerings(&self) -> u64 {
-        self.lowerings
+    pub fn changes(&self) -> Changes {
+        self.changes
     }
 
     /// What was agreed has changed; what was learned below it stays.
@@ -165,11 +177,29 @@ impl Governor {
             let grown = u128::from(growth) * step.as_millis() / 1_000;
             let grown = u64::try_from(grown).unwrap_or(u64::MAX);
             self.limit = Some(limit.saturating_add(grown).min(self.most()));
+            if self.limit > Some(limit) {
+                self.rises();
+            }
+        }
+    }
+
+    fn rises(&mut self) {
+        if let Some(cause) = self.low_for.take() {
+            count(&mut self.changes.raised, cause);
         }
     }
 
     /// The carrier said that it has trouble with our pace; true when the limit fell for it.
     pub fn trouble(&mut self, now: Duration, trouble: Trouble, seen: &Observed) -> bool {
+        let fell = self.falls(now, trouble, seen);
+        if fell {
+            count(&mut self.changes.lowered, trouble.kind);
+            self.low_for = Some(trouble.kind);
+        }
+        fell
+    }
+
+    fn falls(&mut self, now: Duration, trouble: Trouble, seen: &Observed) -> bool {
         // What left before the last change has taken effect says nothing of it.
         let settled = |since: Option<Duration>, after: Duration| {
             since.is_none_or(|since| trouble.sent >= since.saturating_add(after))
@@ -258,7 +288,6 @@ impl Governor {
         self.lowered = Some(now);
         self.ceiling = Ceiling::At(ceiling.max(1_000));
         self.limit = Some(limit.max(1_000));
-        self.lowerings += 1;
     }
 
     fn pause(&mut self, now: Duration, pause: Duration) {
@@ -308,6 +337,7 @@ impl Governor {
         self.ceiling = Ceiling::Unknown;
         self.before_slow = None;
         self.limit = first(self.rate);
+        self.rises();
     }
 
     /// Whether the limit is what held the traffic back.
@@ -322,6 +352,12 @@ impl Governor {
             Rate::Unlimited => limits::MAX_RATE,
         };
         u64::from(most).saturating_mul(1_000)
+    }
+}
+
+fn count(changes: &mut [u64; 4], cause: TroubleKind) {
+    if let Some(count) = changes.get_mut(cause.index()) {
+        *count += 1;
     }
 }
 

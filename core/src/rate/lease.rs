@@ -35,6 +35,22 @@ pub enum TroubleKind {
     QueueFull,
 }
 
+impl TroubleKind {
+    /// The words for what a rate is lowered for.
+    pub const CAUSES: [&str; 4] = ["slow_answers", "congestion", "throttled", "queue_full"];
+
+    /// Its place in [`TroubleKind::CAUSES`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            TroubleKind::Slow => 0,
+            TroubleKind::Congested { .. } => 1,
+            TroubleKind::Throttled => 2,
+            TroubleKind::QueueFull => 3,
+        }
+    }
+}
+
 /// A carrier's answer that asks for a slower pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {

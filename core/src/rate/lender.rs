@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use super::governor::{Governor, Observed, Rate};
+use super::governor::{Changes, Governor, Observed, Rate};
 use super::lease::{Grant, Report};
 use super::purse::{Purse, Tokens};
 use crate::route::Load;
@@ -57,10 +57,10 @@ impl Lender {
         self.governor.limit()
     }
 
-    /// Times that the limit was lowered.
+    /// How often the limit was changed so far, and for what.
     #[must_use]
-    pub fn lowerings(&self) -> u64 {
-        self.governor.lowerings()
+    pub fn changes(&self) -> Changes {
+        self.governor.changes()
     }
 
     /// A shard reports; what it may have is the answer.

@@ -23,7 +23,7 @@ mod meter;
 mod purse;
 mod slowness;
 
-pub use self::governor::{Governor, Observed, Rate};
+pub use self::governor::{Changes, Governor, Observed, Rate};
 pub use self::lease::{Grant, Lease, Report, Trouble, TroubleKind};
 pub use self::lender::Lender;
 pub use self::meter::Meter;

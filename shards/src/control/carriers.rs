@@ -1,6 +1,6 @@
-//! What the admin port says of carriers: their binds' health, the forms of their message ids, what
-//! traffic shows of them and of their receipts, and the operator's word to use that. On the control
-//! thread.
+//! What the admin port says of carriers: their rates, their binds' health, the forms of their message
+//! ids, what traffic shows of them and of their receipts, and the operator's word to use that. On the
+//! control thread.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use axum::response::Response;
 use postrider_core::carrier_id::{IdBase, IdForms, Proposal};
 use postrider_core::config::Learn;
 use postrider_core::health::Health;
+use postrider_core::rate::{Changes, TroubleKind};
 use serde_json::{Map, Value, json};
 
 use super::Control;
@@ -80,12 +81,28 @@ fn shown(control: &Control, carrier: &CarrierIds) -> Value {
         "name": carrier.name(),
         "binds": binds,
         "receipts_suspect": carrier.is_suspect(),
+        "rate": shown_pace(carrier),
         "receipt_ids": {
             "in_use": shown_forms(carrier.forms()),
             "learn": learn,
             "pairs": pairs,
             "proposal": proposal,
         },
+    })
+}
+
+fn shown_pace(carrier: &CarrierIds) -> Value {
+    let pace = carrier.pace();
+    let Changes { lowered, raised } = pace.changes();
+    let by_cause = |counts: [u64; 4]| -> Map<String, Value> {
+        let counts = TroubleKind::CAUSES.iter().zip(counts);
+        counts.map(|(cause, count)| ((*cause).to_owned(), count.into())).collect()
+    };
+    json!({
+        "limit": Some(pace.limit()).filter(|limit| *limit > 0),
+        "used": pace.used(),
+        "lowered": by_cause(lowered),
+        "raised": by_cause(raised),
     })
 }
 

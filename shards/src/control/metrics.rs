@@ -4,6 +4,7 @@
 use core::fmt::Write as _;
 
 use postrider_core::health::Health;
+use postrider_core::rate::{Changes, TroubleKind};
 
 use super::carriers::{EVIDENCE, word};
 use super::{Control, ShardState};
@@ -78,6 +79,7 @@ pub(super) fn encode(control: &Control, format: Format) -> String {
         }
     }
     about_binds(&mut page, &control.shards);
+    about_rates(&mut page, &control.learned());
     about_ids(&mut page, &control.learned());
     page.end()
 }
@@ -193,6 +195,46 @@ fn about_binds(page: &mut Page, shards: &[std::sync::Arc<Stats>]) {
             Kind::Counter => page.counter(series.family, labels, read(bind), 1),
             Kind::Gauge | Kind::Histogram => page.gauge(series.family, labels, read(bind)),
         });
+    }
+}
+
+/// How fast carriers are given parts, and for what that was changed.
+fn about_rates(page: &mut Page, learned: &Learned) {
+    let of = |carrier: &str| Labels::default().with("carrier", carrier);
+    let limit = own(
+        "postrider_carrier_rate_limit",
+        "Parts a second that all shards together may give the carrier now; 0 for no limit.",
+    );
+    page.family(limit, Kind::Gauge);
+    for carrier in learned.carriers() {
+        page.gauge(limit.family, &of(carrier.name()), carrier.pace().limit().into());
+    }
+    let used = own(
+        "postrider_carrier_rate_used",
+        "Parts that all shards together gave the carrier in a second, as told last.",
+    );
+    page.family(used, Kind::Gauge);
+    for carrier in learned.carriers() {
+        page.gauge(used.family, &of(carrier.name()), carrier.pace().used().into());
+    }
+    let lowered = own(
+        "postrider_carrier_rate_lowered",
+        "Times that the carrier's rate was lowered, by what the carrier had said.",
+    );
+    let raised = own(
+        "postrider_carrier_rate_raised",
+        "Times that the carrier's rate began to rise again, by what it had been lowered for.",
+    );
+    let reads: [(Series, fn(&Changes) -> [u64; 4]); 2] =
+        [(lowered, |changes| changes.lowered), (raised, |changes| changes.raised)];
+    for (series, read) in reads {
+        page.family(series, Kind::Counter);
+        for carrier in learned.carriers() {
+            let counts = read(&carrier.pace().changes());
+            for (cause, count) in TroubleKind::CAUSES.iter().zip(counts) {
+                page.counter(series.family, &of(carrier.name()).with("cause", cause), count, 1);
+            }
+        }
     }
 }
 

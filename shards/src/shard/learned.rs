@@ -12,6 +12,8 @@ use postrider_core::health::Suspicion;
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
 
+use super::pace::Pace;
+
 const BASES: [IdBase; 3] = [IdBase::AsIs, IdBase::Hex, IdBase::Decimal];
 
 /// The message ids of every carrier, in the order of the configuration.
@@ -19,7 +21,7 @@ pub struct Learned {
     carriers: Vec<Arc<CarrierIds>>,
 }
 
-/// The message ids of one carrier, and whether its receipts are credible.
+/// The message ids of one carrier, whether its receipts are credible, and its pace.
 pub struct CarrierIds {
     name: String,
     learn: Learn,
@@ -34,6 +36,7 @@ pub struct CarrierIds {
     /// A receipt has been matched by its id under these forms.
     matching: AtomicBool,
     suspicion: Suspicion,
+    pace: Pace,
 }
 
 impl Learned {
@@ -95,6 +98,7 @@ impl CarrierIds {
             changes: AtomicU32::new(0),
             matching: AtomicBool::new(false),
             suspicion: Suspicion::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -107,6 +111,12 @@ impl CarrierIds {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// How fast it is given parts.
+    #[must_use]
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// What is done with what is learned.

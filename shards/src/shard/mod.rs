@@ -40,6 +40,7 @@ mod orphans;
 mod outbind;
 mod outbound;
 mod outlet;
+mod pace;
 mod parking;
 mod part;
 mod pdu;
@@ -92,6 +93,7 @@ pub use self::mesh::{
 };
 pub use self::op::{ApiResponse, Op, WebhookPost};
 pub use self::outbound::kinds;
+pub use self::pace::Pace;
 pub use self::shared::{Numbers, Shared};
 use self::table::PartRef;
 pub(crate) use self::timers::Timer;

@@ -81,7 +81,13 @@ impl Shard {
     /// At the lender: what a shard may have.
     pub(super) fn lend(&mut self, now: Now, ix: CarrierIx, to: ShardId, report: Report) -> Grant {
         match self.lenders.get_mut(ix) {
-            Some(lender) => lender.handle_report(now.mono, usize::from(to.0), report),
+            Some(lender) => {
+                let grant = lender.handle_report(now.mono, usize::from(to.0), report);
+                if let Some(learned) = self.shared.learned.of(ix) {
+                    learned.pace().note(lender, grant.load.used);
+                }
+                grant
+            }
             // Its configuration is newer than ours: it asks again.
             None => Grant::nothing(now.mono),
         }
