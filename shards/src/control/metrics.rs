@@ -225,15 +225,21 @@ fn about_rates(page: &mut Page, learned: &Learned) {
         "postrider_carrier_rate_raised",
         "Times that the carrier's rate began to rise again, by what it had been lowered for.",
     );
-    let reads: [(Series, fn(&Changes) -> [u64; 4]); 2] =
-        [(lowered, |changes| changes.lowered), (raised, |changes| changes.raised)];
-    for (series, read) in reads {
-        page.family(series, Kind::Counter);
-        for carrier in learned.carriers() {
-            let counts = read(&carrier.pace().changes());
-            for (cause, count) in TroubleKind::CAUSES.iter().zip(counts) {
-                page.counter(series.family, &of(carrier.name()).with("cause", cause), count, 1);
-            }
+    by_cause(page, lowered, learned, |changes| changes.lowered);
+    by_cause(page, raised, learned, |changes| changes.raised);
+}
+
+fn by_cause(
+    page: &mut Page,
+    series: Series,
+    learned: &Learned,
+    counts: impl Fn(&Changes) -> [u64; TroubleKind::CAUSES.len()],
+) {
+    page.family(series, Kind::Counter);
+    for carrier in learned.carriers() {
+        let labels = |cause| Labels::default().with("carrier", carrier.name()).with("cause", cause);
+        for (cause, count) in TroubleKind::CAUSES.iter().zip(counts(&carrier.pace().changes())) {
+            page.counter(series.family, &labels(cause), count, 1);
         }
     }
 }
