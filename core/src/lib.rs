@@ -8,6 +8,7 @@ pub mod carrier_id;
 pub mod clock;
 pub mod config;
 pub mod content;
+pub mod credit;
 pub mod health;
 pub mod id;
 pub mod lane;

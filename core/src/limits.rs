@@ -237,6 +237,7 @@ const _: () = assert!(VALIDITY_MIN.as_secs() < VALIDITY_DEFAULT.as_secs());
 const _: () = assert!(VALIDITY_DEFAULT.as_secs() <= VALIDITY_MAX.as_secs());
 const _: () = assert!(VALIDITY_MIN.as_secs() <= OTP_LIFE.as_secs());
 const _: () = assert!(OTP_LIFE.as_secs() <= VALIDITY_DEFAULT.as_secs());
+const _: () = assert!(MESH_CROSSINGS < MESH_LANE);
 const _: () = assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX);
 const _: () = assert!(LIST_LIMIT_MAX as usize <= LIST_SCAN_MAX);
 // The longest text in the widest characters: 4 octets each, 12 as escaped surrogates in JSON.

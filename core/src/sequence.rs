@@ -15,6 +15,16 @@ const FIRST: u64 = 1 << 55;
 const FIRST_MOVED: u64 = 1 << 54;
 const _: () = assert!(FIRST < SEQUENCE_MAX && crate::limits::MAX_SHARDS as u64 <= 1 << LOG_BITS);
 
+/// Numbers that no message has: from here on, up to those of moved messages, a shard names what it does
+/// for others. No log of the first releases counted so far.
+pub const NO_MESSAGE: u64 = 1 << 53;
+
+/// Whether a number is none of a message.
+#[must_use]
+pub const fn is_no_message(sequence: u64) -> bool {
+    NO_MESSAGE <= sequence && sequence < FIRST_MOVED
+}
+
 /// Where a message was accepted.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -16,3 +16,16 @@ pub const QUEUE_FULL_PAUSE_FIRST: Duration = Duration::from_secs(2);
 pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Parts or messages a second that can be configured.
 pub const MAX_RATE: u32 = 1_000_000;
+
+/// Parts a second below which a carrier with fewer binds than shards is served by one of them.
+pub const RATE_FOR_CORES: u32 = 50;
+/// Window below which it is.
+pub const WINDOW_FOR_CORES: u16 = 4;
+/// How long a credit for a place in a window on another shard may be unused.
+pub const CREDIT_LIFE: Duration = Duration::from_millis(10);
+/// How long the shard with the bind waits at most to be told that an answer is on its owner's disk.
+pub const CREDIT_SETTLE: Duration = Duration::from_millis(1);
+/// How long a part that came to a bind of another shard waits there for its share of the rate at most.
+pub const CROSSING_WAITS: Duration = Duration::from_secs(1);
+/// Places of each lane between two shards that are kept for credits, what crosses by them, and its answers.
+pub const MESH_CROSSINGS: usize = 1_024;

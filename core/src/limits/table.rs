@@ -86,6 +86,12 @@ const ALL: &[Limit] = table! {
     THROTTLED_PAUSE millis(THROTTLED_PAUSE), "ms";
     RATE_REPORT_EVERY millis(RATE_REPORT_EVERY), "ms";
     DISCOVER_FIRST DISCOVER_FIRST, "parts a second";
+    RATE_FOR_CORES RATE_FOR_CORES, "parts a second";
+    WINDOW_FOR_CORES WINDOW_FOR_CORES, "parts";
+    CREDIT_LIFE millis(CREDIT_LIFE), "ms";
+    CREDIT_SETTLE millis(CREDIT_SETTLE), "ms";
+    CROSSING_WAITS CROSSING_WAITS.as_secs(), "s";
+    MESH_CROSSINGS MESH_CROSSINGS, "entries";
     RECONNECT_FIRST millis(RECONNECT_FIRST), "ms";
     CONNECT_LIMIT CONNECT_LIMIT.as_secs(), "s";
     CONGESTED_ABOVE CONGESTED_ABOVE, "percent";
