@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
-use postrider_core::config::{Config, Plan, bind_number};
+use postrider_core::config::{Config, Plan};
 use postrider_core::limits;
 use postrider_core::place::{PARTITIONS, ShardId};
-use postrider_core::route::CarrierIx;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../data/example.toml");
@@ -31,13 +30,13 @@ fn the_example_on_two_cores() {
     assert_eq!(plan.shard_count(), 2);
     assert_eq!(plan.shards.iter().map(|shard| shard.partitions).collect::<Vec<_>>(), [2048, 2048]);
     assert_eq!(plan.carriers[0].binds, [1, 1]);
-    assert_eq!(plan.carriers[1].binds, [1, 2], "the odd bind of the second carrier is elsewhere");
-    assert_eq!(plan.binds_on(ShardId(1)), [1, 2, 1]);
+    assert_eq!(plan.carriers[1].binds, [2, 1]);
+    assert_eq!(plan.binds_on(ShardId(1)), [1, 1, 1]);
     assert_eq!((plan.carriers[2].window, plan.carriers[2].in_flight_max), (0, 0), "a receiver");
     assert_eq!(plan.carriers[1].parts_per_second, 300);
     assert_eq!(plan.carriers[1].in_flight_max, 60);
-    assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (3, 120));
-    assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (4, 140));
+    assert_eq!((plan.shards[0].binds, plan.shards[0].in_flight_max), (4, 140));
+    assert_eq!((plan.shards[1].binds, plan.shards[1].in_flight_max), (3, 120));
     assert_eq!(plan.shards[0].parts_per_second, None, "the first carrier has no limit");
     assert_eq!(plan.shards[0].memory.hot_messages, 100_000 * 2_048);
     // A carrier without a rate, one with 300 parts a second, and one that only receives.
@@ -113,7 +112,7 @@ fn json_says_the_same() {
     let plan = plan(EXAMPLE, 2);
     let json = plan.to_json();
     assert_eq!(json["shard_count"], 2);
-    assert_eq!(json["carriers"][1]["binds_per_shard"], serde_json::json!([1, 2]));
+    assert_eq!(json["carriers"][1]["binds_per_shard"], serde_json::json!([2, 1]));
     assert_eq!(json["shards"][1]["partitions"], 2048);
     assert_eq!(json["shards"][0]["memory_bytes"]["total"], plan.shards[0].memory.total());
     assert_eq!(json["expected_crossings"], 0.5);
@@ -143,10 +142,9 @@ fn what_cannot_work_is_refused() {
              set shards to at most 2, or \"auto\", or pin = false",
         ),
         (
-            carrier("alpha", 1, ""),
+            carrier("alpha", 4, "cores = 3"),
             2,
-            "carriers[0].binds: carrier \"alpha\" has 1 for 2 shards, and every shard needs one of \
-             its own; set binds to 2 or more, or server.shards to 1 or less",
+            "carriers[0].cores: carrier \"alpha\" wants 3 cores of 2; at most 2 fit",
         ),
         (carrier("alpha", 129, ""), 2, "carriers[0].binds: carrier \"alpha\" has 129"),
         (
@@ -182,8 +180,8 @@ fn what_cannot_work_is_refused() {
 fn all_problems_come_at_once() {
     let text = format!(
         "[server]\nshards = 3\n[limits]\nopen_messages = 20000000\n{}{}",
-        carrier("alpha", 1, ""),
-        carrier("beta", 2, "")
+        carrier("alpha", 4, "cores = 4"),
+        carrier("beta", 4, "cores = 4")
     );
     assert_eq!(refusal(&text, 2).lines().count(), 4);
 }
@@ -199,7 +197,7 @@ proptest! {
             .enumerate()
             .map(|(index, binds)| carrier(&format!("c{index}"), *binds, "parts_per_second = 1000"))
             .collect();
-        let fits = |binds: &u16| *binds >= cores && binds.div_ceil(cores) <= 64;
+        let fits = |binds: &u16| binds.div_ceil(cores.min(*binds)) <= 64;
         match Plan::new(&Config::parse(&text).unwrap(), cores) {
             Err(_) => prop_assert!(!counts.iter().all(fits)),
             Ok(plan) => {
@@ -208,10 +206,14 @@ proptest! {
                     prop_assert_eq!(carrier.binds.iter().sum::<u16>(), *binds);
                     let least = carrier.binds.iter().min().unwrap();
                     let most = carrier.binds.iter().max().unwrap();
-                    prop_assert!(*least >= 1 && most - least <= 1);
+                    prop_assert!(most - least <= 1);
+                    prop_assert_eq!(*least == 0, *binds < cores);
                 }
                 let partitions: usize = plan.shards.iter().map(|shard| shard.partitions).sum();
                 prop_assert_eq!(partitions, usize::from(PARTITIONS));
+                let all = plan.shards.iter().map(|shard| shard.binds);
+                let (least, most) = (all.clone().min().unwrap(), all.max().unwrap());
+                prop_assert!(most - least <= 1, "binds are dealt to the shards in turn");
                 let binds: u64 = plan.shards.iter().map(|shard| shard.binds).sum();
                 prop_assert_eq!(binds, counts.iter().copied().map(u64::from).sum::<u64>());
             }
@@ -232,10 +234,11 @@ fn binds_are_numbered_without_gaps_and_keep_their_numbers_when_more_come() {
             own.binds = binds;
             config.carriers = vec![own; index + 1];
             let plan = Plan::new(&config, shards).unwrap();
-            let ix = CarrierIx(u16::try_from(index).unwrap());
+            let own = config.carriers[index].clone();
             let on = |shard: u16| {
                 let count = plan.binds_on(ShardId(shard))[index];
-                (0..count).map(move |place| bind_number(ix, ShardId(shard), shards, place))
+                let own = own.clone();
+                (0..count).map(move |place| own.bind_number(ShardId(shard), shards, place))
             };
             let mut numbers: Vec<u32> = (0..shards).flat_map(on).collect();
             numbers.sort_unstable();
@@ -244,4 +247,70 @@ fn binds_are_numbered_without_gaps_and_keep_their_numbers_when_more_come() {
             before = numbers;
         }
     }
+}
+
+#[test]
+fn a_carrier_with_fewer_binds_than_shards_is_served_by_some_of_them() {
+    let text = carrier("alpha", 1, "parts_per_second = 300")
+        + &carrier("beta", 2, "parts_per_second = 300")
+        + &carrier("gamma", 3, "parts_per_second = 49")
+        + &carrier("delta", 8, "cores = 2")
+        + &carrier("epsilon", 3, "window = 3")
+        + &carrier("zeta", 4, "parts_per_second = 20");
+    let plan = plan(&text, 4);
+    let binds: Vec<_> = plan.carriers.iter().map(|own| own.binds.as_slice()).collect();
+    assert_eq!(
+        binds,
+        [[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 3], [4, 4, 0, 0], [0, 0, 3, 0], [1, 1, 1, 1]]
+    );
+    let crossings: Vec<_> = plan.carriers.iter().map(|own| own.crossings).collect();
+    assert_eq!(crossings, [0.75, 0.5, 0.75, 0.5, 0.75, 0.0]);
+    let json = plan.to_json();
+    assert_eq!(json["carriers"][1]["cores"], serde_json::json!([1, 2]));
+    assert_eq!(json["carriers"][1]["expected_crossings"], 0.5);
+    let config = Config::parse(&text).unwrap();
+    let served = |index: usize| {
+        [0, 1, 2, 3].map(|own| config.carriers[index].served_by(ShardId(own), 4).map(|own| own.0))
+    };
+    assert_eq!(served(0), [None, Some(0), Some(0), Some(0)]);
+    assert_eq!(served(1), [Some(2), None, None, Some(1)], "each serves one more");
+}
+
+#[test]
+fn cores_must_be_worth_it() {
+    for (text, expected) in [
+        (
+            carrier("alpha", 2, "cores = 3"),
+            "carriers[0].cores: 3 cores cannot share 2 binds; \
+             set cores to 2 or less, or binds to 3",
+        ),
+        (
+            carrier("alpha", 4, "cores = 2\nparts_per_second = 49"),
+            "carriers[0].cores: a carrier under 50 parts a second, or with a window under 4, is \
+             served by one core; set cores to 1, or remove it",
+        ),
+        (carrier("alpha", 4, "cores = 0"), "carriers[0].cores: "),
+    ] {
+        let found = Config::parse(&text).unwrap_err().to_string();
+        assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
+fn binds_stay_where_they_are_when_the_carriers_change() {
+    let before = Config::parse(
+        &(carrier("alpha", 1, "") + &carrier("beta", 1, "") + &carrier("gamma", 1, "")),
+    )
+    .unwrap();
+    let after = carrier("zeta", 1, "") + &carrier("gamma", 1, "") + &carrier("alpha", 3, "");
+    let followed = Config::parse(&after).unwrap().follow(&before).unwrap();
+    assert_eq!(followed.carriers.changed, ["alpha"]);
+    let (before, after) = (Plan::new(&before, 4).unwrap(), Plan::new(&followed.config, 4).unwrap());
+    assert_eq!(before.carriers[2].binds, [0, 0, 1, 0]);
+    assert_eq!(after.carriers[2].binds, [0, 0, 1, 0]);
+    assert_eq!(after.carriers[0].binds, [1, 1, 1, 0]);
+    assert_eq!(
+        (after.carriers[3].name.as_str(), &after.carriers[3].binds[..]),
+        ("zeta", &[0, 0, 0, 1][..])
+    );
 }

@@ -393,13 +393,13 @@ fn the_plan_is_for_people_and_for_programs() {
 }
 
 #[test]
-fn a_plan_with_fewer_binds_than_shards_is_refused() {
-    let (_folder, path) = config(&GOOD.replace("binds = 3", "binds = 1"));
+fn a_plan_with_more_cores_of_a_carrier_than_shards_is_refused() {
+    let (_folder, path) = config(&GOOD.replace("binds = 3", "binds = 3\ncores = 3"));
     for command in ["plan", "check"] {
         let ended = with_config(command, &path, &[]);
         let all = ended.stdout + &ended.stderr;
         assert_eq!(ended.code, Some(4), "{command}: {all}");
-        assert!(all.contains("carriers[0].binds: ") && all.contains("set binds to 2"), "{all}");
+        assert!(all.contains("carriers[0].cores: ") && all.contains("at most 2 fit"), "{all}");
     }
 }
 

@@ -145,7 +145,7 @@ fn a_file_that_cannot_be_used_changes_nothing_and_one_that_can_counts_at_once() 
         ),
         (base.replace("\"north\", \"east\"", "\"nord\", \"east\""), "routes[0].carriers: ".into()),
         (base.replace("[[routes]]", "[[routes"), "line ".into()),
-        (base.replacen("binds = 2", "binds = 1", 1), "carriers[0].binds: ".into()),
+        (base.replacen("binds = 2", "binds = 3\ncores = 3", 1), "carriers[0].cores: ".into()),
     ] {
         std::fs::write(stage.config(), &text).unwrap();
         let ended = ask("reload", &stage);

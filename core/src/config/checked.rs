@@ -234,8 +234,12 @@ pub struct CarrierConfig {
     pub bind: BindType,
     /// interface_version: 0x34 or 0x50.
     pub version: u8,
-    /// Binds over all shards, at least one a shard.
+    /// Binds over all shards.
     pub binds: u16,
+    /// Shards that hold its binds; `None`: as many as get one.
+    pub cores: Option<u16>,
+    /// Turns that were dealt to the carriers before it: at that shard its own begin.
+    pub dealt: u32,
     /// Unanswered submit_sm of a bind.
     pub window: u16,
     /// Parts a second over all binds and shards; 0 for no limit.

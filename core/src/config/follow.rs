@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::checked::{Config, CustomerConfig, ServerConfig, StoreConfig};
 use super::error::ConfigErrors;
+use super::plan::deal;
 use super::smpp::SmppConfig;
 use crate::limits;
 use crate::route::CarrierIx;
@@ -89,9 +90,11 @@ impl Config {
         for (at, (mut carrier, own)) in carriers.into_iter().enumerate() {
             carrier.retired = !own;
             let known = before.carriers.get(at);
+            carrier.dealt = known.map_or(0, |known| known.dealt);
             carrier_changes.note(&carrier.name, own, known.map(|k| (k.retired, *k == carrier)));
             self.carriers.push(carrier);
         }
+        deal(&mut self.carriers, before.carriers.len());
         let mut customer_changes = Changes::default();
         for (at, (mut customer, own)) in customers.into_iter().enumerate() {
             if !own {

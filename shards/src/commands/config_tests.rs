@@ -124,9 +124,9 @@ fn a_secret_that_is_missing_and_a_plan_that_cannot_be_are_problems_too() {
     std::fs::remove_file(folder_.path().join("secrets/alpha")).unwrap();
     let (status, said) = check(&config);
     assert!(status == 4 && said.contains("carriers[0].password_file: "), "{said}");
-    let (_folder, config) = folder(&GOOD.replace("binds = 2", "binds = 1"));
+    let (_folder, config) = folder(&GOOD.replace("binds = 2", "binds = 3\ncores = 3"));
     let (status, said) = check(&config);
-    assert!(status == 4 && said.contains("carriers[0].binds: "), "{said}");
+    assert!(status == 4 && said.contains("carriers[0].cores: "), "{said}");
 }
 
 #[test]

@@ -311,6 +311,12 @@ impl Shard {
             }
             (Call::Tell, Reply::Noted) => {}
             (Call::Rate { carrier }, Reply::Rate(grant)) => self.take_grant(now, carrier, *grant),
+            (Call::Credits { carrier, wanted }, Reply::Credits(credits)) => {
+                self.take_credits(now, from, (carrier, wanted), &credits);
+            }
+            (Call::Cross(crosses), Reply::Crossed(crossed)) => {
+                self.crossed(now, from, crosses, *crossed);
+            }
             (Call::Inbound { delivery }, Reply::Inbound { spent: _, outcome }) => {
                 self.take_inbound_outcome(delivery, outcome);
             }

@@ -9,9 +9,11 @@ use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::limits;
 use postrider_core::rate::TroubleKind;
 use postrider_core::route::CarrierIx;
+use postrider_core::sequence::is_no_message;
 use postrider_smpp::status::{CommandStatus, Pause, StatusClass, Verdict, verdict};
 use postrider_storage::crash;
 
+use super::crossing::Via;
 use super::message::{ALL_PARTS, Event, NO_CARRIER, Part};
 use super::outbound::part_of;
 use super::table::PartRef;
@@ -22,7 +24,8 @@ use crate::stats::{Counter, Histogram};
 const UNFIT: &[u8] = b"no carrier of its route can have it in as many parts as were promised";
 
 /// An answer to one of our submits.
-pub(super) struct Response {
+#[derive(Clone, Debug)]
+pub struct Response {
     pub(super) token: u64,
     pub(super) status: u32,
     pub(super) id: Box<[u8]>,
@@ -48,6 +51,20 @@ impl Shard {
         self.count_answer(bind, answer);
         self.weigh_answer(now, bind, answer, response);
         self.heed(now, (bind, carrier), answer, response);
+        if is_no_message(part_of(response.token).sequence) {
+            return self.crossing_answered(carrier, answer, response);
+        }
+        self.apply_answer(now, (Via::Own(bind), carrier), answer, response);
+    }
+
+    /// What an answer means for its part.
+    pub(super) fn apply_answer(
+        &mut self,
+        now: Now,
+        (via, carrier): (Via, CarrierIx),
+        answer: Verdict,
+        response: &Response,
+    ) {
         let part = part_of(response.token);
         if !response.late {
             for held in self.parts_mut(part) {
@@ -58,7 +75,7 @@ impl Shard {
         for part in self.spread(part) {
             let tells = answer == Verdict::Done || self.part(part).is_some_and(tells_the_outcome);
             if !response.late || tells {
-                self.part_answered(now, (bind, carrier), part, answer, response);
+                self.part_answered(now, (via, carrier), part, answer, response);
             }
         }
         self.close_if_done(now, part.sequence);
@@ -66,7 +83,7 @@ impl Shard {
     }
 
     /// What a status means at this carrier: as its profile says, else as everywhere.
-    fn reaction(&self, carrier: CarrierIx, status: u32) -> Verdict {
+    pub(super) fn reaction(&self, carrier: CarrierIx, status: u32) -> Verdict {
         let profile = self.shared.profile(Some(carrier));
         let own = profile.and_then(|profile| profile.reactions.get(&status).copied());
         let class = match own {
@@ -119,14 +136,14 @@ impl Shard {
     fn part_answered(
         &mut self,
         now: Now,
-        (bind, carrier): (BindIx, CarrierIx),
+        (via, carrier): (Via, CarrierIx),
         part: PartRef,
         answer: Verdict,
         response: &Response,
     ) {
         let status = response.status;
         match answer {
-            Verdict::Done => self.part_taken(now, bind, carrier, part, &response.id),
+            Verdict::Done => self.part_taken(now, via, carrier, part, &response.id),
             Verdict::RetryLater { pause: Pause::BindThrottled | Pause::CarrierFull }
             | Verdict::Rebind => {
                 self.stats.inc(Counter::PartsThrottled);
@@ -155,7 +172,7 @@ impl Shard {
         }
     }
 
-    fn part_taken(&mut self, now: Now, bind: BindIx, carrier: CarrierIx, part: PartRef, id: &[u8]) {
+    fn part_taken(&mut self, now: Now, via: Via, carrier: CarrierIx, part: PartRef, id: &[u8]) {
         self.stats.inc(Counter::PartsAccepted);
         let number = self.shared.carrier_number(carrier);
         let kind = match self.part_status(part) {
@@ -170,7 +187,9 @@ impl Shard {
         if kind == PartEvent::Submitted {
             self.learn_of_acceptance(now, part, carrier);
         }
-        if let Some(held) = self.outbound.binds.get_mut(bind) {
+        if let Via::Own(bind) = via
+            && let Some(held) = self.outbound.binds.get_mut(bind)
+        {
             held.answered(lsn);
         }
         self.match_orphans(now, carrier, id);
@@ -239,6 +258,7 @@ impl Shard {
         self.part_event(now, part.sequence, event, false);
         if let Some(message) = self.table.get_mut(part.sequence) {
             message.bind = None;
+            message.far = None;
             for held in &mut message.parts {
                 held.tries = 0;
             }

@@ -46,6 +46,10 @@ pub(crate) struct Bind {
     pub(crate) window: u16,
     /// Answers whose records are not yet on disk: at most one window of them.
     undurable: VecDeque<Lsn>,
+    /// Those of parts of other shards, which have their records.
+    pub(crate) unsettled: usize,
+    /// Places that are promised to other shards.
+    pub(crate) promised: usize,
     /// The deadline for which a timer stands in the wheel.
     pub(crate) armed: Option<Duration>,
     /// A flush stands among the ops.
@@ -77,6 +81,8 @@ impl Bind {
             watched: None,
             window,
             undurable: VecDeque::new(),
+            unsettled: 0,
+            promised: 0,
             armed: None,
             flushing: false,
             refused: None,
@@ -112,12 +118,12 @@ impl Bind {
 
     /// Submits that may leave now, as far as window, health and log allow.
     pub(crate) fn room(&self, now: Duration) -> usize {
-        let waiting = self.undurable.len();
+        let waiting = self.undurable.len() + self.unsettled;
         if !self.can_submit() || waiting >= usize::from(self.window) {
             return 0;
         }
         let healthy = self.health.room(now, self.window, self.session.in_flight());
-        self.session.window_free().min(healthy)
+        self.session.window_free().min(healthy).saturating_sub(self.promised)
     }
 
     /// When there may be more room than now although nothing happens: while the window grows.
@@ -129,6 +135,11 @@ impl Bind {
     /// Whether it can submit and is worth its window.
     pub(crate) fn is_trusted(&self) -> bool {
         self.can_submit() && self.health.health() == Health::Good
+    }
+
+    /// Whether it can submit and is given parts, if only one to try.
+    pub(crate) fn takes_parts(&self) -> bool {
+        self.can_submit() && matches!(self.health.health(), Health::Good | Health::Trial)
     }
 
     /// Whether it wants one part, to see what becomes of it.

@@ -17,8 +17,9 @@ use super::{BindIx, Drain, Op, Shard, Timer};
 
 impl Outbound {
     /// Whether one of the carrier's binds is worth its window.
-    fn is_trusted(&self, ix: CarrierIx) -> bool {
-        !self.is_retired(ix) && self.binds_of(ix).any(Bind::is_trusted)
+    pub(super) fn is_trusted(&self, ix: CarrierIx) -> bool {
+        !self.is_retired(ix)
+            && (self.binds_of(ix).any(Bind::is_trusted) || self.is_trusted_afar(ix))
     }
 
     /// Whether a message may be given to the carrier: it is trusted, or a bind of it wants one part to
@@ -132,6 +133,7 @@ impl Shard {
             return;
         }
         self.share_out_queue(now, ix);
+        self.release_asks(ix);
         self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
     }
 }

@@ -1,12 +1,14 @@
-//! What shards say to each other, and the credit that keeps both lanes of every ring from ever
-//! being full: a request leaves only when its reply has a place. One `Mesh` per shard.
+//! What shards say to each other, and the places that keep both lanes of every ring from ever being
+//! full: a request leaves only when its reply has one. One `Mesh` per shard.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use postrider_core::carrier_id::IdForms;
 use postrider_core::clock::UnixMs;
+use postrider_core::credit::{Ask, Credit};
 use postrider_core::id::MessageId;
+use postrider_core::limits;
 use postrider_core::lookup::Finding;
 use postrider_core::number::Msisdn;
 use postrider_core::place::ShardId;
@@ -20,6 +22,7 @@ use postrider_http::request::ListQuery;
 use postrider_http::response::MessageView;
 use postrider_smpp::receipt::ReceiptState;
 
+use super::crossing::{Crossed, Crosses, Crossing, LateAnswer};
 use super::customers::{CustomerRequest, Gathering, Operation, OperationOutcome};
 use super::deliveries::pdu::CustomerDelivery;
 use super::deliveries::queue::{DeliveryAnswer, Place};
@@ -133,6 +136,25 @@ pub enum Request {
         /// What the sender holds, wants and gives back.
         report: Box<Report>,
     },
+    /// Give credits for binds of a carrier that the receiver holds and the sender does not.
+    Credits {
+        /// The carrier.
+        carrier: CarrierIx,
+        /// What the sender wants and gives back.
+        ask: Box<Ask>,
+    },
+    /// Hand a part to a bind of the receiver.
+    Cross {
+        /// The carrier.
+        carrier: CarrierIx,
+        /// The part, with the credit for it.
+        crossing: Box<Crossing>,
+    },
+    /// A carrier answered a part of the receiver's that was taken for unknown.
+    LateAnswer {
+        /// The answer.
+        late: Box<LateAnswer>,
+    },
 }
 
 /// What comes back. Boxes that came with the request go back to the core that allocated them.
@@ -197,6 +219,10 @@ pub enum Reply {
     },
     /// To `Rate`.
     Rate(Box<Grant>),
+    /// To `Credits`, once there are some, or there will be none for a while.
+    Credits(Vec<Credit>),
+    /// To `Cross`, once it is known what became of the part.
+    Crossed(Box<Crossed>),
 }
 
 /// A message that cannot be lost any more.
@@ -273,12 +299,15 @@ pub struct ReceiptNotice {
     pub at: UnixMs,
 }
 
-/// The credit of one shard towards its peers, and the calls that are open.
+/// The places of one shard in the lanes to its peers, and the calls that are open.
 pub(crate) struct Mesh {
     own: ShardId,
     /// Requests without a reply, by peer.
     open: Vec<usize>,
     lane: usize,
+    /// Places of what crosses by credits, by peer: open asks, what they want, credits that are held, and
+    /// parts that are under way.
+    crossings: Vec<usize>,
     next: CallId,
     calls: HashMap<CallId, Call, std::hash::BuildHasherDefault<ahash::AHasher>>,
 }
@@ -314,6 +343,17 @@ pub(crate) enum Call {
     Park { delivery: super::Delivery },
     /// The lender gives tokens of the carrier's rate.
     Rate { carrier: CarrierIx },
+    /// The shard with binds of the carrier gives some of the credits wanted.
+    Credits { carrier: CarrierIx, wanted: usize },
+    /// A part has crossed.
+    Cross(Crosses),
+}
+
+impl Call {
+    /// Whether it goes by places for crossings.
+    fn crosses(&self) -> bool {
+        matches!(self, Call::Credits { .. } | Call::Cross(_))
+    }
 }
 
 /// What a customer wants of one message.
@@ -343,7 +383,10 @@ pub(crate) enum Seeker {
 
 impl Mesh {
     pub(crate) fn new(own: ShardId, shards: u16, lane: usize) -> Self {
-        Mesh { own, open: vec![0; usize::from(shards)], lane, next: 1, calls: HashMap::default() }
+        let none = vec![0; usize::from(shards)];
+        let lane = lane.saturating_sub(limits::MESH_CROSSINGS);
+        let (crossings, calls) = (none.clone(), HashMap::default());
+        Mesh { own, open: none, lane, crossings, next: 1, calls }
     }
 
     /// The other shards.
@@ -363,7 +406,7 @@ impl Mesh {
         self.peers().all(|peer| self.has_room(peer))
     }
 
-    /// Takes the credit for one request and files what its reply means. Requests to several peers
+    /// Takes the place for one request and files what its reply means. Requests to several peers
     /// may share one call.
     ///
     /// # Panics
@@ -377,20 +420,54 @@ impl Mesh {
             assert!(*open < lane, "request to {peer} without room for its reply");
             *open += 1;
         }
+        self.file(call)
+    }
+
+    fn file(&mut self, call: Call) -> CallId {
         let id = self.next;
         self.next += 1;
         self.calls.insert(id, call);
         id
     }
 
-    /// A reply came: gives back the credit and what to do. `None` cannot happen between shards of
+    /// Places for crossings to a peer that are free.
+    pub(crate) fn crossings_free(&self, to: ShardId) -> usize {
+        let taken = self.crossings.get(usize::from(to.0)).copied();
+        taken.map_or(0, |taken| limits::MESH_CROSSINGS.saturating_sub(taken))
+    }
+
+    /// Takes places for crossings; callers ask first how many are free.
+    pub(crate) fn take_places(&mut self, to: ShardId, places: usize) {
+        if let Some(taken) = self.crossings.get_mut(usize::from(to.0)) {
+            *taken += places;
+            assert!(*taken <= limits::MESH_CROSSINGS, "more crosses to {to} than has a place");
+        }
+    }
+
+    /// Gives places for crossings back.
+    pub(crate) fn give_places(&mut self, to: ShardId, places: usize) {
+        if let Some(taken) = self.crossings.get_mut(usize::from(to.0)) {
+            assert!(*taken >= places, "less crosses to {to} than is given back");
+            *taken -= places;
+        }
+    }
+
+    /// Files what the reply means to a request that has its place already.
+    pub(crate) fn open_crossing(&mut self, call: Call) -> CallId {
+        self.file(call)
+    }
+
+    /// A reply came: gives back the place and what to do. `None` cannot happen between shards of
     /// one process.
     pub(crate) fn close(&mut self, from: ShardId, id: CallId) -> Option<Call> {
-        if let Some(open) = self.open.get_mut(usize::from(from.0)) {
+        let call = self.calls.remove(&id);
+        if !call.as_ref().is_some_and(Call::crosses)
+            && let Some(open) = self.open.get_mut(usize::from(from.0))
+        {
             assert!(*open > 0, "reply from {from} to no request");
             *open -= 1;
         }
-        self.calls.remove(&id)
+        call
     }
 
     /// Takes a call out of which a share is done here.

@@ -15,6 +15,7 @@ use postrider_core::text::Encoding;
 use postrider_storage::{Position, SegmentId, mask_number};
 
 use super::cold::{Filing, Group};
+use super::crossing::FarBind;
 use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
 use super::envelope_record::Apart;
 pub(crate) use super::part::Part;
@@ -245,6 +246,8 @@ pub(crate) struct Message {
     pub(crate) way: Option<Way>,
     /// The bind its parts take while it lives.
     pub(crate) bind: Option<usize>,
+    /// The same, where that is on another shard.
+    pub(crate) far: Option<FarBind>,
     /// Durable numbers of the carriers that refused it.
     pub(crate) refused_by: Vec<u32>,
     /// The timer for the end of its validity, then of its grace.
@@ -287,6 +290,7 @@ impl Message {
             queued_on: None,
             way: None,
             bind: None,
+            far: None,
             refused_by: Vec::new(),
             deadline: None,
         }
@@ -564,6 +568,7 @@ impl Message {
         self.refused_by.clear();
         self.queued_on = None;
         self.bind = None;
+        self.far = None;
     }
 
     /// Whether a carrier has parts of it, or may have: then all parts stay with that carrier.

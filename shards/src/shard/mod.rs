@@ -13,6 +13,7 @@ mod chores;
 mod closing;
 pub mod cold;
 pub(crate) mod contents;
+pub(crate) mod crossing;
 mod customers;
 mod deliveries;
 mod destinations;
@@ -44,6 +45,7 @@ mod pace;
 mod parking;
 mod part;
 mod pdu;
+mod peers;
 mod query;
 mod rates;
 mod receipt_pdu;
@@ -77,6 +79,7 @@ pub use self::chores::{ChoreDone, ShardChore};
 use self::closing::Drain;
 use self::cold::ColdStore;
 pub use self::contents::{Contents, ContentsConfig};
+pub use self::crossing::Board;
 pub use self::customers::{Accounts, ConnIx, Operation, OperationOutcome};
 use self::customers::{CustomerRequest, Customers, OperatedTo};
 pub use self::erasing::{
@@ -84,7 +87,7 @@ pub use self::erasing::{
 };
 pub use self::explaining::explain_alone;
 pub use self::fetch::ListKey;
-use self::fetch::{ListTo, ShowTo};
+use self::fetch::ShowTo;
 pub use self::inbound::InboundNotice;
 pub use self::learned::{CarrierIds, Learned};
 pub use self::looking_up::LookupGet;
@@ -172,6 +175,8 @@ pub struct Shard {
     contents: Contents,
     table: table::Table,
     outbound: outbound::Outbound,
+    /// Parts of other shards at this one's binds.
+    written: crossing::Written,
     /// What traffic shows of carriers. Not durable: a start knows nothing, and tries them all.
     figures: Figures,
     lenders: rates::Lenders,
@@ -250,72 +255,6 @@ impl Shard {
         self.journal.log.handle_written(now.mono, write, result);
         self.touch_waiting();
         self.pump(now);
-    }
-
-    /// A message from another shard.
-    pub fn handle_mesh(&mut self, now: Now, from: ShardId, message: MeshMessage) {
-        match message {
-            MeshMessage::Request { generation, call, request }
-                if generation > self.shared.generation =>
-            {
-                self.keep_early(reload::Early { generation, from, call, request });
-            }
-            MeshMessage::Request { call, request, .. } => self.serve_peer(now, from, call, request),
-            MeshMessage::Reply { call, reply } => self.take_reply(now, from, call, reply),
-        }
-        self.pump(now);
-    }
-
-    fn serve_peer(&mut self, now: Now, from: ShardId, call: CallId, request: Request) {
-        match request {
-            Request::Submit { customer, submission } => {
-                self.accept(now, customer, submission, ReplyTo::Shard(from, call));
-            }
-            Request::Explain { customer, submission } => {
-                let reply = self.explained(now, customer, submission);
-                self.reply(from, call, reply);
-            }
-            Request::LookUp { numbers } => self.look_up_for_peer(now, from, call, numbers),
-            Request::Get { customer, id } => {
-                self.find(now, ShowTo::Shard(from, call), customer, id);
-            }
-            Request::Redact { customer, id } => {
-                self.redact_one(now, ShowTo::Shard(from, call), customer, id);
-            }
-            Request::List { customer, query } => {
-                let to = ListTo::Shard(from, call);
-                self.list(now, to, customer, query);
-            }
-            Request::Deliver { customer, delivery } => {
-                self.deliver_for_peer(from, call, customer, delivery);
-            }
-            Request::Inbound { notice } => self.inbound_for_peer(now, from, call, notice),
-            Request::Receivers { customer, count } => {
-                self.receivers_of_peer(from, customer, count);
-                self.reply(from, call, Reply::Noted);
-            }
-            Request::Operate { customer, operation } => {
-                self.perform(now, customer, operation, OperatedTo::Shard(from, call));
-            }
-            Request::Rate { carrier, report } => {
-                let grant = self.lend(now, carrier, from, *report);
-                self.reply(from, call, Reply::Rate(Box::new(grant)));
-            }
-            Request::Receipt { notice, park } => {
-                self.receipt_for_peer(now, from, call, notice, park);
-            }
-        }
-    }
-
-    fn reply(&mut self, to: ShardId, call: CallId, reply: Reply) {
-        self.ops.push_back(Op::Mesh { to, message: MeshMessage::Reply { call, reply } });
-    }
-
-    fn request(&mut self, to: ShardId, call: CallId, request: Request) {
-        self.stats.inc(Counter::MeshRequests);
-        let generation = self.shared.generation;
-        let message = MeshMessage::Request { generation, call, request };
-        self.ops.push_back(Op::Mesh { to, message });
     }
 
     /// Lets everything that became possible happen: what waited for the disk, submits, webhooks,

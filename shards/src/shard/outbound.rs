@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::Now;
-use postrider_core::config::{BindType, CarrierConfig, bind_number};
+use postrider_core::config::{BindType, CarrierConfig};
 use postrider_core::lane::Lane;
 use postrider_core::limits;
 use postrider_core::place::ShardId;
@@ -17,6 +17,7 @@ use postrider_smpp::session::{BindKind, Role, SessionConfig, State};
 
 use super::bind::{Bind, Link};
 use super::cold::FairQueue;
+use super::crossing::{Board, Far, Serving};
 use super::destinations::Destinations;
 use super::headroom::Headroom;
 use super::pdu::PduBuffers;
@@ -39,6 +40,11 @@ pub(crate) struct Carrier {
     pub(crate) recording: usize,
     /// This shard's part of its rate.
     pub(super) lease: Lease,
+    /// What it has of the carrier's binds on other shards, when it has none.
+    pub(super) far: Far,
+    /// What it has for shards without binds, when it holds some.
+    pub(super) serving: Serving,
+    serves: bool,
     /// The earliest `Timer::Rate` that stands in the wheel.
     pub(super) report_at: Option<Duration>,
     /// Since when none of its binds is trusted; `None` while one is.
@@ -90,6 +96,7 @@ pub(crate) struct Outbound {
     /// When the next turn may be; a timer stands in the wheel.
     pub(super) turn_at: Option<Duration>,
     pub(super) buffers: PduBuffers,
+    pub(super) board: Arc<Board>,
     maker: Maker,
 }
 
@@ -104,6 +111,7 @@ impl Outbound {
             waiting: VecDeque::new(),
             turn_at: None,
             buffers: PduBuffers::default(),
+            board: Arc::clone(&parts.shared.board),
             maker: Maker {
                 id: parts.id,
                 shards: parts.shared.placement.shards(),
@@ -130,6 +138,9 @@ impl Outbound {
             ready: VecDeque::new(),
             recording: 0,
             lease: Lease::new(rate),
+            far: Far::default(),
+            serving: Serving::default(),
+            serves: false,
             report_at: None,
             down_since: Some(now),
             resume_at: None,
@@ -176,8 +187,13 @@ impl Outbound {
             wanted.push(index);
             fitted.push((index, Fitted::Added));
         }
+        let Maker { id, shards, .. } = self.maker;
         if let Some(carrier) = self.carriers.get_mut(usize::from(ix.0)) {
             carrier.binds = wanted;
+            let removed = fitted.iter().filter(|(_, fitted)| *fitted == Fitted::Removed);
+            removed.for_each(|(bind, _)| carrier.serving.drop_bind(*bind));
+            carrier.far.fit(config, id, shards);
+            carrier.serves = !carrier.far.is_far() && config.cores(shards) < shards;
         }
         fitted
     }
@@ -192,7 +208,7 @@ impl Outbound {
         let index = self.binds.len();
         let label = BindLabel {
             carrier: config.name.clone(),
-            bind: bind_number(ix, *id, *shards, place),
+            bind: config.bind_number(*id, *shards, place),
             kind: word_of(kind),
         };
         assert_eq!(stats.add_bind(label), index, "a bind's numbers are at its index");
@@ -229,8 +245,21 @@ impl Outbound {
         self.carriers.get_mut(usize::from(ix.0))
     }
 
+    /// Which shard this is.
+    pub(super) fn own(&self) -> ShardId {
+        self.maker.id
+    }
+
+    /// Whether shards without binds of the carrier come here for it.
+    pub(super) fn serves(&self, ix: CarrierIx) -> bool {
+        self.carriers.get(usize::from(ix.0)).is_some_and(|own| own.serves || own.serving.is_busy())
+    }
+
     /// How much of its rate the carrier used within the last second, as far as this shard knows.
     pub(super) fn load(&self, ix: CarrierIx, now: Duration) -> Load {
+        if self.is_far(ix) {
+            return self.load_afar(ix);
+        }
         let carrier = self.carriers.get(usize::from(ix.0));
         carrier.map(|carrier| carrier.lease.load(now)).unwrap_or_default()
     }
@@ -423,6 +452,7 @@ impl Shard {
         for index in 0..self.outbound.carriers.len() {
             let Some(carrier) = self.outbound.carriers.get(index) else { continue };
             let idle = carrier.queue.is_empty() && carrier.ready.is_empty();
+            let idle = idle && !carrier.far.has_unsettled();
             if let (false, Ok(ix)) = (idle, u16::try_from(index)) {
                 self.outbound.touch(CarrierIx(ix));
             }

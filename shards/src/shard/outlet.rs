@@ -57,10 +57,19 @@ impl Outbound {
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return false };
         let before = carrier.queue.len_up_to(asker.lane) + carrier.ready.len();
         let before = before.saturating_sub(usize::from(asker.queued_on == Some(ix)));
+        if self.is_far(ix) {
+            return self.room_afar(ix) > before;
+        }
         let left = self.left_free(now, ix, asker.lane);
         let parts = count(carrier.lease.room(now)).saturating_sub(count(left.parts));
         let places = self.window_room(ix, now).saturating_sub(count(left.places));
         parts.min(places) > before
+    }
+
+    /// Whether a part of another shard in this lane would leave free what is left for passwords.
+    pub(super) fn leaves_one_free(&self, now: Duration, ix: CarrierIx, lane: Lane) -> bool {
+        let left = self.left_free(now, ix, lane);
+        left == LeftFree::default() || self.leaves_free(now, ix, 1, left)
     }
 
     /// Whether so many parts would leave that free.

@@ -56,8 +56,9 @@ impl Shard {
         let home = home_of(ix, self.shared.placement.shards());
         let reachable = home == self.id || self.mesh.has_room(home);
         let has_window = self.outbound.window_room(ix, now.mono) > 0;
+        let afar = self.outbound.waiting_afar(ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return false };
-        let waiting = carrier.queue.len() + carrier.ready.len();
+        let waiting = carrier.queue.len() + carrier.ready.len() + afar;
         let waiting = if has_window { u32::try_from(waiting).unwrap_or(u32::MAX) } else { 0 };
         let report = reachable.then(|| carrier.lease.poll_report(now.mono, waiting)).flatten();
         let mut given = false;

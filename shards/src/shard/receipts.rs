@@ -180,6 +180,8 @@ impl Shard {
             | Call::Deliver { .. }
             | Call::Inbound { .. }
             | Call::Rate { .. }
+            | Call::Credits { .. }
+            | Call::Cross(_)
             | Call::Tell => panic!("a receipt's outcome for {call:?}"),
         }
     }

@@ -37,6 +37,7 @@ impl Shard {
         if half_life != before.config.routing.half_life {
             self.figures.set_half_life(now.mono, half_life);
         }
+        self.outbound.board = Arc::clone(&self.shared.board);
         self.fit_carriers(now, &before, binds);
         self.fit_customers(now, &before);
         self.fit_queues(now, &before);
@@ -57,7 +58,7 @@ impl Shard {
     }
 
     /// Keeps a request until this shard has the configuration that it was checked under. Each has
-    /// taken a credit, so there are no more of them than the lanes have places.
+    /// taken a place, so there are no more of them than the lanes have places.
     pub(super) fn keep_early(&mut self, early: Early) {
         self.early.push(early);
     }

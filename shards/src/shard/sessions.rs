@@ -7,6 +7,7 @@ use postrider_core::clock::Now;
 use postrider_core::config::ReceiptDetection;
 use postrider_core::limits;
 use postrider_core::route::CarrierIx;
+use postrider_core::sequence::is_no_message;
 use postrider_smpp::backoff::BackoffCause;
 use postrider_smpp::command::CommandId;
 use postrider_smpp::session::{CloseReason, Event as SessionEvent};
@@ -42,8 +43,11 @@ impl Shard {
         let Some(held) = self.outbound.binds.get(bind) else { return Duration::ZERO };
         let own = self.outbound.carriers.get(usize::from(held.carrier.0));
         let place = own.and_then(|own| own.binds.iter().position(|other| *other == bind));
-        let before = place.unwrap_or(0) * usize::from(self.shared.placement.shards());
-        let turn = u32::try_from(before + usize::from(self.id.0)).unwrap_or(u32::MAX);
+        let Some(config) = self.shared.config.carriers.get(usize::from(held.carrier.0)) else {
+            return Duration::ZERO;
+        };
+        let place = u16::try_from(place.unwrap_or(0)).unwrap_or(u16::MAX);
+        let turn = config.bind_number(self.id, self.shared.placement.shards(), place);
         let stagger = self.shared.profile(Some(held.carrier)).map(|profile| profile.bind_stagger);
         stagger.unwrap_or_default().saturating_mul(turn)
     }
@@ -105,6 +109,7 @@ impl Shard {
             }
             let carrier = held.carrier;
             self.bind_events(now, bind);
+            self.forget_crossings(bind);
             self.note_health(now, carrier);
             if changed {
                 self.reconnect(now, bind);
@@ -157,7 +162,12 @@ impl Shard {
             }
             Happened::OutcomeUnknown { token } => {
                 self.weigh_silence(now, bind);
-                self.outcome_unknown(now, carrier, part_of(token));
+                let part = part_of(token);
+                if is_no_message(part.sequence) {
+                    self.crossing_unknown(carrier, token);
+                } else {
+                    self.outcome_unknown(now, carrier, part);
+                }
             }
             Happened::Outbind(asked) => self.outbind_requested(now, bind, &asked),
             Happened::Close { reason } => {

@@ -14,7 +14,7 @@ use postrider_core::route::{CarrierIx, RouteTable};
 use postrider_http::auth::{CustomerIx, Keyring};
 
 use super::message::{Envelope, NO_CARRIER};
-use super::{Accounts, Learned};
+use super::{Accounts, Board, Learned};
 
 /// What every shard reads and none writes, behind an `Arc`.
 ///
@@ -48,6 +48,8 @@ pub struct Shared {
     weights: HashMap<u32, u16>,
     /// How many connections to carriers are begun in a second.
     pub turns: Arc<ConnectTurns>,
+    /// What shards with binds of a carrier let the others know.
+    pub board: Arc<Board>,
 }
 
 /// Durable numbers, by the order of the configuration. 0 is never given.
@@ -90,7 +92,10 @@ impl Shared {
         let ported = before.map_or_else(Arc::default, |before| Arc::clone(&before.ported));
         let weights = config.customers.iter().map(|customer| customer.weight);
         let weights = numbers.customers.iter().copied().zip(weights);
+        let (carriers, shards) = (config.carriers.len(), placement.shards());
+        let board = Board::new(carriers, shards, before.map(|before| &*before.board));
         Shared {
+            board: Arc::new(board),
             generation: before.map_or(1, |before| before.generation.saturating_add(1)),
             resolver: config.resolver().with_ported(Arc::<PortedTables>::clone(&ported)),
             routes: RouteTable::new(&config.routes),

@@ -31,20 +31,33 @@ impl Shard {
                     bind.settle(durable);
                 }
             }
+            self.pump_far(now, ix);
             self.report_rate(now, ix);
             loop {
-                while self.submit_next(now, ix) {}
+                self.submit_all(now, ix);
                 // Tokens that came at once are used at once.
                 if !self.report_rate(now, ix) {
                     break;
                 }
             }
+            if self.outbound.serves(ix) {
+                self.outbound.post(ix, now.mono);
+            }
             self.offer_room(now, ix);
+        }
+        self.tell_late_answers();
+    }
+
+    fn submit_all(&mut self, now: Now, ix: CarrierIx) {
+        if self.outbound.serves(ix) {
+            self.serve(now, ix);
+        } else {
+            while self.submit_next(now, ix) {}
         }
     }
 
     /// Hands the next part of the carrier's queue to a bind; false when it has to wait.
-    fn submit_next(&mut self, now: Now, ix: CarrierIx) -> bool {
+    pub(super) fn submit_next(&mut self, now: Now, ix: CarrierIx) -> bool {
         let Some(carrier) = self.outbound.carriers.get(usize::from(ix.0)) else { return false };
         if self.drain != Drain::No {
             return false;
@@ -91,6 +104,13 @@ impl Shard {
         let whole = self.takes_whole(ix) && message.is_whole();
         let part = PartRef { sequence, part: if whole { ALL_PARTS } else { first } };
         let parts = self.parts_of(part);
+        if self.outbound.is_far(ix) {
+            let gone = self.cross_front(now, ix, part);
+            if gone {
+                self.had_turn(ix, front, parts);
+            }
+            return gone || self.overflows(now, ix, sequence);
+        }
         let bind = self.pick_bind(now, ix, sticky, part);
         let bind = bind.filter(|_| self.leaves_free(now, ix, front.group.lane, parts));
         let Some(bind) = bind else { return self.overflows(now, ix, sequence) };
@@ -123,7 +143,11 @@ impl Shard {
             let open = message.outcome.is_none() && held.status == PartStatus::Queued;
             open.then_some(message.bind)
         });
-        if let Some(sticky) = wanted {
+        if wanted.is_some() && self.outbound.is_far(ix) {
+            if !self.cross(now, ix, part) {
+                return false;
+            }
+        } else if let Some(sticky) = wanted {
             let Some(bind) = self.pick_bind(now, ix, sticky, part) else { return false };
             if !self.submit_part(now, ix, bind, part) {
                 return false;
@@ -188,7 +212,7 @@ impl Shard {
     }
 
     /// How many parts a submit stands for: each takes its share of the rate.
-    fn parts_of(&self, part: PartRef) -> u32 {
+    pub(super) fn parts_of(&self, part: PartRef) -> u32 {
         let all = self.table.get(part.sequence).filter(|_| part.part == ALL_PARTS);
         all.map_or(1, |message| u32::try_from(message.parts.len()).unwrap_or(u32::MAX))
     }
@@ -219,7 +243,10 @@ impl Shard {
         }
         self.stats.bind(bind).submitted.inc();
         self.stats.inc(Counter::PartsSubmitted);
-        self.note_written(now, ix, bind, part);
+        self.note_written(now, ix, part);
+        if let Some(message) = self.table.get_mut(part.sequence) {
+            message.bind = Some(bind);
+        }
         self.note_unanswered(now, ix, part, parts);
         if let Some(held) = self.outbound.binds.get_mut(bind) {
             held.health.submitted(now.mono);
@@ -230,14 +257,13 @@ impl Shard {
         true
     }
 
-    fn note_written(&mut self, now: Now, ix: CarrierIx, bind: BindIx, part: PartRef) {
+    pub(super) fn note_written(&mut self, now: Now, ix: CarrierIx, part: PartRef) {
         let number = self.shared.carrier_number(ix);
         let Some(message) = self.table.get_mut(part.sequence) else { return };
         if message.submitted.is_none() && matches!(part.part, 0 | ALL_PARTS) {
             let waited = now.wall.since(message.envelope.accepted);
             self.stats.observe(Histogram::AcceptToSubmit, waited);
         }
-        message.bind = Some(bind);
         for sent in message.parts_mut(part.part) {
             sent.in_flight = true;
             sent.carrier = number;

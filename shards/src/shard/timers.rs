@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     Resume(CarrierIx),
     /// The lender of the carrier's rate is to be told what is new.
     Rate(CarrierIx),
+    /// Credits for the carrier's binds on other shards are due to be given back, or answers to be told.
+    Credit(CarrierIx),
     /// No bind of the carrier is to be trusted.
     Down(CarrierIx),
     /// A carrier that was removed may owe nothing more.
@@ -73,6 +75,7 @@ impl Shard {
             Timer::Turn => self.give_turns(now),
             Timer::Resume(carrier) => self.resume(carrier),
             Timer::Rate(carrier) => self.report_due(carrier),
+            Timer::Credit(carrier) => self.credits_due(carrier),
             Timer::Down(carrier) => self.leave_carrier(now, carrier),
             Timer::Retired(carrier) => self.look_at_retired(now, carrier),
             Timer::Validity(sequence) => self.validity_over(now, sequence),

@@ -82,6 +82,14 @@ series! {
         /// Parts handed to carriers, resends included.
         PartsSubmitted = "parts_submitted",
             "Parts handed to carriers, resends included.";
+        /// Parts handed to a bind of another shard.
+        PartsCrossed = "parts_crossed",
+            "Parts handed to a bind of another shard.";
+        /// Parts that came back unsent, since their credit was for a connection that is gone.
+        CreditsStale = "credits_void" ["reason" = "stale"],
+            "Credits for binds of other shards that no part was sent by.";
+        /// Credits given back unused.
+        CreditsUnused = "credits_void" ["reason" = "unused"];
         /// Answers that accepted a part.
         PartsAccepted = "part_responses" ["outcome" = "accepted"],
             "Answers of carriers to submitted parts.";

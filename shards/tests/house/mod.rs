@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod carriers;
 #[path = "../harness/contents.rs"]
 pub(crate) mod contents;
 mod lookups;
@@ -29,7 +30,7 @@ use postrider_http::auth::CustomerIx;
 use postrider_http::request::ApiRequest;
 use postrider_http::response::MessageView;
 use postrider_shards::shard::{
-    ApiResponse, BindIx, ConnIx, LookupGet, MeshMessage, Op, Shard, ShardParts, Shared,
+    ApiResponse, BindIx, ConnIx, LookupGet, MeshMessage, Op, Request, Shard, ShardParts, Shared,
 };
 use postrider_shards::stats::{Counter, Gauge, Stats};
 use postrider_storage::{LogConfig, MemDisk};
@@ -66,6 +67,10 @@ struct Room {
     held: bool,
     /// A carrier's bind takes nothing: its connections fail.
     unreached: bool,
+    /// Carriers say nothing to submits.
+    mute: bool,
+    /// What they owe answers to: bind and answer.
+    owed: Vec<(BindIx, Pdu)>,
     answers: BTreeMap<u64, ApiResponse>,
     /// Text of every submit_sm that a carrier got: destination and PDU.
     submits: Vec<(String, Pdu)>,
@@ -87,6 +92,8 @@ pub(crate) struct House {
     ring: VecDeque<(usize, ShardId, MeshMessage)>,
     /// Nothing passes between shards.
     pub(crate) ring_held: bool,
+    crossings_held: bool,
+    crossings: VecDeque<(usize, ShardId, MeshMessage)>,
     log: LogConfig,
     /// The disks of logs that no shard writes to any more.
     kept: BTreeMap<u16, (MemDisk, ContentDisk)>,
@@ -156,6 +163,8 @@ impl House {
                 contents,
                 held: false,
                 unreached: cut,
+                mute: false,
+                owed: Vec::new(),
                 answers: BTreeMap::new(),
                 submits: Vec::new(),
                 taken: 0,
@@ -171,6 +180,8 @@ impl House {
             lines: BTreeMap::new(),
             ring: VecDeque::new(),
             ring_held: false,
+            crossings_held: false,
+            crossings: VecDeque::new(),
             log: log_config(0, config.1),
             tickets: 0,
             queries: Vec::new(),
@@ -212,23 +223,6 @@ impl House {
     pub(crate) fn traces(&mut self, octets: &[u8]) -> (bool, bool) {
         let log = self.rooms.iter_mut().any(|room| holds(&mut room.disk, octets));
         (log, self.rooms.iter_mut().any(|room| room.contents.holds(octets)))
-    }
-
-    /// Cuts every shard off from its carriers, so that messages stay in the queue.
-    pub(crate) fn cut_carriers(&mut self) {
-        self.cut = true;
-        for room in &mut self.rooms {
-            room.unreached = true;
-            room.shard.handle_bind_closed(at(self.now), 0);
-        }
-        self.settle();
-    }
-
-    /// Lets the carriers be reached again.
-    pub(crate) fn mend_carriers(&mut self) {
-        self.cut = false;
-        self.rooms.iter_mut().for_each(|room| room.unreached = false);
-        self.pass(Duration::from_secs(90));
     }
 
     /// Does what the shards ask until nothing more happens at this moment.
@@ -288,7 +282,11 @@ impl House {
             }
             Op::Mesh { to, message } => {
                 let from = ShardId(u16::try_from(index).unwrap());
-                self.ring.push_back((usize::from(to.0), from, message));
+                let crosses =
+                    matches!(&message, MeshMessage::Request { request: Request::Cross { .. }, .. });
+                let held = crosses && self.crossings_held;
+                let ring = if held { &mut self.crossings } else { &mut self.ring };
+                ring.push_back((usize::from(to.0), from, message));
             }
             Op::Connect(bind) if room.unreached => room.shard.handle_bind_closed(now, bind),
             Op::Connect(bind) => room.shard.handle_bind_connected(now, bind),
@@ -551,38 +549,5 @@ impl House {
         let numbers = (447_700_900_000..).filter_map(Msisdn::from_u64);
         let own = |number: &Msisdn| usize::from(self.shared.placement.owner(*number).0) == shard;
         numbers.filter(own).nth(n).unwrap().digits().to_string()
-    }
-}
-
-impl Room {
-    /// Plays the carrier's side of a bind: takes the bind, keeps what is submitted, answers nothing
-    /// else.
-    fn carrier(&mut self, now: Now, bind: BindIx) {
-        let mut octets = Vec::new();
-        self.shard.take_bind_output(bind, &mut octets);
-        let mut rest = octets.as_slice();
-        let mut answers = Vec::new();
-        while let Some((pdu, after)) = Pdu::read(rest) {
-            rest = after;
-            match pdu.command {
-                pdu::BIND_TRX => {
-                    answers.push(Pdu::new(pdu::BIND_TRX_RESP, 0, pdu.sequence, b"carrier\0"));
-                }
-                pdu::SUBMIT => {
-                    self.taken += 1;
-                    let id = format!("c{}", self.taken);
-                    self.given.push((pdu.destination(), id.clone()));
-                    answers.push(pdu::taken(pdu.sequence, &id));
-                    self.submits.push((pdu.destination(), pdu));
-                }
-                pdu::ENQUIRE => answers.push(Pdu::new(pdu::ENQUIRE_RESP, 0, pdu.sequence, b"")),
-                pdu::UNBIND => answers.push(Pdu::new(pdu::UNBIND_RESP, 0, pdu.sequence, b"")),
-                pdu::DELIVER_RESP => self.answered.push((pdu.status, pdu.sequence)),
-                _ => {}
-            }
-        }
-        for answer in answers {
-            self.shard.handle_bind_bytes(now, bind, &answer.octets());
-        }
     }
 }

@@ -141,12 +141,13 @@ impl World {
         index: u16,
         contents: Contents,
     ) -> (ShardParts, LogConfig) {
+        let binds = setup::binds_of(shared, usize::from(index));
         let parts = ShardParts {
             id: ShardId(index),
             shared: Arc::clone(shared),
             stats: Arc::new(Stats::new()),
             contents,
-            binds: vec![1; shared.config.carriers.len()],
+            binds,
             seed: self.seed ^ u64::from(index),
             reconnect_first: Duration::from_millis(100),
         };

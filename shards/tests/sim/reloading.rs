@@ -9,7 +9,7 @@ use postrider_shards::shard::Shared;
 
 use super::happening::Happening;
 use super::process::Step;
-use super::setup::{File, numbers};
+use super::setup::{File, binds_of, numbers};
 use super::world::World;
 
 /// When the file says again what it said at first: what is left over then comes to its end.
@@ -59,7 +59,7 @@ impl World {
     }
 
     pub(super) fn go_by(&mut self, shard: usize, shared: Arc<Shared>) {
-        let binds = vec![1; shared.config.carriers.len()];
+        let binds = binds_of(&shared, shard);
         let now = self.clock();
         self.shards[shard].handle_config(now, shared, &binds);
         self.drive_after(shard, Step::TookConfig);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_core::config::Config;
 use postrider_core::config::OnUnknownOutcome::{self, Fail, HoldForReceipt, Resubmit};
 use postrider_core::id::IdCipher;
-use postrider_core::place::{Epoch, Placement};
+use postrider_core::place::{Epoch, Placement, ShardId};
 use postrider_core::redact::Private;
 use postrider_shards::shard::{Numbers, Shared};
 
@@ -81,6 +81,18 @@ pub fn parks_early(seed: u64) -> bool {
     !seed.is_multiple_of(3)
 }
 
+/// Whether the carriers have one bind over all shards.
+fn one_bind(seed: u64) -> [bool; 2] {
+    [seed / 2 % 4 == 1, seed % 3 == 1]
+}
+
+/// Binds of each carrier on a shard.
+pub fn binds_of(shared: &Shared, shard: usize) -> Vec<u16> {
+    let shards = shared.placement.shards();
+    let own = ShardId(shard as u16);
+    shared.config.carriers.iter().map(|carrier| carrier.binds_on(own, shards)).collect()
+}
+
 /// What differs between the configuration files of a world.
 #[derive(Clone, Copy)]
 pub struct File {
@@ -95,6 +107,9 @@ pub struct File {
     per_destination: u16,
     /// Another one makes the second carrier's binds anew.
     password: char,
+    /// Whether the carriers have one bind in all, in worlds where they have one on each shard at
+    /// first; and the other way round.
+    other_binds: [bool; 2],
 }
 
 impl File {
@@ -106,6 +121,7 @@ impl File {
         parts_per_second: 40,
         per_destination: 2,
         password: 'p',
+        other_binds: [false; 2],
     };
 
     /// Another one.
@@ -117,6 +133,7 @@ impl File {
             parts_per_second: 10 + rng.below(31) as u32,
             per_destination: rng.below(3) as u16,
             password: if rng.chance(30) { 'q' } else { 'p' },
+            other_binds: [rng.chance(30), rng.chance(30)],
         }
     }
 
@@ -147,8 +164,12 @@ impl File {
                 carrier.parts_per_second = self.parts_per_second;
                 carrier.password = Private::new(self.password.to_string());
             }
-            // One on each shard.
-            carrier.binds = shards;
+            let [alpha, beta] = one_bind(seed);
+            let [other_alpha, other_beta] = self.other_binds;
+            let one =
+                if carrier.name == "alpha" { alpha != other_alpha } else { beta != other_beta };
+            // One in all, or one on each shard.
+            carrier.binds = if one { 1 } else { shards };
         }
         for customer in &mut config.customers {
             customer.content_retention = retention(seed);

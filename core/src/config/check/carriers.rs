@@ -7,13 +7,37 @@ use super::smpp::SYSTEM_ID;
 use super::tools::{c_octets, choice, host_and_port, names, number, seconds, secret, too_many};
 use crate::config::checked::{BindType, CarrierConfig, OnUnknownOutcome};
 use crate::config::error::{ConfigErrors, closest};
+use crate::config::plan::deal;
 use crate::config::raw::RawCarrier;
 use crate::limits;
 
 pub(super) fn carriers(e: &mut ConfigErrors, raw: Vec<RawCarrier>) -> Vec<CarrierConfig> {
     too_many(e, "carriers", raw.len(), limits::MAX_CARRIERS);
     names(e, "carriers", raw.iter().map(|carrier| carrier.name.as_str()));
-    raw.into_iter().enumerate().map(|(index, carrier)| one_carrier(e, index, carrier)).collect()
+    let each = raw.into_iter().enumerate();
+    let mut carriers: Vec<_> =
+        each.map(|(index, carrier)| one_carrier(e, index, carrier)).collect();
+    for (index, carrier) in carriers.iter().enumerate() {
+        check_cores(e, &format!("carriers[{index}].cores"), carrier);
+    }
+    deal(&mut carriers, 0);
+    carriers
+}
+
+/// Each of the cores that a carrier asks for must get a bind, and enough to do.
+fn check_cores(e: &mut ConfigErrors, at: &str, carrier: &CarrierConfig) {
+    let Some(cores) = carrier.cores else { return };
+    if cores > carrier.binds {
+        let what = format!("{cores} cores cannot share {} binds", carrier.binds);
+        e.add(at, what, format!("set cores to {} or less, or binds to {cores}", carrier.binds));
+    } else if cores > 1 && carrier.takes_little() {
+        let what = format!(
+            "a carrier under {} parts a second, or with a window under {}, is served by one core",
+            limits::RATE_FOR_CORES,
+            limits::WINDOW_FOR_CORES
+        );
+        e.add(at, what, "set cores to 1, or remove it");
+    }
 }
 
 fn one_carrier(e: &mut ConfigErrors, index: usize, mut raw: RawCarrier) -> CarrierConfig {
@@ -29,6 +53,8 @@ fn one_carrier(e: &mut ConfigErrors, index: usize, mut raw: RawCarrier) -> Carri
     let binds = limits::MAX_BINDS_PER_CARRIER_PER_SHARD;
     let binds = 1..=i64::from(binds) * i64::from(limits::MAX_SHARDS);
     let binds: u16 = number(e, &at("binds"), raw.binds, binds);
+    let cores =
+        raw.cores.map(|own| number(e, &at("cores"), own, 1..=i64::from(limits::MAX_SHARDS)));
     let window = 1..=i64::from(limits::MAX_WINDOW);
     let bind = choice(e, &at("bind"), &raw.bind);
     let timer = limits::CARRIER_TIMER_MAX;
@@ -38,6 +64,8 @@ fn one_carrier(e: &mut ConfigErrors, index: usize, mut raw: RawCarrier) -> Carri
         bind,
         version: version(e, &at("version"), &raw.version),
         binds,
+        cores,
+        dealt: 0,
         window: number(e, &at("window"), raw.window, window),
         parts_per_second: number(e, &at("parts_per_second"), raw.parts_per_second, rates),
         rate: choice(e, &at("rate"), &raw.rate),

@@ -70,7 +70,7 @@ pub struct CarrierForecast {
     pub by_windows: Option<f64>,
     /// Binds over all shards.
     pub binds: u64,
-    /// Binds that what is wanted takes, as far as windows bind; not fewer than one a shard.
+    /// Binds that what is wanted takes, as far as windows bind.
     pub binds_needed: Option<u64>,
 }
 
@@ -241,7 +241,7 @@ impl Plan {
             slot.map(|slot| float(carrier.in_flight_max) / slot.as_secs_f64().max(1e-6));
         let binds_needed = wanted.zip(slot).map(|(wanted, slot)| {
             let each = f64::from(carrier.window) / slot.as_secs_f64().max(1e-6);
-            whole((wanted / each).ceil()).max(u64::from(self.shard_count()))
+            whole((wanted / each).ceil()).max(1)
         });
         CarrierForecast {
             name: carrier.name.clone(),

@@ -5,6 +5,7 @@ mod calibration;
 mod dialect;
 mod forecast;
 mod memory;
+mod placing;
 mod print;
 mod print_forecast;
 
@@ -17,20 +18,20 @@ pub use self::forecast::{
 };
 use self::memory::Counts;
 pub use self::memory::MemoryPlan;
+pub(in crate::config) use self::placing::deal;
 use self::print::Bytes;
 use super::checked::{BindType, CarrierConfig, Config, CustomerConfig, RateKind};
 use super::error::ConfigErrors;
 use super::lookups::LookupsConfig;
 use crate::limits;
 use crate::place::{Placement, ShardId};
-use crate::route::CarrierIx;
 
 /// One carrier over all shards.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CarrierPlan {
     /// Its name.
     pub name: String,
-    /// Binds on each shard, by shard; never 0.
+    /// Binds on each shard, by shard.
     pub binds: Vec<u16>,
     /// Unanswered submit_sm of one bind; 0 when it only receives.
     pub window: u16,
@@ -42,8 +43,18 @@ pub struct CarrierPlan {
     pub rate: RateKind,
     /// Connections of one bind: a pair is two.
     pub connections_per_bind: u16,
+    /// Share of its parts that cross to a shard with a bind: those of the shards without one.
+    pub crossings: f64,
     /// How it speaks SMPP where that is not the default, one difference each, in words.
     pub dialect: Vec<String>,
+}
+
+impl CarrierPlan {
+    /// The shards that hold its binds.
+    pub fn cores(&self) -> impl Iterator<Item = ShardId> + '_ {
+        let shards = (0..).map(ShardId).zip(&self.binds);
+        shards.filter(|(_, binds)| **binds > 0).map(|(shard, _)| shard)
+    }
 }
 
 /// One customer with an account on the SMPP server.
@@ -240,32 +251,23 @@ fn check_hot(errors: &mut ConfigErrors, config: &Config, carriers: &[CarrierPlan
     }
 }
 
-/// Spreads a carrier's binds evenly; what is left over goes to the next shards in turn, beginning
-/// at another shard for each carrier.
 fn carrier_plan(
     errors: &mut ConfigErrors,
     index: usize,
     carrier: &CarrierConfig,
     shards: u16,
 ) -> CarrierPlan {
-    let at = format!("carriers[{index}].binds");
-    if carrier.binds < shards {
-        let what = format!(
-            "carrier \"{}\" has {} for {shards} shards, and every shard needs one of its own",
-            carrier.name, carrier.binds
-        );
-        let mend =
-            format!("set binds to {shards} or more, or server.shards to {} or less", carrier.binds);
-        errors.add(at.as_str(), what, mend);
+    if let Some(cores) = carrier.cores.filter(|cores| *cores > shards) {
+        let what = format!("carrier \"{}\" wants {cores} cores of {shards}", carrier.name);
+        errors.add(format!("carriers[{index}].cores"), what, format!("at most {shards} fit"));
     }
-    let (each, left) = (carrier.binds / shards, carrier.binds % shards);
-    if carrier.binds.div_ceil(shards) > limits::MAX_BINDS_PER_CARRIER_PER_SHARD {
-        let most = limits::MAX_BINDS_PER_CARRIER_PER_SHARD.saturating_mul(shards);
-        let what =
-            format!("carrier \"{}\" has {} for {shards} shards", carrier.name, carrier.binds);
-        errors.add(at, what, format!("at most {most} fit"));
+    let cores = carrier.cores(shards);
+    if carrier.binds.div_ceil(cores) > limits::MAX_BINDS_PER_CARRIER_PER_SHARD {
+        let most = limits::MAX_BINDS_PER_CARRIER_PER_SHARD.saturating_mul(cores);
+        let what = format!("carrier \"{}\" has {} for {cores} cores", carrier.name, carrier.binds);
+        errors.add(format!("carriers[{index}].binds"), what, format!("at most {most} fit"));
     }
-    let binds = (0..shards).map(|shard| each + u16::from(turn(index, shard, shards) < left));
+    let binds = (0..shards).map(|shard| carrier.binds_on(ShardId(shard), shards));
     let window = if carrier.bind == BindType::Receiver { 0 } else { carrier.window };
     CarrierPlan {
         name: carrier.name.clone(),
@@ -276,21 +278,8 @@ fn carrier_plan(
         rate: carrier.rate,
         connections_per_bind: if carrier.bind == BindType::Pair { 2 } else { 1 },
         dialect: dialect::of_carrier(carrier),
+        crossings: f64::from(shards - cores) / f64::from(shards),
     }
-}
-
-/// Which of the shards this one is when a carrier's binds are dealt.
-fn turn(carrier: usize, shard: u16, shards: u16) -> u16 {
-    let first = u16::try_from(carrier % usize::from(shards.max(1))).unwrap_or(0);
-    (shard + shards - first) % shards.max(1)
-}
-
-/// The number, from 0, of a bind among all of its carrier: the one at `place` among those of a shard.
-/// Binds are dealt to the shards in turn, so that a bind keeps its number when more come.
-#[must_use]
-pub fn bind_number(carrier: CarrierIx, shard: ShardId, shards: u16, place: u16) -> u32 {
-    let turn = turn(usize::from(carrier.0), shard.0, shards);
-    u32::from(place) * u32::from(shards) + u32::from(turn)
 }
 
 fn customer_plans(config: &Config) -> Vec<CustomerPlan> {

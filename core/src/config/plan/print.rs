@@ -62,6 +62,8 @@ fn carrier_json(carrier: &CarrierPlan) -> Value {
     json!({
         "name": carrier.name,
         "binds_per_shard": carrier.binds,
+        "cores": carrier.cores().map(|core| core.0).collect::<Vec<u16>>(),
+        "expected_crossings": carrier.crossings,
         "connections_per_bind": carrier.connections_per_bind,
         "window": carrier.window,
         "in_flight_max": carrier.in_flight_max,
@@ -208,19 +210,20 @@ impl Plan {
         writeln!(f)?;
         writeln!(
             f,
-            "{:<16} {:>7} {:>10} {:>9} {:>9}  binds of each shard",
-            "carrier", "window", "in flight", "parts/s", "rate"
+            "{:<16} {:>7} {:>10} {:>9} {:>9} {:>8}  binds of each shard",
+            "carrier", "window", "in flight", "parts/s", "rate", "crossing"
         )?;
         for carrier in &self.carriers {
             let binds: Vec<String> = carrier.binds.iter().map(ToString::to_string).collect();
             writeln!(
                 f,
-                "{:<16} {:>7} {:>10} {:>9} {:>9}  {}",
+                "{:<16} {:>7} {:>10} {:>9} {:>9} {:>6.0} %  {}",
                 carrier.name,
                 carrier.window,
                 carrier.in_flight_max,
                 rate(carrier.parts_per_second),
                 carrier.rate.word(),
+                carrier.crossings * 100.0,
                 binds.join(" ")
             )?;
         }

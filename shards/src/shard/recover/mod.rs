@@ -23,6 +23,7 @@ pub(super) use self::replay::Replay;
 use self::resume::Left;
 use super::archives::Archives;
 use super::checkpoint::Pace;
+use super::crossing::Written;
 use super::customers::Customers;
 use super::deliveries::Deliveries;
 use super::fetch::Lookups;
@@ -69,13 +70,13 @@ impl Shard {
         let next = recovery.next_sequence.max(past.next_sequence);
         let next_sequence = sequence::next_free(next, parts.id.0);
         let shards = parts.shared.placement.shards();
-        let webhooks = &parts.shared.config.webhooks;
-        let in_flight = limits::WEBHOOKS_IN_FLIGHT;
+        let per_endpoint = parts.shared.config.webhooks.connections_per_endpoint;
         let mut shard = Shard {
             id: parts.id,
             journal: Journal::new(log, strangers),
             table,
             outbound: Outbound::new(&parts, now.mono),
+            written: Written::default(),
             lenders: Lenders::new(&parts.shared, parts.id, now.mono),
             figures: Figures::new(parts.shared.config.routing.half_life),
             contents: parts.contents,
@@ -83,7 +84,7 @@ impl Shard {
             mesh: Mesh::new(parts.id, shards, limits::MESH_LANE),
             orphans,
             // One for each open message at most, and those are bounded.
-            webhooks: WebhookQueue::new(webhooks.connections_per_endpoint, in_flight)
+            webhooks: WebhookQueue::new(per_endpoint, limits::WEBHOOKS_IN_FLIGHT)
                 .limited_to(usize::MAX),
             deliveries: Deliveries::default(),
             inbox,
