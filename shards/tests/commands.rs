@@ -404,11 +404,12 @@ fn a_plan_with_more_cores_of_a_carrier_than_shards_is_refused() {
 }
 
 #[test]
-fn the_example_configuration_is_good_but_for_its_secret_file() {
+fn the_example_configuration_is_good_but_for_its_secret_files() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/data/example.toml");
     let text = std::fs::read_to_string(example).unwrap();
-    let text =
-        text.replace("password_file = \"/etc/postrider/alpha.password\"", "password = \"x\"");
+    let text = text
+        .replace("password_file = \"/etc/postrider/alpha.password\"", "password = \"x\"")
+        .replace("secret_file = \"/etc/postrider/lookups.secret\"", "secret = \"x\"");
     let (_folder, path) = config(&text);
     let ended = with_config("check", &path, &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -66,8 +66,9 @@ fn a_window_and_a_rate_count_at_once() {
     gateway.reload(alpha(|carrier| (carrier.window, carrier.parts_per_second) = (20, 2)));
     gateway.pass(Duration::from_millis(900));
     assert_eq!(gateway.submits.len(), 6, "what was sent without a rate counts as a full second");
-    gateway.pass(Duration::from_millis(3_000));
-    assert!((10..=14).contains(&gateway.submits.len()), "{}", gateway.submits.len());
+    // Not so long that a carrier which answers nothing is left.
+    gateway.pass(Duration::from_millis(1_700));
+    assert!((8..=10).contains(&gateway.submits.len()), "{}", gateway.submits.len());
     gateway.reload(alpha(|carrier| carrier.window = 20));
     gateway.pass(limits::RATE_REPORT_EVERY);
     assert_eq!(gateway.submits.len(), 20, "no rate any more");
