@@ -169,8 +169,11 @@ impl Shard {
             self.contents.own(now.mono, *content, *sequence, until.0);
         }
         for (content, sequence, until) in self.contents.all().collect::<Vec<_>>() {
-            // Of a message that is not in memory: it is open, and on disk only.
-            let elsewhere = sequence != 0 && !self.table.has(sequence) && !gone.contains(&sequence);
+            // Of a message that is not in memory: it is open, and on disk only. One that was moved away
+            // and back has a newer one.
+            let elsewhere = self.contents.of(sequence) == Some(content)
+                && !self.table.has(sequence)
+                && !gone.contains(&sequence);
             let late = UnixMs(until).after(limits::CONTENT_UNCLAIMED) <= now.wall;
             if !claimed.contains(&content) && (!elsewhere || late) {
                 self.contents.discard(now.mono, content);
