@@ -56,10 +56,6 @@ impl Far {
         self.holders.iter().any(|(_, holder)| holder.has_unsettled())
     }
 
-    fn holder(&mut self, core: ShardId) -> Option<&mut Holder> {
-        self.holders.iter_mut().find(|(own, _)| *own == core).map(|(_, holder)| holder)
-    }
-
     fn held(&self) -> usize {
         self.holders.iter().map(|(_, holder)| holder.held()).sum()
     }
@@ -101,6 +97,12 @@ impl Outbound {
     fn core_for(&self, ix: CarrierIx) -> Option<ShardId> {
         let trusted = self.posted(ix).find(|(_, own)| own.trusted);
         trusted.or_else(|| self.posted(ix).next()).map(|(core, _)| core)
+    }
+
+    /// What this shard holds at one that has binds of the carrier.
+    fn holder(&mut self, ix: CarrierIx, core: ShardId) -> Option<&mut Holder> {
+        let holders = &mut self.carrier_mut(ix)?.far.holders;
+        holders.iter_mut().find(|(own, _)| *own == core).map(|(_, holder)| holder)
     }
 
     /// Whether one more attempt may go on record: no more than there are credits for.
@@ -219,9 +221,7 @@ impl Shard {
     ) {
         self.mesh.give_places(from, 1 + wanted);
         self.mesh.take_places(from, credits.len());
-        if let Some(carrier) = self.outbound.carrier_mut(ix)
-            && let Some(holder) = carrier.far.holder(from)
-        {
+        if let Some(holder) = self.outbound.holder(ix, from) {
             holder.handle_grant(now.mono, credits);
         }
         if credits.is_empty() && !self.outbound.is_trusted(ix) && !self.asks_for(ix) {
@@ -299,9 +299,7 @@ impl Shard {
     }
 
     fn credit_unused(&mut self, ix: CarrierIx, core: ShardId, credit: Credit) {
-        if let Some(carrier) = self.outbound.carrier_mut(ix)
-            && let Some(holder) = carrier.far.holder(core)
-        {
+        if let Some(holder) = self.outbound.holder(ix, core) {
             holder.handle_unused(credit);
         }
     }
@@ -348,17 +346,13 @@ impl Shard {
 
     /// The shard with the bind counts an answer until all records so far are on disk.
     fn settles_later(&mut self, ix: CarrierIx, core: ShardId, credit: Credit, last: u64) {
-        if let Some(carrier) = self.outbound.carrier_mut(ix)
-            && let Some(holder) = carrier.far.holder(core)
-        {
+        if let Some(holder) = self.outbound.holder(ix, core) {
             holder.handle_taken(credit.at.bind, last);
         }
     }
 
     fn credit_stale(&mut self, ix: CarrierIx, core: ShardId, credit: Credit) {
-        if let Some(carrier) = self.outbound.carrier_mut(ix)
-            && let Some(holder) = carrier.far.holder(core)
-        {
+        if let Some(holder) = self.outbound.holder(ix, core) {
             holder.handle_gone(credit.at);
         }
     }
