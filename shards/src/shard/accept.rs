@@ -16,6 +16,7 @@ use super::customers::status_of;
 use super::envelope_record::{Apart, accepted_record};
 use super::erasing::{is_unknown, redaction};
 use super::fetch::register_row;
+use super::looking_up::is_not_valid;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard};
@@ -154,10 +155,13 @@ impl Shard {
         if self.has_opted_out(customer, submission.to) {
             return Err((Counter::RefusedOptedOut, Problem::opted_out()));
         }
-        if self.is_not_valid(now, submission.to) {
+        let no_route = || (Counter::RefusedNoRoute, Problem::no_route());
+        let (route, known) = self.shared.route_of(submission.to, now.wall).ok_or_else(no_route)?;
+        if is_not_valid(route, &known) {
             return Err((Counter::RefusedNumber, Problem::number_not_valid()));
         }
-        self.promise(now.wall, submission).ok_or((Counter::RefusedNoRoute, Problem::no_route()))
+        let counted = (submission.encoding, submission.parts);
+        self.promised_on(route, &submission.content, counted).ok_or_else(no_route)
     }
 
     /// Whether what is left belongs to the state changes of messages already accepted.

@@ -7,8 +7,9 @@ use postrider_core::clock::Now;
 use postrider_core::limits;
 use postrider_core::lookup::{Asked, Finding, Invalid, Live, Missed, Outcome, Provider, Waiter};
 use postrider_core::number::Msisdn;
+use postrider_core::operators::Resolved;
 use postrider_core::place::ShardId;
-use postrider_core::route::RequireLookup;
+use postrider_core::route::{RequireLookup, Route};
 use postrider_core::submission::Submission;
 use postrider_http::auth::CustomerIx;
 use postrider_http::lookup::{LookedUp, read_answer};
@@ -64,6 +65,12 @@ enum LookUpTo {
     Shard(ShardId, CallId, Vec<Msisdn>),
     /// A message whose route requires it.
     Message(CustomerIx, Box<Submission>, ReplyTo),
+}
+
+/// Whether the tables know no such number as this one, of which so much is known, and its route asks for
+/// that.
+pub(super) fn is_not_valid(route: &Route, known: &Resolved<'_>) -> bool {
+    route.require_lookup == RequireLookup::Tables && known.kind.is_none()
 }
 
 impl LookUps {
@@ -183,7 +190,8 @@ impl Shard {
     pub(super) fn must_ask(&self, now: Now, submission: &Submission) -> bool {
         let own = &self.look_ups;
         let may = own.provider.is_on() && own.messages < limits::LOOKUP_CALLS;
-        may && self.requires(now, submission.to, RequireLookup::Live)
+        let route = || self.shared.route_of(submission.to, now.wall);
+        may && route().is_some_and(|(route, _)| route.require_lookup == RequireLookup::Live)
     }
 
     /// Asks the provider about the number of a message, which waits no longer than one query may take.
@@ -200,17 +208,6 @@ impl Shard {
         let patience = self.shared.config.lookups.as_ref().map(|own| own.timeout);
         let waiter = Waiter { job, place: 0 };
         self.look_ups.provider.handle_look_up(now, number, waiter, patience);
-    }
-
-    /// Whether the tables know no such number, and its route asks for that.
-    pub(super) fn is_not_valid(&self, now: Now, to: Msisdn) -> bool {
-        self.requires(now, to, RequireLookup::Tables)
-            && self.shared.resolver.resolve(to, now.wall).kind.is_none()
-    }
-
-    fn requires(&self, now: Now, to: Msisdn, what: RequireLookup) -> bool {
-        let route = self.shared.route_of(to, now.wall);
-        route.is_some_and(|(route, _)| route.require_lookup == what)
     }
 
     /// What the owner found.

@@ -87,8 +87,18 @@ impl Shard {
         (encoding, parts): (Encoding, u8),
     ) -> Option<(Encoding, u8)> {
         let (route, _) = self.shared.route_of(to, at)?;
+        self.promised_on(route, content, (encoding, parts))
+    }
+
+    /// The same on a route that is known.
+    pub(super) fn promised_on(
+        &self,
+        route: &Route,
+        content: &Content,
+        counted: (Encoding, u8),
+    ) -> Option<(Encoding, u8)> {
         let profile = |carrier| self.shared.profile(Some(carrier));
-        promised_by(route, profile, content, (encoding, parts))
+        promised_by(route, profile, content, counted)
     }
 }
 
