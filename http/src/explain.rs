@@ -19,6 +19,7 @@ pub fn explanation_json(told: &Explanation) -> Vec<u8> {
     object.text_or_null("country", told.country.as_deref());
     object.text_or_null("operator", told.operator.as_deref());
     object.text_or_null("operator_name", told.operator_name.as_deref());
+    object.text("source", told.source.word());
     object.integer("confidence_permille", u64::from(told.confidence));
     object.text("route", &told.route);
     object.array("candidates", &told.candidates, push_candidate);
@@ -62,6 +63,7 @@ fn push_candidate(out: &mut Vec<u8>, own: &Explained) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
+    use postrider_core::operators::Source;
     use postrider_core::route::{
         Candidate, CarrierIx, Facts, Load, Reading, Standing, Terms, Weighed, Why,
     };
@@ -81,6 +83,7 @@ mod tests {
             country: Some("GB".to_owned()),
             operator: Some("234-15".to_owned()),
             operator_name: None,
+            source: Source::Ported,
             confidence: 980,
             route: "country GB".to_owned(),
             encoding: Encoding::Gsm7,
@@ -113,7 +116,7 @@ mod tests {
             "dry_run": true, "segment_count": 3, "encoding": "gsm7", "carrier": "alpha",
             "cost_micros": 19_365, "cost_millicents": 1_937, "currency": "EUR",
             "country": "GB", "operator": "234-15", "operator_name": null,
-            "confidence_permille": 980, "route": "country GB", "candidates": [candidate],
+            "source": "ported", "confidence_permille": 980, "route": "country GB", "candidates": [candidate],
         });
         assert_eq!(shown, expected);
     }

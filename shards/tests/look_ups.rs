@@ -18,11 +18,13 @@ use postrider_core::content::Retention;
 use postrider_core::limits;
 use postrider_core::lookup::Live;
 use postrider_core::number::{Msisdn, NumberForm};
+use postrider_core::operators::Source;
 use postrider_http::lookup::LookedUp;
 use postrider_http::request::{ApiRequest, CustomerLimits, LookupQuery, RequestHead, parse, route};
 use postrider_http::url_guard::UrlPolicy;
 use postrider_shards::shard::ApiResponse;
 use postrider_shards::stats::Counter;
+use serde_json::json;
 
 const PROVIDER: &str = "[lookups]\nurl = \"http://127.0.0.1:9/{number}\"\nprice_micros = 4000\n\
                         secret = \"Bearer s\"\nconcurrency = 64\n";
@@ -183,7 +185,11 @@ fn requiring(what: &str) -> House {
 }
 
 fn submit(to: &str) -> ApiRequest {
-    let body = format!("{{\"from\":\"Acme\",\"to\":\"{to}\",\"body\":\"x\"}}");
+    post(to, false)
+}
+
+fn post(to: &str, dry_run: bool) -> ApiRequest {
+    let body = json!({"from": "Acme", "to": to, "body": "x", "dry_run": dry_run}).to_string();
     let head = RequestHead {
         method: "POST",
         path: "/api/v1/messages",
@@ -271,4 +277,37 @@ fn a_provider_that_does_not_answer_costs_no_message() {
     }
     assert_eq!(house.count(Counter::Accepted), 3_002);
     assert_eq!(house.count(Counter::RefusedNumber), 0);
+}
+
+#[test]
+fn what_a_provider_said_decides_the_route_while_it_counts() {
+    const TO: &str = "447717000001";
+    let beta = "[[carriers]]\nname = \"beta\"\naddress = \"127.0.0.1:2\"\nsystem_id = \"b\"\n\
+                password = \"p\"\nbinds = 2\n\
+                [[routes]]\noperator = \"234-30\"\ncarriers = [\"beta\"]\n";
+    let mut house = House::new(&format!("{}{beta}{PROVIDER}cache_seconds = 60\n", config(2, "")));
+    for (asked, carrier, source) in
+        [(false, "alpha", Source::Range), (true, "beta", Source::Provider)]
+    {
+        if asked {
+            let numbers = vec![Ok(Msisdn::from_u64(TO.parse().unwrap()).unwrap())];
+            let query = LookupQuery { numbers, live: true, batch: false };
+            house.send_request(0, 0, ApiRequest::LookUp(query));
+            answer(&mut house, 200, EE);
+        }
+        let meets = |house: &mut House| {
+            let ticket = house.send_request(0, 0, post(TO, true));
+            match house.answer_of(0, ticket) {
+                Some(ApiResponse::Explained(told)) => (told.carrier, told.source),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(meets(&mut house), (Some(carrier.to_owned()), source));
+        let ticket = house.send_request(1, 0, submit(TO));
+        let Some(ApiResponse::Accepted(accepted)) = house.answer_of(1, ticket) else { panic!() };
+        let took = house.view(0, &accepted.id.to_string()).unwrap().carrier;
+        assert_eq!(took.as_deref(), Some(carrier));
+        house.pass(Duration::from_secs(60));
+        assert_eq!(meets(&mut house).1, Source::Range, "it counts no longer");
+    }
 }

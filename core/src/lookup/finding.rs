@@ -5,7 +5,7 @@ use super::{Missed, Outcome, ProviderAnswer, Subscriber};
 use crate::clock::UnixMs;
 use crate::number::{Msisdn, NumberError};
 use crate::numbering::NumberKind;
-use crate::operators::{OperatorId, Resolver, Source};
+use crate::operators::{OperatorId, Resolved, Resolver, Source};
 use crate::region::Region;
 
 /// Trust in an operator that a provider named, per mille.
@@ -120,7 +120,10 @@ impl Finding {
     /// What the tables know of a number.
     #[must_use]
     pub fn of_tables(resolver: &Resolver, number: Msisdn, now: UnixMs) -> Finding {
-        let known = resolver.resolve(number, now);
+        Finding::of(&resolver.resolve(number, now))
+    }
+
+    fn of(known: &Resolved<'_>) -> Finding {
         Finding {
             invalid: known.kind.is_none().then_some(Invalid::NotInPlan),
             kind: known.kind,
@@ -145,36 +148,46 @@ impl Finding {
         now: UnixMs,
         (outcome, price): (&Outcome, u64),
     ) -> Finding {
-        let own = Finding::of_tables(resolver, number, now);
+        let known = resolver.resolve(number, now);
         match outcome {
-            Outcome::Missed(why) => Finding { live: Some(Live::Missed(*why)), ..own },
+            Outcome::Missed(why) => {
+                Finding { live: Some(Live::Missed(*why)), ..Finding::of(&known) }
+            }
             Outcome::Found { answer, at, fresh } => {
+                let own = Finding::of(&told(known, resolver, (answer, *at)));
+                let (invalid, reachable) = match answer.subscriber {
+                    Subscriber::Active => (None, Some(true)),
+                    Subscriber::Absent => (None, Some(false)),
+                    Subscriber::Inactive => (Some(Invalid::Inactive), Some(false)),
+                    Subscriber::Invalid => (Some(Invalid::Unknown), Some(false)),
+                    Subscriber::Unknown => (own.invalid, None),
+                };
                 let live = Some(if *fresh { Live::Answered } else { Live::Cached });
                 let cost_micros = if *fresh { price } else { 0 };
-                Finding { live, cost_micros, ..own }.under(resolver, answer, *at)
+                Finding { invalid, reachable, live, cost_micros, ..own }
             }
         }
     }
+}
 
-    /// The configuration's word stands over the provider's, the provider's over that of tables.
-    fn under(mut self, resolver: &Resolver, answer: &ProviderAnswer, at: UnixMs) -> Finding {
-        (self.invalid, self.reachable) = match answer.subscriber {
-            Subscriber::Active => (None, Some(true)),
-            Subscriber::Absent => (None, Some(false)),
-            Subscriber::Inactive => (Some(Invalid::Inactive), Some(false)),
-            Subscriber::Invalid => (Some(Invalid::Unknown), Some(false)),
-            Subscriber::Unknown => (self.invalid, None),
-        };
-        if answer.ported.is_some() {
-            self.ported = answer.ported;
-        }
-        if let Some(operator) = answer.operator.filter(|_| self.source != Source::Override) {
-            let name = resolver.name_of(operator).map(Into::into);
-            self.carrier = answer.carrier.clone().or(name);
-            self.operator = Some(operator);
-            (self.source, self.confidence) = (Source::Provider, PROVIDER);
-            self.as_of = Some(at);
-        }
-        self
+/// Who serves a number, with what a provider said then: the configuration's word stands over the
+/// provider's, the provider's over that of tables.
+pub(super) fn told<'t>(
+    known: Resolved<'t>,
+    resolver: &'t Resolver,
+    (answer, at): (&'t ProviderAnswer, UnixMs),
+) -> Resolved<'t> {
+    let ported = answer.ported.or(known.ported);
+    let Some(operator) = answer.operator.filter(|_| known.source != Source::Override) else {
+        return Resolved { ported, ..known };
+    };
+    Resolved {
+        ported,
+        operator: Some(operator),
+        name: answer.carrier.as_deref().or_else(|| resolver.name_of(operator)),
+        source: Source::Provider,
+        confidence: PROVIDER,
+        as_of: Some(at),
+        ..known
     }
 }

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::breaker::Breaker;
 use super::cache::Cache;
+use super::finding::told;
 use super::{ProviderAnswer, Subscriber};
 use crate::clock::{Now, UnixMs};
 use crate::limits;
 use crate::number::Msisdn;
+use crate::operators::{Resolved, Resolver};
 
 /// How a provider is asked; the share of one shard.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -129,6 +131,16 @@ impl Provider {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.rules.is_some()
+    }
+
+    /// Who serves a number: by what was said of it lately, where that still counts, and by the tables.
+    #[must_use]
+    pub fn resolve<'t>(&'t self, now: Now, resolver: &'t Resolver, number: Msisdn) -> Resolved<'t> {
+        let known = resolver.resolve(number, now.wall);
+        match self.cache.get(now.mono, number) {
+            Some(said) => told(known, resolver, said),
+            None => known,
+        }
     }
 
     /// Looks a number up; the outcome comes by [`poll_outcome`](Self::poll_outcome), at once where

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use super::{Barred, Decision, Standing, Terms, Weighed, Why};
-use crate::operators::Resolved;
+use crate::operators::{Resolved, Source};
 use crate::text::Encoding;
 
 /// What would become of a message, and why.
@@ -16,6 +16,8 @@ pub struct Explanation {
     pub operator: Option<String>,
     /// The operator's name.
     pub operator_name: Option<String>,
+    /// Where the operator is known from.
+    pub source: Source,
     /// Trust in the operator, per mille.
     pub confidence: u16,
     /// The route: "operator 234-15", "country GB", "prefix 4479" or "default".
@@ -79,6 +81,7 @@ impl Explanation {
             country: known.region.map(|region| region.to_string()),
             operator: known.operator.map(|operator| operator.to_string()),
             operator_name: known.name.map(str::to_owned),
+            source: known.source,
             confidence: known.confidence,
             route: route.target.to_string(),
             encoding,
@@ -151,7 +154,8 @@ impl fmt::Display for Explanation {
         if let Some(name) = &self.operator_name {
             write!(f, " ({name})")?;
         }
-        writeln!(f, ", confidence {}", Share(u32::from(self.confidence) * 1_000))?;
+        let confidence = Share(u32::from(self.confidence) * 1_000);
+        writeln!(f, ", known from {} with confidence {confidence}", self.source.word())?;
         let parts = if self.parts == 1 { "part" } else { "parts" };
         write!(f, "{}: {} {parts}", self.encoding.name(), self.parts)?;
         if let Some(cost) = self.cost_micros {

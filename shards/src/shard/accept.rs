@@ -156,7 +156,7 @@ impl Shard {
             return Err((Counter::RefusedOptedOut, Problem::opted_out()));
         }
         let no_route = || (Counter::RefusedNoRoute, Problem::no_route());
-        let (route, known) = self.shared.route_of(submission.to, now.wall).ok_or_else(no_route)?;
+        let (route, known) = self.route_now(now, submission.to).ok_or_else(no_route)?;
         if is_not_valid(route, &known) {
             return Err((Counter::RefusedNumber, Problem::number_not_valid()));
         }

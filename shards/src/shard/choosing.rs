@@ -56,7 +56,7 @@ impl Shard {
         if let Some(known) = message.way.filter(|way| way.generation == generation) {
             return Some(known);
         }
-        let known = self.shared.resolver.resolve(message.envelope.to, now.wall);
+        let known = self.resolve(now, message.envelope.to);
         let route = self.shared.routes.place(message.envelope.to, &known)?;
         Some(Way { route, market: Market::of(&known), generation })
     }
@@ -201,6 +201,6 @@ impl Shard {
     fn market_of(&self, now: Now, part: PartRef) -> Option<Market> {
         let envelope = &self.table.get(part.sequence)?.envelope;
         let to = Some(envelope.to).filter(|_| !envelope.redacted)?;
-        Some(Market::of(&self.shared.resolver.resolve(to, now.wall)))
+        Some(Market::of(&self.resolve(now, to)))
     }
 }

@@ -76,7 +76,7 @@ impl Shard {
 
     /// An operator asks.
     pub(super) fn explain_to_operator(&mut self, now: Now, ticket: u64, submission: &Submission) {
-        let promised = self.promise(now.wall, submission).ok_or_else(Problem::no_route);
+        let promised = self.promise(now, submission).ok_or_else(Problem::no_route);
         let told = promised.and_then(|promised| self.explain(now, submission, promised));
         let answer = ControlAnswer::Explained(told.ok());
         self.ops.push_back(Op::Controlled { ticket, answer });
@@ -88,7 +88,7 @@ impl Shard {
         submission: &Submission,
         promised: (Encoding, u8),
     ) -> Result<Box<Explanation>, Problem> {
-        let route = self.shared.route_of(submission.to, now.wall);
+        let route = self.route_now(now, submission.to);
         let (route, known) = route.ok_or_else(Problem::no_route)?;
         let config = &self.shared.config;
         let barred = |carrier| unfit(config, carrier, &submission.content, promised.1);

@@ -98,6 +98,17 @@ impl LookUps {
 }
 
 impl Shard {
+    /// Who serves a number of this shard's: what a provider was paid to say counts for routing too.
+    pub(super) fn resolve(&self, now: Now, number: Msisdn) -> Resolved<'_> {
+        self.look_ups.provider.resolve(now, &self.shared.resolver, number)
+    }
+
+    /// The route of a number of this shard's, and what is known of who serves it.
+    pub(super) fn route_now(&self, now: Now, to: Msisdn) -> Option<(&Route, Resolved<'_>)> {
+        let known = self.resolve(now, to);
+        self.shared.routes.find(to, &known).map(|route| (route, known))
+    }
+
     /// Another configuration counts.
     pub(super) fn fit_lookups(&mut self, now: Now, before: &Shared) {
         let config = &self.shared.config;
@@ -190,7 +201,7 @@ impl Shard {
     pub(super) fn must_ask(&self, now: Now, submission: &Submission) -> bool {
         let own = &self.look_ups;
         let may = own.provider.is_on() && own.messages < limits::LOOKUP_CALLS;
-        let route = || self.shared.route_of(submission.to, now.wall);
+        let route = || self.route_now(now, submission.to);
         may && route().is_some_and(|(route, _)| route.require_lookup == RequireLookup::Live)
     }
 

@@ -3,7 +3,7 @@
 
 use std::hash::Hasher;
 
-use postrider_core::clock::UnixMs;
+use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::CarrierProfile;
 use postrider_core::content::Content;
 use postrider_core::number::Msisdn;
@@ -73,20 +73,20 @@ impl References {
 impl Shard {
     /// The alphabet and the number of parts that a customer is promised: as counted when some routed
     /// carrier cuts the content so, else as the best of those does it that can take it at all.
-    pub(super) fn promise(&self, at: UnixMs, submission: &Submission) -> Option<(Encoding, u8)> {
+    pub(super) fn promise(&self, now: Now, submission: &Submission) -> Option<(Encoding, u8)> {
         let Submission { to, content, encoding, parts, .. } = submission;
-        self.promised(at, *to, content, (*encoding, *parts))
+        self.promised(now, *to, content, (*encoding, *parts))
     }
 
     /// The same for content that was counted already.
     pub(super) fn promised(
         &self,
-        at: UnixMs,
+        now: Now,
         to: Msisdn,
         content: &Content,
         (encoding, parts): (Encoding, u8),
     ) -> Option<(Encoding, u8)> {
-        let (route, _) = self.shared.route_of(to, at)?;
+        let (route, _) = self.route_now(now, to)?;
         self.promised_on(route, content, (encoding, parts))
     }
 

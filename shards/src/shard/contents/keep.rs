@@ -74,7 +74,7 @@ impl Shard {
         operation: Box<Operation>,
         to: OperatedTo,
     ) -> Option<Box<Operation>> {
-        let Some(replacement) = self.replacement_apart(now.wall, customer, &operation) else {
+        let Some(replacement) = self.replacement_apart(now, customer, &operation) else {
             return Some(operation);
         };
         if self.contents.is_full(&replacement) {

@@ -1,7 +1,7 @@
 //! query_sm, cancel_sm and replace_sm at the owner of the messages: finding them, and changing those
 //! of which no carrier has anything. Part of the shard's machine.
 
-use postrider_core::clock::{Now, UnixMs};
+use postrider_core::clock::Now;
 use postrider_core::content::Content;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
@@ -164,7 +164,7 @@ impl Shard {
     ) -> OperationOutcome {
         let refused =
             |status| OperationOutcome { refused: Some(status), ..OperationOutcome::default() };
-        let mut replaced = match self.replaced(now.wall, customer, sequence, with) {
+        let mut replaced = match self.replaced(now, customer, sequence, with) {
             Ok(replaced) => replaced,
             Err(status) => return refused(status),
         };
@@ -200,7 +200,7 @@ impl Shard {
     /// no such thing.
     pub(in crate::shard) fn replacement_apart(
         &self,
-        now: UnixMs,
+        now: Now,
         customer: CustomerIx,
         operation: &Operation,
     ) -> Option<Content> {
@@ -217,7 +217,7 @@ impl Shard {
     /// What a message becomes.
     fn replaced(
         &self,
-        now: UnixMs,
+        now: Now,
         customer: CustomerIx,
         sequence: u64,
         with: &Replacement,
@@ -242,8 +242,8 @@ impl Shard {
         if !is_alike(&envelope.content, &measured.content) {
             return Err(failed);
         }
-        let due = with.due.unwrap_or(envelope.due).filter(|due| *due > now);
-        let begin = due.unwrap_or(now);
+        let due = with.due.unwrap_or(envelope.due).filter(|due| *due > now.wall);
+        let begin = due.unwrap_or(now.wall);
         let valid_until = match with.expiry {
             Some(expiry) if expiry <= begin => return Err(CommandStatus::ESME_RINVEXPIRY),
             Some(expiry) => expiry.min(begin.after(limits::VALIDITY_MAX)),
