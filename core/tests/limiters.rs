@@ -131,3 +131,20 @@ fn a_search_finds_a_carrier_that_takes_more_than_it_did() {
     println!("from 137 to 1000 a second: {held:.0} after 50 s");
     assert!(held >= 950.0, "{held} a second");
 }
+
+/// What is left free for passwords is not used, and a search must not take that for all there is.
+#[test]
+fn a_search_finds_the_rate_while_room_is_left_free_for_passwords() {
+    let mut world = World::new(Rate::Discover(100_000), 2);
+    world.limiter = Limiter::sliding(137);
+    world.shards.iter_mut().for_each(|shard| shard.free = 6);
+    world.load(&[LOAD / 2, LOAD / 2]);
+    world.run(END);
+    // Both shards leave their parts free for good.
+    let most = (HIDDEN - 2 * 6) as f64;
+    let held = a_second(&world.accepted, FOUND, END) / most;
+    let refused = world.refused_share(Duration::ZERO);
+    println!("6 parts left free: {:.1} % held, {:.2} % refused", held * 100.0, refused * 100.0);
+    assert!(held >= 0.95, "{held:.3} held");
+    assert!(refused < 0.01, "{refused:.4} refused");
+}

@@ -169,7 +169,7 @@ fn an_unlimited_carrier_that_throttles_is_held_to_what_it_takes_until_load_is_go
 fn one_lone_part_that_is_throttled_leaves_the_pace_of_that_second() {
     for (spent, limit) in [(1, 20), (300, 300)] {
         let mut governor = Governor::new(Rate::Unlimited, Duration::ZERO);
-        let seen = Observed { spent, answered: 1, throttled: 1 };
+        let seen = Observed { wanted: spent, spent, answered: 1, throttled: 1 };
         let throttled = Trouble { kind: TroubleKind::Throttled, sent: ms(900) };
         assert!(governor.trouble(ms(1_000), throttled, &seen));
         assert_eq!(governor.limit(), Some(limit), "{spent} in that second");

@@ -20,6 +20,8 @@ pub enum Rate {
 /// What all shards together saw in the last second.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Observed {
+    /// Parts a second that could have been handed over.
+    pub wanted: u32,
     /// Parts handed over.
     pub spent: u32,
     /// Answers.
@@ -340,10 +342,12 @@ impl Governor {
         self.rises();
     }
 
-    /// Whether the limit is what held the traffic back.
+    /// Whether the limit is what held the traffic back. While more is wanted, as much as half of it may
+    /// be left free for passwords.
     fn is_used(&self, seen: &Observed) -> bool {
         let limit = self.limit().unwrap_or(u32::MAX);
-        seen.spent.saturating_add(1) >= limit - limit / 4
+        let free = if seen.wanted > limit { limit / 2 } else { limit / 4 };
+        seen.spent.saturating_add(1) >= limit - free
     }
 
     fn most(&self) -> Milli {

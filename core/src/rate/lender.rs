@@ -69,7 +69,7 @@ impl Lender {
             report;
         self.pool.put(back);
         if let Some(own) = self.holders.get_mut(holder) {
-            let seen = Observed { spent, answered, throttled };
+            let seen = Observed { wanted: want, spent, answered, throttled };
             *own = Holder { held, want, at_once, seen, told: now };
         }
         if let Some(sent) = taken {
@@ -150,6 +150,7 @@ impl Lender {
         let second = Duration::from_secs(1);
         let fresh = self.holders.iter().filter(|own| now.saturating_sub(own.told) <= second);
         fresh.fold(Observed::default(), |sum, own| Observed {
+            wanted: sum.wanted.saturating_add(own.seen.wanted),
             spent: sum.spent.saturating_add(own.seen.spent),
             answered: sum.answered.saturating_add(own.seen.answered),
             throttled: sum.throttled.saturating_add(own.seen.throttled),

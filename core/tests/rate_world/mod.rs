@@ -51,6 +51,14 @@ pub(crate) struct World {
     pub(crate) waits: Vec<(Duration, Duration)>,
 }
 
+impl Shard {
+    /// Whether what is left of the rate is to be left free: of its share at most half is.
+    fn leaves_free(&self, now: Duration) -> bool {
+        let free = self.free.min(self.lease.share().unwrap_or(u32::MAX) / 2);
+        free > 0 && self.lease.room(now) <= free
+    }
+}
+
 impl World {
     pub(crate) fn new(rate: Rate, shards: u16) -> Self {
         let shard = || Shard {
@@ -136,7 +144,7 @@ impl World {
             }
             let next = match urgent {
                 true => shard.lease.next_urgent(now, 1),
-                false if shard.free > 0 && shard.lease.room(now) <= shard.free => return,
+                false if shard.leaves_free(now) => return,
                 false => shard.lease.next(now, 1),
             };
             if next.is_none_or(|at| at > now) {
