@@ -154,8 +154,11 @@ impl fmt::Display for Explanation {
         if let Some(name) = &self.operator_name {
             write!(f, " ({name})")?;
         }
-        let confidence = Share(u32::from(self.confidence) * 1_000);
-        writeln!(f, ", known from {} with confidence {confidence}", self.source.word())?;
+        if self.confidence > 0 {
+            let confidence = Share(u32::from(self.confidence) * 1_000);
+            write!(f, ", known from {} with confidence {confidence}", self.source.word())?;
+        }
+        writeln!(f)?;
         let parts = if self.parts == 1 { "part" } else { "parts" };
         write!(f, "{}: {} {parts}", self.encoding.name(), self.parts)?;
         if let Some(cost) = self.cost_micros {

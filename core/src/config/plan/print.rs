@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::{CarrierPlan, CustomerPlan, Plan, PortPlan, ShardPlan};
+use crate::config::RateKind;
 use crate::config::words::Word;
 use crate::limits;
 
@@ -215,6 +216,7 @@ impl Plan {
         )?;
         for carrier in &self.carriers {
             let binds: Vec<String> = carrier.binds.iter().map(ToString::to_string).collect();
+            let none = carrier.rate == RateKind::Agreed && carrier.parts_per_second == 0;
             writeln!(
                 f,
                 "{:<16} {:>7} {:>10} {:>9} {:>9} {:>6.0} %  {}",
@@ -222,7 +224,7 @@ impl Plan {
                 carrier.window,
                 carrier.in_flight_max,
                 rate(carrier.parts_per_second),
-                carrier.rate.word(),
+                if none { "-" } else { carrier.rate.word() },
                 carrier.crossings * 100.0,
                 binds.join(" ")
             )?;
