@@ -9,7 +9,6 @@
     reason = "tests"
 )]
 
-#[allow(dead_code, reason = "not every test uses all of it")]
 mod house;
 
 use std::collections::BTreeMap;
