@@ -92,7 +92,7 @@ pub const BIND_STAGGER_DEFAULT: Duration = Duration::from_millis(100);
 /// Longest such time that can be configured.
 pub const BIND_STAGGER_MAX: Duration = Duration::from_secs(60);
 /// How long a part of unknown outcome waits for a sign of it, unless configured otherwise.
-pub const UNKNOWN_GRACE_DEFAULT: Duration = Duration::from_secs(10);
+pub const UNKNOWN_GRACE_DEFAULT: Duration = Duration::from_secs(5);
 /// Longest such time that can be configured.
 pub const UNKNOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
 /// Silence after which a bind is probed, unless configured otherwise.
@@ -267,6 +267,8 @@ const _: () = assert!(ID_PAIRS < ID_PAIRS_KEPT / 2 && ID_CONFIDENCE <= 100);
 // A message of the most and the longest parts can be put together.
 const _: () = assert!(MAX_PARTS * 256 <= REASSEMBLY_BYTES);
 const _: () = assert!(CARRIER_DOWN_GRACE.as_secs() < FAILOVER.as_secs());
+// What a dead carrier had is elsewhere by then too, unless configured otherwise.
+const _: () = assert!(UNKNOWN_GRACE_DEFAULT.as_secs() < FAILOVER.as_secs());
 const _: () = assert!(SEGMENT_MIB[0] <= SEGMENT_MIB[1] && SEGMENT_MIB[1] <= SEGMENT_MIB[2]);
 const _: () = assert!(SEGMENTS[0] <= SEGMENTS[1] && SEGMENTS[1] <= SEGMENTS[2]);
 const _: () = assert!(RESERVE_SEGMENTS + (SPARE_SEGMENTS as u64) < SEGMENTS[0] as u64);

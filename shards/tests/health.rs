@@ -121,6 +121,20 @@ fn what_a_stalled_carrier_has_waits_for_its_answer_and_goes_nowhere_else() {
 }
 
 #[test]
+fn what_a_carrier_had_when_it_died_is_elsewhere_within_ten_seconds() {
+    let mut gateway = Gateway::new(two());
+    gateway.send("hello");
+    let lost = gateway.submit();
+    let since = gateway.rig.now;
+    fail(&mut gateway, Fault::Dead, lost.bind);
+    while gateway.submits.is_empty() {
+        gateway.pass(Duration::from_millis(100));
+        assert!(gateway.rig.now < since + limits::FAILOVER, "its time of grace is too long");
+    }
+    assert_eq!((lost.bind, gateway.submit().bind), (ALPHA, BETA));
+}
+
+#[test]
 fn a_carrier_that_recovers_gets_its_traffic_back() {
     for fault in [Fault::Dead, Fault::HalfOpen, Fault::Stalled] {
         let mut gateway = Gateway::new(two());

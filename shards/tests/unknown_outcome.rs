@@ -49,8 +49,8 @@ fn resubmit_waits_for_the_grace_then_marks_counts_and_sends_again() {
     let mut gateway = Gateway::new(policy(Resubmit));
     let id = lose_message(&mut gateway);
     assert_eq!(gateway.status(id), "outcome_unknown");
-    gateway.seconds(7);
-    assert!(gateway.submits.is_empty(), "the grace of 10 s is not over");
+    gateway.seconds(2);
+    assert!(gateway.submits.is_empty(), "the grace of 5 s is not over");
     gateway.seconds(2);
     assert_eq!(gateway.count(Counter::PartsResubmitted), 1);
     gateway.accept("7");
