@@ -147,7 +147,7 @@ impl Carrier {
             failure_ppm: options.failure_ppm,
             reject_ppm: options.reject_ppm,
             disconnect_every: options.disconnect_every.filter(|every| *every > 0),
-            limiter: Limiter::new(options.rate),
+            limiter: options.limiter(),
             fault: Fault::new(&options.faults, index),
             ids: Ids::new(number, count, now_s),
             assembly: Assembly::default(),

@@ -1,4 +1,4 @@
-//! A carrier's rate: pure, one per carrier.
+//! A carrier's rate, and the one that takes its place after a while: pure, one per carrier.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,6 +9,10 @@ use std::time::Duration;
 pub(super) struct Limiter {
     /// Parts a second; 0 for no limit.
     per_second: usize,
+    /// The same from so long after the first part on.
+    then: Option<(Duration, usize)>,
+    /// When the first part came.
+    first: Option<Duration>,
     /// When those of the last second were taken.
     taken: VecDeque<Duration>,
 }
@@ -16,12 +20,22 @@ pub(super) struct Limiter {
 impl Limiter {
     /// `per_second` parts; 0 for no limit.
     pub(super) fn new(per_second: u32) -> Self {
-        let per_second = usize::try_from(per_second).unwrap_or(usize::MAX);
-        Self { per_second, taken: VecDeque::new() }
+        Self { per_second: count(per_second), then: None, first: None, taken: VecDeque::new() }
+    }
+
+    /// `per_second` parts from `after` the first one on.
+    pub(super) fn then(self, after: Duration, per_second: u32) -> Self {
+        Self { then: Some((after, count(per_second))), ..self }
     }
 
     /// Whether a part may be taken at `now`; if so, it is counted.
     pub(super) fn take(&mut self, now: Duration) -> bool {
+        let first = *self.first.get_or_insert(now);
+        if let Some((after, per_second)) = self.then
+            && now >= first + after
+        {
+            (self.per_second, self.then) = (per_second, None);
+        }
         if self.per_second == 0 {
             return true;
         }
@@ -33,6 +47,10 @@ impl Limiter {
         }
         free
     }
+}
+
+fn count(per_second: u32) -> usize {
+    usize::try_from(per_second).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -63,6 +81,17 @@ mod tests {
     fn an_even_flow_at_the_rate_is_never_refused() {
         let mut limiter = Limiter::new(500);
         assert!((0..5_000).all(|n| limiter.take(Duration::from_millis(n * 2))));
+    }
+
+    #[test]
+    fn a_rate_takes_the_place_of_another_so_long_after_the_first_part() {
+        let mut limiter = Limiter::new(100).then(Duration::from_secs(5), 10);
+        let mut taken = |second: u64| {
+            let times = (0..1_000).map(|ms| Duration::from_millis(700 + 1_000 * second + ms));
+            times.filter(|at| limiter.take(*at)).count()
+        };
+        let by_second: Vec<usize> = (0..8).map(&mut taken).collect();
+        assert_eq!(by_second, [100, 100, 100, 100, 100, 10, 10, 10]);
     }
 
     #[test]

@@ -18,9 +18,11 @@ mod stats;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
+use self::limiter::Limiter;
 use crate::ready;
 use crate::secret::Secret;
 use crate::stop::Stop;
@@ -68,6 +70,12 @@ pub struct SmscOptions {
     /// Parts taken in any second, wherever it begins; further ones are throttled. 0: no limit
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub rate: u32,
+    /// Parts taken in any second once --rate-after-ms has passed [default: as before]
+    #[arg(long, value_name = "N")]
+    pub rate_then: Option<u32>,
+    /// From a carrier's first submit to --rate-then, milliseconds
+    #[arg(long, default_value_t = 0, requires = "rate_then", value_name = "MS")]
+    pub rate_after_ms: u64,
     /// Of a million destinations, so many get the receipt UNDELIV
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub failure_ppm: u32,
@@ -111,6 +119,8 @@ impl Default for SmscOptions {
             answer_delay_ms: 0,
             window: 0,
             rate: 0,
+            rate_then: None,
+            rate_after_ms: 0,
             failure_ppm: 0,
             reject_ppm: 0,
             disconnect_every: None,
@@ -121,6 +131,16 @@ impl Default for SmscOptions {
             inbound: InboundOptions::default(),
             ledger: None,
             ready_file: None,
+        }
+    }
+}
+
+impl SmscOptions {
+    fn limiter(&self) -> Limiter {
+        let limiter = Limiter::new(self.rate);
+        match self.rate_then {
+            Some(then) => limiter.then(Duration::from_millis(self.rate_after_ms), then),
+            None => limiter,
         }
     }
 }
