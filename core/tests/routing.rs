@@ -151,6 +151,26 @@ fn a_score_is_its_formula() {
 }
 
 #[test]
+fn suspect_receipts_count_for_nothing() {
+    let mut world = World::new(&[candidate(0, 1, 500), candidate(1, 1, 1_000)], Some(0));
+    world.deliver(0, 500, 1);
+    world.deliver(1, 400, 2_000);
+    world.fail(1, 100);
+    world.rules.explore = 2;
+    let mut before = world.shares(10_000);
+    assert_eq!(before.remove(0), 10_000, "cheap, quick and always there");
+    world.facts[0].suspect = true;
+    let decision = world.decide(1);
+    let [a, b] = [decision.candidates[0].terms, decision.candidates[1].terms];
+    assert_eq!((a.delivery, a.latency), (0, 0));
+    assert_eq!(b.latency, 1_000_000, "nobody is measured by its times");
+    let shares = world.shares(10_000);
+    assert!((100..300).contains(&shares[0]), "{shares:?}: trials show whether it has changed");
+    world.facts[1].suspect = true;
+    assert_eq!(world.chosen(2), 0, "by price alone");
+}
+
+#[test]
 fn prices_of_nothing_divide_by_nothing() {
     let world = World::new(&[candidate(0, 1, 0), candidate(1, 1, 5)], Some(0));
     let decision = world.decide(7);
@@ -395,12 +415,13 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         1 => Just(Some(Barred::Refused)),
         1 => Just(Some(Barred::Unfit)),
     ];
-    (barred, any::<bool>(), any::<bool>(), 0u32..200, 0u32..150).prop_map(
-        |(barred, usable, room, used, limit)| Facts {
+    (barred, any::<[bool; 3]>(), 0u32..200, 0u32..150).prop_map(
+        |(barred, [usable, room, suspect], used, limit)| Facts {
             barred,
             usable,
             room,
             load: Load { used, limit },
+            suspect,
         },
     )
 }

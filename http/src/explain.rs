@@ -51,6 +51,7 @@ fn push_candidate(out: &mut Vec<u8>, own: &Explained) {
     terms.end();
     object.boolean("usable", weighed.facts.usable);
     object.boolean("room", weighed.facts.room);
+    object.boolean("receipts_suspect", weighed.facts.suspect);
     object.integer("parts_per_second_used", u64::from(weighed.facts.load.used));
     let limit = Some(weighed.facts.load.limit).filter(|limit| *limit > 0);
     object.integer_or_null("parts_per_second_limit", limit.map(u64::from));
@@ -108,7 +109,7 @@ mod tests {
             "priority": 1, "weight": 3, "cost_micros": 6455, "cost_millicents": 646,
             "score": 966_000,
             "terms": {"cost": 1_000_000, "delivery": 970_000, "latency": 1_000_000, "load": 750_000},
-            "usable": true, "room": true,
+            "usable": true, "room": true, "receipts_suspect": false,
             "parts_per_second_used": 25, "parts_per_second_limit": 100,
             "parts_known": 412, "latency_ms": 1800,
         });

@@ -14,7 +14,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::Rig;
-use harness::gateway::{Gateway, Receipt, alpha, config};
+use harness::gateway::{Gateway, Receipt, alpha, config, config_with_route};
 use postrider_core::config::Config;
 use postrider_core::health::Health;
 use postrider_core::limits;
@@ -211,6 +211,53 @@ fn receipts_that_come_with_the_answer_are_suspect_until_one_takes_its_time() {
     gateway.seconds(2);
     gateway.receipt(ALPHA, &Receipt::of("61", "DELIVRD"));
     assert!(!learned.by_name("alpha").unwrap().is_suspect());
+}
+
+#[test]
+fn receipts_that_overtake_their_answers_are_not_suspect() {
+    let mut gateway = Gateway::new(config(&["alpha"]));
+    let ids: Vec<_> = (0..60)
+        .map(|n: u32| {
+            let message = gateway.send("hello");
+            let submit = gateway.submit();
+            let id = n.to_string();
+            gateway.receipt(ALPHA, &Receipt::of(&id, "DELIVRD"));
+            gateway.pass(Duration::from_millis(100));
+            gateway.answer(&submit, 0, &id);
+            message
+        })
+        .collect();
+    assert!(ids.iter().all(|id| gateway.status(*id) == "delivered"));
+    assert!(!gateway.rig.learned().by_name("alpha").unwrap().is_suspect());
+}
+
+/// Carriers of one group and one price.
+const EQUALS: &str = "[[routes]]\nprefix = \"44\"\ncarriers = [\
+    { carrier = \"alpha\", priority = 1, cost_micros = 1000 }, \
+    { carrier = \"beta\", priority = 1, cost_micros = 1000 }]\n";
+
+#[test]
+fn suspect_receipts_speak_for_no_carrier() {
+    let mut gateway = Gateway::new(config_with_route(&["alpha", "beta"], EQUALS));
+    let mut to_alpha = [0; 2];
+    for (second, count) in to_alpha.iter_mut().enumerate() {
+        for n in 0..500 {
+            gateway.send("hello");
+            let id = format!("{second}-{n}");
+            if gateway.accept(&id).bind == ALPHA {
+                *count += 1;
+                gateway.receipt(ALPHA, &Receipt::of(&id, "DELIVRD"));
+            } else {
+                gateway.pass(Duration::from_millis(20));
+                // One in ten fails: honest, and never as good as what alpha says of itself.
+                let stat = if n % 10 == 0 { "UNDELIV" } else { "DELIVRD" };
+                gateway.receipt(BETA, &Receipt::of(&id, stat));
+            }
+        }
+    }
+    assert!(gateway.rig.learned().by_name("alpha").unwrap().is_suspect());
+    let [_, later] = to_alpha;
+    assert!((1..30).contains(&later), "{later} of 500: it gets what is tried and no more");
 }
 
 /// The moments at which connections were asked for when so many binds of `carriers` carriers drop at

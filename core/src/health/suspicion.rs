@@ -14,15 +14,16 @@ pub struct Suspicion {
 }
 
 impl Suspicion {
-    /// A receipt gave a part its final status, so long after the carrier had answered the submit.
-    pub fn note(&self, delivered: bool, after: Duration) {
-        if delivered && after <= limits::SUSPECT_WITHIN {
-            if !self.is_suspect() {
-                self.in_a_row.fetch_add(1, Ordering::Relaxed);
-            }
-        } else if self.in_a_row.load(Ordering::Relaxed) > 0 {
+    /// A receipt gave a part its final status, so far from the carrier's answer to the submit. True when
+    /// a handset may have been asked.
+    pub fn note(&self, delivered: bool, apart: Duration) -> bool {
+        let credible = !delivered || apart > limits::SUSPECT_WITHIN;
+        if !credible && !self.is_suspect() {
+            self.in_a_row.fetch_add(1, Ordering::Relaxed);
+        } else if credible && self.in_a_row.load(Ordering::Relaxed) > 0 {
             self.in_a_row.store(0, Ordering::Relaxed);
         }
+        credible
     }
 
     /// Whether the carrier's last receipts were all of that kind.
@@ -36,8 +37,11 @@ impl Suspicion {
 mod tests {
     use super::*;
 
-    fn note(suspicion: &Suspicion, count: u32, delivered: bool, after_ms: u64) {
-        (0..count).for_each(|_| suspicion.note(delivered, Duration::from_millis(after_ms)));
+    fn note(suspicion: &Suspicion, count: u32, delivered: bool, apart_ms: u64) {
+        for _ in 0..count {
+            let credible = suspicion.note(delivered, Duration::from_millis(apart_ms));
+            assert_eq!(credible, !delivered || apart_ms > 1);
+        }
     }
 
     #[test]

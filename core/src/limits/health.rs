@@ -25,8 +25,8 @@ pub const FAULT_SPAN: Duration = Duration::from_secs(10);
 pub const CONNECTS_PER_CARRIER: usize = 5;
 /// Connections to all carriers that are begun in a second, over all shards.
 pub const CONNECTS_PER_SECOND: usize = 50;
-/// Receipts in a row that say "delivered" within [`SUSPECT_WITHIN`] of the submit's answer before a
-/// carrier's receipts are suspect.
+/// Receipts in a row that say "delivered" within [`SUSPECT_WITHIN`] of the submit's answer, before or
+/// after it, until a carrier's receipts are suspect.
 pub const SUSPECT_RECEIPTS: u32 = 50;
 /// No handset says that it has a message as fast as this.
 pub const SUSPECT_WITHIN: Duration = Duration::from_millis(1);

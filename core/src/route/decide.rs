@@ -50,12 +50,19 @@ pub struct Facts {
     pub room: bool,
     /// How much of its rate is used.
     pub load: Load,
+    /// Whether its receipts come too fast to be true: what they say of it does not count.
+    pub suspect: bool,
 }
 
 impl Facts {
     /// Of a carrier that is up and idle.
-    pub const IDLE: Facts =
-        Facts { barred: None, usable: true, room: true, load: Load { used: 0, limit: 0 } };
+    pub const IDLE: Facts = Facts {
+        barred: None,
+        usable: true,
+        room: true,
+        load: Load { used: 0, limit: 0 },
+        suspect: false,
+    };
 }
 
 /// What the parts of a score come to, in parts per million.
@@ -195,18 +202,19 @@ fn score(group: &mut [Weighed], rules: &RoutingConfig) {
     let counts = |own: &&Weighed| own.is_open() || (!usable && own.facts.barred.is_none());
     let best = group.iter().filter(counts);
     let cost = best.clone().map(|own| own.candidate.cost).min().unwrap_or(0);
-    let latency = best.filter_map(|own| own.reading.latency).min();
+    let credible = best.filter(|own| !own.facts.suspect);
+    let latency = credible.filter_map(|own| own.reading.latency).min();
     for own in group {
-        own.terms = Terms {
-            cost: share(cost, own.candidate.cost),
-            delivery: own.reading.delivered,
-            latency: match (latency, own.reading.latency) {
-                // Below a millisecond nothing is told apart.
-                (Some(best), Some(own)) => share(best.max(1).into(), own.max(1).into()),
-                _ => whole(WHOLE),
-            },
-            load: unused(own.facts.load),
+        let (delivery, latency) = match (own.facts.suspect, latency, own.reading.latency) {
+            (true, ..) => (0, 0),
+            // Below a millisecond nothing is told apart.
+            (false, Some(best), Some(took)) => {
+                (own.reading.delivered, share(best.max(1).into(), took.max(1).into()))
+            }
+            (false, ..) => (own.reading.delivered, whole(WHOLE)),
         };
+        let cost = share(cost, own.candidate.cost);
+        own.terms = Terms { cost, delivery, latency, load: unused(own.facts.load) };
         own.score = total(rules, own.terms);
     }
 }

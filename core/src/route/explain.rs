@@ -203,6 +203,9 @@ impl fmt::Display for Explained {
         if let Some(ms) = reading.latency {
             write!(f, " after {ms} ms")?;
         }
+        if facts.suspect {
+            write!(f, "; its receipts are suspect and do not count")?;
+        }
         if facts.load.limit > 0 {
             write!(f, "; {} of {} parts a second used", facts.load.used, facts.load.limit)?;
         }

@@ -7,10 +7,10 @@ use postrider_core::lane::Lane;
 use postrider_core::lifecycle::PartEvent;
 use postrider_core::route::{Ask, Barred, CarrierIx, Decision, Facts, Market, Route, decide, draw};
 
-use super::Shard;
 use super::message::{Envelope, Message, Part, Way};
 use super::submit::fits;
 use super::table::PartRef;
+use super::{CarrierIds, Shard};
 
 /// The message for which is decided.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +82,7 @@ impl Shard {
             usable: self.outbound.usable(carrier, asker.queued_on),
             room: self.outbound.has_room(carrier, now.mono, asker),
             load: self.outbound.load(carrier, now.mono),
+            suspect: self.shared.learned.of(carrier).is_some_and(CarrierIds::is_suspect),
         })
     }
 

@@ -163,9 +163,9 @@ impl CarrierIds {
         self.suspicion.is_suspect()
     }
 
-    /// A receipt ended a part, so long after the carrier had taken it.
-    pub(crate) fn note_receipt(&self, delivered: bool, after: Duration) {
-        self.suspicion.note(delivered, after);
+    /// A receipt ended a part, so far from the carrier's answer. True when it is credible.
+    pub(crate) fn note_receipt(&self, delivered: bool, apart: Duration) -> bool {
+        self.suspicion.note(delivered, apart)
     }
 
     /// A receipt was matched by its id.

@@ -1,6 +1,8 @@
 //! Which part a receipt is about: the one that its id names, or else the only one that it can mean;
 //! and what the part learns from it. Part of the shard's machine.
 
+use std::time::Duration;
+
 use postrider_core::carrier_id::folded as normal;
 use postrider_core::clock::Now;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
@@ -244,19 +246,28 @@ impl Shard {
         } else {
             Counter::ReceiptsMatched
         });
-        let taken = message.last_event(part.part, PartEvent::Submitted).map(|event| event.at);
-        if let Some(after) = taken.or(held.sent).map(|since| notice.at.since(since))
-            && leads_to(kind).is_some_and(PartStatus::is_final)
-            && let Some(own) = self.shared.learned.of(notice.carrier)
+        if leads_to(kind).is_some_and(PartStatus::is_final) && self.is_credible(part, notice, kind)
         {
-            own.note_receipt(kind == PartEvent::Delivered, after);
+            self.learn_from_receipt(now, part, notice.carrier, kind);
         }
         let carrier = self.shared.carrier_number(notice.carrier);
         let detail =
             if kind == PartEvent::Delivered { Box::default() } else { notice.words.clone().into() };
         let event = Event { carrier, detail, ..self.event(now, part, kind) };
-        self.learn_from_receipt(now, part, notice.carrier, kind);
         self.part_event(now, part.sequence, event, true);
+    }
+
+    /// Whether a receipt that ends a part can be true: it is none that came with the carrier's answer.
+    fn is_credible(&self, part: PartRef, notice: &ReceiptNotice, kind: PartEvent) -> bool {
+        let Some(message) = self.table.get(part.sequence) else { return true };
+        let taken = message.last_event(part.part, PartEvent::Submitted).map(|event| event.at);
+        let taken = taken.or_else(|| message.part(part.part)?.sent);
+        let (Some(taken), Some(own)) = (taken, self.shared.learned.of(notice.carrier)) else {
+            return true;
+        };
+        // It may have overtaken the answer.
+        let apart = Duration::from_millis(notice.at.0.abs_diff(taken.0));
+        own.note_receipt(kind == PartEvent::Delivered, apart)
     }
 }
 

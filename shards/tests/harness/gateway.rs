@@ -22,6 +22,12 @@ pub(crate) const HANDSET: &str = "447700900123";
 
 /// A configuration of these carriers, one bind each, all of them on the one route.
 pub(crate) fn config(carriers: &[&str]) -> Config {
+    let route = format!("[[routes]]\nprefix = \"44\"\ncarriers = {carriers:?}\n");
+    config_with_route(carriers, &route)
+}
+
+/// As [`config`], with this route.
+pub(crate) fn config_with_route(carriers: &[&str], route: &str) -> Config {
     let mut text = format!("[server]\nshards = 1\n{CUSTOMER}");
     for name in carriers {
         text += &format!(
@@ -29,7 +35,7 @@ pub(crate) fn config(carriers: &[&str]) -> Config {
              password = \"p\"\nbinds = 1\nwindow = 4\nenquire_link_seconds = 3600\n"
         );
     }
-    text += &format!("[[routes]]\nprefix = \"44\"\ncarriers = {carriers:?}\n");
+    text += route;
     Config::parse(&text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
