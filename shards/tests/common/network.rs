@@ -48,13 +48,13 @@ pub(crate) struct CarrierSpec {
     /// Arguments of `smsc`.
     pub(crate) simulator: Vec<String>,
     /// Keys of `[[carriers]]`.
-    pub(crate) keys: &'static str,
+    pub(crate) keys: String,
 }
 
 impl CarrierSpec {
-    pub(crate) fn new(name: &'static str, simulator: &str, keys: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, simulator: &str, keys: impl Into<String>) -> Self {
         let simulator = simulator.split_whitespace().map(str::to_owned).collect();
-        Self { name, simulator, keys }
+        Self { name, simulator, keys: keys.into() }
     }
 }
 
@@ -85,7 +85,7 @@ impl Network {
             sink: sink[0],
             sink_process,
         };
-        let keys: Vec<&str> = specs.iter().map(|spec| spec.keys).collect();
+        let keys: Vec<&str> = specs.iter().map(|spec| spec.keys.as_str()).collect();
         std::fs::write(network.config(), network.config_text(shards, &keys, more)).unwrap();
         network
     }
@@ -134,8 +134,20 @@ impl Network {
 
     /// What GET /shards says.
     pub(crate) fn shards(&self) -> Value {
-        let (_, page) = Client::connect(self.admin).unwrap().get("/shards", None).unwrap();
+        self.page("/shards")
+    }
+
+    /// What the admin port says under a path.
+    pub(crate) fn page(&self, path: &str) -> Value {
+        let (_, page) = Client::connect(self.admin).unwrap().get(path, None).unwrap();
         serde_json::from_str(&page).unwrap()
+    }
+
+    /// A counter or gauge, summed over the lines that begin so.
+    pub(crate) fn metric(&self, begins: &str) -> u64 {
+        let (_, page) = Client::connect(self.admin).unwrap().get("/metrics", None).unwrap();
+        let own = page.lines().filter(|line| line.starts_with(begins));
+        own.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     /// What begins so: texts of one part, over 64 connections.
@@ -222,8 +234,14 @@ impl CarrierLedger {
 
     /// When the carrier took parts, Unix microseconds, in order.
     pub(crate) fn taken(&self) -> Vec<u64> {
+        self.times(|status| status == 0)
+    }
+
+    /// The same of parts that it answered with such a status.
+    pub(crate) fn times(&self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
         let lines = self.lines();
-        let parts = lines.iter().filter(|line| line["k"] == "part" && line["st"] == 0);
+        let parts = lines.iter().filter(|line| line["k"] == "part");
+        let parts = parts.filter(|line| wanted(line["st"].as_u64().unwrap()));
         let mut times: Vec<u64> = parts.map(|line| line["t"].as_u64().unwrap()).collect();
         times.sort_unstable();
         times
