@@ -47,6 +47,17 @@ pub struct Config {
     pub ported: Vec<PortedConfig>,
     /// `[lookups]`.
     pub lookups: Option<LookupsConfig>,
+    /// `[[senders]]`, in the order of the file; each sender once.
+    pub senders: Vec<SenderConfig>,
+}
+
+/// What one sender may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderConfig {
+    /// Whom the handset shows as sender, as it leaves.
+    pub sender: SenderId,
+    /// Parts a second over all carriers, binds and shards; at least one.
+    pub parts_per_second: u32,
 }
 
 /// What is known of numbers.

@@ -57,6 +57,7 @@ impl Config {
             numbers: _,
             ported: _,
             lookups: _,
+            senders: _,
         } = self;
         keep_server(&mut keys, server, &before.server);
         keep_store(&mut keys, store, &before.store);

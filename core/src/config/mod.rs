@@ -19,8 +19,8 @@ mod words;
 
 pub use self::checked::{
     BindType, CarrierConfig, Config, CustomerConfig, Driver, LimitsConfig, LogFormat,
-    NumbersConfig, OnUnknownOutcome, PortedConfig, RateKind, ServerConfig, StoreConfig,
-    WebhookConfig,
+    NumbersConfig, OnUnknownOutcome, PortedConfig, RateKind, SenderConfig, ServerConfig,
+    StoreConfig, WebhookConfig,
 };
 pub use self::error::{ConfigErrors, ConfigProblem};
 pub use self::follow::{Changes, Followed};

@@ -17,6 +17,19 @@ pub const QUEUE_FULL_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Parts or messages a second that can be configured.
 pub const MAX_RATE: u32 = 1_000_000;
 
+/// Senders with a rate of their own.
+pub const MAX_SENDERS: usize = 100_000;
+/// Octets of each, and of what a shard has of it while messages wait for it.
+pub const MEMORY_PER_SENDER: u64 = 512;
+/// How late after its slot a part of such a sender may leave; its rate is lower by that share of a second.
+pub const SENDER_SLACK: Duration = Duration::from_millis(40);
+/// Messages of such a sender that are in memory in each lane: of so many seconds of its rate.
+pub const SENDER_SEATS_SECONDS: u32 = 2;
+/// Those that are at most, whatever its rate.
+pub const SENDER_SEATS_MAX: u32 = 1_000;
+/// All such messages have one in so many of a shard's seats.
+pub const SENDERS_SHARE: usize = 4;
+
 /// Parts a second below which a carrier with fewer binds than shards is served by one of them.
 pub const RATE_FOR_CORES: u32 = 50;
 /// Window below which it is.

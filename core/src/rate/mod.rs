@@ -20,6 +20,7 @@ mod governor;
 mod lease;
 mod lender;
 mod meter;
+mod pacer;
 mod purse;
 mod slowness;
 
@@ -27,4 +28,5 @@ pub use self::governor::{Changes, Governor, Observed, Rate};
 pub use self::lease::{Grant, Lease, Report, Trouble, TroubleKind};
 pub use self::lender::Lender;
 pub use self::meter::Meter;
+pub use self::pacer::{Pacer, Wish};
 pub use self::purse::{Purse, Tokens};

@@ -8,6 +8,7 @@ mod numbers;
 mod ported;
 mod profile;
 mod routes;
+mod senders;
 mod server;
 mod smpp;
 mod tlvs;
@@ -35,6 +36,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let routes = routes::routes(e, &raw.routes, (&carriers, lookups.is_some()));
     let numbers = numbers::numbers(e, &raw.numbers);
     let ported = ported::ported(e, raw.ported);
+    let senders = senders::senders(e, raw.senders);
     let config = Config {
         server,
         store,
@@ -48,6 +50,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
         numbers,
         ported,
         lookups,
+        senders,
     };
     listeners(e, &config);
     errors.or_value(config)

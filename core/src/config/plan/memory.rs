@@ -30,6 +30,8 @@ pub struct MemoryPlan {
     pub rings: u64,
     /// Answers of a provider of look-ups, and who waits for them.
     pub lookups: u64,
+    /// Senders with a rate, and where they stand.
+    pub senders: u64,
     /// Buffers of binds, HTTP connections, the log, and parked receipts.
     pub buffers: u64,
 }
@@ -60,13 +62,14 @@ impl MemoryPlan {
             // Two lanes from each other shard.
             rings: product(peers * 2 * wide(limits::MESH_LANE), limits::MEMORY_PER_MESH_ENTRY),
             lookups: config.lookups.as_ref().map_or(0, |own| own.memory_of(counts.shards)),
+            senders: product(wide(config.senders.len()), limits::MEMORY_PER_SENDER),
             buffers: buffers(counts.connections, wide(config.carriers.len())),
         }
     }
 
     /// What it is for, and its octets.
     #[must_use]
-    pub fn each(&self) -> [(&'static str, u64); 11] {
+    pub fn each(&self) -> [(&'static str, u64); 12] {
         [
             ("hot messages", self.hot_messages),
             ("receipts", self.receipts),
@@ -78,6 +81,7 @@ impl MemoryPlan {
             ("customers", self.customers),
             ("rings", self.rings),
             ("look-ups", self.lookups),
+            ("senders", self.senders),
             ("buffers", self.buffers),
         ]
     }

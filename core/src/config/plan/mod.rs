@@ -20,7 +20,7 @@ use self::memory::Counts;
 pub use self::memory::MemoryPlan;
 pub(in crate::config) use self::placing::deal;
 use self::print::Bytes;
-use super::checked::{BindType, CarrierConfig, Config, CustomerConfig, RateKind};
+use super::checked::{BindType, CarrierConfig, Config, CustomerConfig, RateKind, SenderConfig};
 use super::error::ConfigErrors;
 use super::lookups::LookupsConfig;
 use crate::limits;
@@ -123,6 +123,8 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// Who is asked about numbers; `None`: nobody.
     pub lookups: Option<String>,
+    /// Senders with a rate of their own, as they leave, and parts a second.
+    pub senders: Vec<(String, u32)>,
     /// Messages of a shard that are not final.
     pub open_messages: u32,
     /// Open messages that the log of a shard carries.
@@ -169,6 +171,7 @@ impl Plan {
             customers: customer_plans(config),
             ports: ports(config),
             lookups: config.lookups.as_ref().map(LookupsConfig::plan_line),
+            senders: config.senders.iter().map(sender_plan).collect(),
             open_messages: config.limits.open_messages,
             open_messages_fit: config.store.open_messages_that_fit(),
             hot_messages: config.limits.hot_messages,
@@ -296,6 +299,10 @@ fn customer_plans(config: &Config) -> Vec<CustomerPlan> {
         })
     };
     config.customers.iter().filter_map(plan).collect()
+}
+
+fn sender_plan(own: &SenderConfig) -> (String, u32) {
+    (own.sender.as_text().to_string(), own.parts_per_second)
 }
 
 fn ports(config: &Config) -> Vec<PortPlan> {

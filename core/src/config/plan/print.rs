@@ -9,6 +9,9 @@ use crate::config::RateKind;
 use crate::config::words::Word;
 use crate::limits;
 
+/// Senders that are told to people; the JSON form has all.
+const SENDERS_SHOWN: usize = 20;
+
 impl Plan {
     /// The plan as one JSON object.
     #[must_use]
@@ -27,9 +30,14 @@ impl Plan {
             "customers": self.customers.iter().map(customer_json).collect::<Vec<Value>>(),
             "smpp_ports": self.ports.iter().map(port_json).collect::<Vec<Value>>(),
             "lookups": self.lookups,
+            "senders": self.senders.iter().map(sender_json).collect::<Vec<Value>>(),
             "limits": limits::all().iter().map(limit_json).collect::<Vec<Value>>(),
         })
     }
+}
+
+fn sender_json((sender, rate): &(String, u32)) -> Value {
+    json!({ "sender": sender, "parts_per_second": rate })
 }
 
 fn shard_json(shard: &ShardPlan) -> Value {
@@ -51,6 +59,7 @@ fn shard_json(shard: &ShardPlan) -> Value {
             "customers": shard.memory.customers,
             "rings": shard.memory.rings,
             "lookups": shard.memory.lookups,
+            "senders": shard.memory.senders,
             "buffers": shard.memory.buffers,
             "total": shard.memory.total(),
         },
@@ -123,6 +132,7 @@ impl fmt::Display for Plan {
         if let Some(lookups) = &self.lookups {
             writeln!(f, "\n{lookups}")?;
         }
+        self.write_senders(f)?;
         let smpp = self.smpp_lines();
         if smpp.is_empty() { Ok(()) } else { write!(f, "\n{smpp}") }
     }
@@ -164,6 +174,20 @@ impl Plan {
             )?;
         }
         Ok(())
+    }
+
+    fn write_senders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.senders.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\n{:<16} {:>9}", "sender", "parts/s")?;
+        for (sender, rate) in self.senders.iter().take(SENDERS_SHOWN) {
+            writeln!(f, "{sender:<16} {rate:>9}")?;
+        }
+        match self.senders.len().saturating_sub(SENDERS_SHOWN) {
+            0 => Ok(()),
+            more => writeln!(f, "and {}", counted(more, "more sender")),
+        }
     }
 
     fn write_shards(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -37,6 +37,7 @@ pub(super) struct RawConfig {
     pub(super) routes: Vec<RawRoute>,
     pub(super) numbers: RawNumbers,
     pub(super) ported: Vec<RawPorted>,
+    pub(super) senders: Vec<RawSender>,
     pub(super) lookups: Option<RawLookups>,
 }
 
@@ -178,6 +179,13 @@ impl Default for RawPorted {
             lock: false,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSender {
+    pub(super) sender: String,
+    pub(super) parts_per_second: i64,
 }
 
 fn private<'de, D: Deserializer<'de>>(
