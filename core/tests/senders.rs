@@ -5,6 +5,7 @@
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use postrider_core::config::{Config, Plan};
 use postrider_core::limits::SENDER_SLACK;
 use postrider_core::rate::{Pacer, Wish};
 
@@ -18,7 +19,8 @@ struct Rng(u64);
 
 impl Rng {
     fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % most
     }
 }
@@ -142,7 +144,11 @@ fn shards_that_all_have_traffic_share_nearly_all_of_the_rate_evenly() {
         let played = play(1, &[BUSY; 4], end, |_| rate, |_| 1);
         let share = played.a_second(ms(1_000), end) / f64::from(rate);
         let counts: Vec<usize> = (0..4).map(|own| played.of(own)).collect();
-        println!("{rate} a second: {:.1} % used, {counts:?}, asked {}", share * 100.0, played.asked);
+        println!(
+            "{rate} a second: {:.1} % used, {counts:?}, asked {}",
+            share * 100.0,
+            played.asked
+        );
         assert!(share > 0.94, "{rate}: {share}");
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(*least * 10 >= *most * 8, "{rate}: {counts:?}");
@@ -206,4 +212,73 @@ fn shards_at_the_same_moment_get_different_slots() {
         shards.into_iter().map(|shard| shard.join().unwrap()).sum()
     });
     assert!((1..=520).contains(&taken), "{taken}");
+}
+
+const BASE: &str = r#"
+[server]
+shards = 1
+[[customers]]
+name = "acme"
+api_keys = ["sha256:3f79bb7b435b05321651daefd374cdc681dc06faa65e374e38337b88ca046dea"]
+webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"#;
+
+fn with_senders(senders: &[(&str, i64)]) -> String {
+    let own = |(sender, rate): &(&str, i64)| {
+        format!("[[senders]]\nsender = \"{sender}\"\nparts_per_second = {rate}\n")
+    };
+    format!("{BASE}{}", senders.iter().map(own).collect::<String>())
+}
+
+#[test]
+fn each_sender_has_one_rate_of_at_least_one_part() {
+    let good = with_senders(&[("Acme", 10), ("12345", 3), ("+14155550100", 1)]);
+    let config = Config::parse(&good).unwrap();
+    let senders: Vec<_> =
+        config.senders.iter().map(|own| (own.sender.as_text(), own.parts_per_second)).collect();
+    let expected = [("Acme", 10), ("12345", 3), ("+14155550100", 1)];
+    assert!(senders.iter().map(|(sender, rate)| (sender.as_str(), *rate)).eq(expected));
+    let bad = [
+        ("Acme", 0),
+        ("Acme", 5),
+        ("14155550100", 1),
+        ("+14155550100", 2),
+        ("far too long a name", 1),
+        ("12345", 1_000_001),
+    ];
+    let errors = Config::parse(&with_senders(&bad)).unwrap_err().to_string();
+    for place in [
+        "senders[0].parts_per_second",
+        "senders[1].sender",
+        "senders[3].sender",
+        "senders[4].sender",
+        "senders[5].parts_per_second",
+    ] {
+        assert!(errors.contains(place), "{place}: {errors}");
+    }
+    assert!(errors.contains("senders[0] is the same sender"), "{errors}");
+    assert!(
+        errors.contains("senders[2] is the same sender"),
+        "the + makes no difference: {errors}"
+    );
+    assert!(!errors.contains("senders[2].sender"), "{errors}");
+    let nothing = format!("{BASE}[[senders]]\nsender = \"Acme\"\n");
+    assert!(Config::parse(&nothing).is_err(), "a rate is to be given");
+}
+
+#[test]
+fn the_plan_lists_senders_and_counts_their_memory() {
+    let plan = |senders: &[(&str, i64)]| {
+        Plan::new(&Config::parse(&with_senders(senders)).unwrap(), 1).unwrap()
+    };
+    assert!(!plan(&[]).to_string().contains("sender  "));
+    let own = plan(&[("Acme", 10), ("12345", 3)]);
+    let text = own.to_string();
+    assert!(text.contains("Acme                    10\n12345                    3\n"), "{text}");
+    assert_eq!(own.to_json()["senders"][1]["parts_per_second"], 3);
+    assert_eq!(own.shards[0].memory.senders, 2 * 512);
+    let names: Vec<String> = (1_000..1_050).map(|n| n.to_string()).collect();
+    let many: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    assert!(plan(&many).to_string().contains("and 30 more senders"));
+    assert_eq!(plan(&many).to_json()["senders"].as_array().unwrap().len(), 50);
 }

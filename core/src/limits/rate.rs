@@ -23,6 +23,8 @@ pub const MAX_SENDERS: usize = 100_000;
 pub const MEMORY_PER_SENDER: u64 = 512;
 /// How late after its slot a part of such a sender may leave; its rate is lower by that share of a second.
 pub const SENDER_SLACK: Duration = Duration::from_millis(40);
+/// How often is looked whether the message that goes first is still there.
+pub const SENDER_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Messages of such a sender that are in memory in each lane: of so many seconds of its rate.
 pub const SENDER_SEATS_SECONDS: u32 = 2;
 /// Those that are at most, whatever its rate.

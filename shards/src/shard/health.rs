@@ -26,7 +26,7 @@ impl Outbound {
     /// try and no other message waits to be that. `queued_on` is the carrier in whose queue it is.
     pub(super) fn usable(&self, ix: CarrierIx, queued_on: Option<CarrierIx>) -> bool {
         let idle = |own: &Carrier| {
-            let queued = own.queue.len() + own.destinations.aside();
+            let queued = own.queue.len() + own.aside();
             queued == usize::from(queued_on == Some(ix))
                 && own.ready.is_empty()
                 && own.recording == 0

@@ -53,6 +53,8 @@ mod receipts;
 mod reclaim;
 mod recover;
 mod reload;
+mod sender_turns;
+mod senders;
 mod sessions;
 mod shared;
 mod submit;
@@ -97,6 +99,7 @@ pub use self::mesh::{
 pub use self::op::{ApiResponse, Op, WebhookPost};
 pub use self::outbound::kinds;
 pub use self::pace::Pace;
+pub use self::senders::SenderRates;
 pub use self::shared::{Numbers, Shared};
 use self::table::PartRef;
 pub(crate) use self::timers::Timer;

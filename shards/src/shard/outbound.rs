@@ -21,6 +21,7 @@ use super::crossing::{Board, Far, Serving};
 use super::destinations::Destinations;
 use super::headroom::Headroom;
 use super::pdu::PduBuffers;
+use super::senders::Senders;
 use super::table::PartRef;
 use super::{BindIx, Shard, ShardParts, Timer};
 use crate::stats::{BindLabel, BindState, Stats};
@@ -32,6 +33,8 @@ pub(crate) struct Carrier {
     pub(super) queue: FairQueue,
     /// Recipients with unanswered parts, where the carrier bounds these.
     pub(super) destinations: Destinations,
+    /// Senders with a rate of their own.
+    pub(super) senders: Senders,
     /// What is left free for one-time passwords.
     pub(super) headroom: Headroom,
     /// Parts whose attempt is on disk: they go before the queue.
@@ -54,6 +57,13 @@ pub(crate) struct Carrier {
     pub(super) dirty: bool,
     /// The configuration has it no more.
     retired: Option<Retired>,
+}
+
+impl Carrier {
+    /// Messages that stepped aside in its queue.
+    pub(super) fn aside(&self) -> usize {
+        self.destinations.aside() + self.senders.aside()
+    }
 }
 
 /// A carrier that was removed: it gets no further messages.
@@ -134,6 +144,7 @@ impl Outbound {
             binds: Vec::new(),
             queue: FairQueue::default(),
             destinations: Destinations::default(),
+            senders: Senders::default(),
             headroom: Headroom::default(),
             ready: VecDeque::new(),
             recording: 0,
@@ -282,7 +293,7 @@ impl Outbound {
 
     /// Messages in the queues.
     pub(crate) fn queued(&self) -> usize {
-        let queued = |own: &Carrier| own.queue.len() + own.ready.len() + own.destinations.aside();
+        let queued = |own: &Carrier| own.queue.len() + own.ready.len() + own.aside();
         self.carriers.iter().map(queued).sum()
     }
 

@@ -103,8 +103,9 @@ impl Shard {
         let Some(own) = self.outbound.carrier_mut(carrier) else { return };
         if own.queue.remove(waiting) {
             self.next_for(carrier, to);
-        } else {
-            own.destinations.remove(to, waiting);
+            self.leaves_queue(carrier, sequence);
+        } else if !own.destinations.remove(to, waiting) {
+            self.unqueue_aside(carrier, sequence, waiting);
         }
     }
 
@@ -117,6 +118,7 @@ impl Shard {
             let to = message.envelope.to;
             message.queued_on = message.queued_on.filter(|queued| *queued != ix);
             self.next_for(ix, to);
+            self.leaves_queue(ix, front.sequence);
         }
         self.stir(front.sequence);
     }
@@ -132,6 +134,7 @@ impl Shard {
         if full {
             carrier.queue.remove(front);
             carrier.destinations.step_aside(to, Waiting { fresh, ..front });
+            self.leaves_queue(ix, front.sequence);
         }
         full
     }
@@ -154,6 +157,7 @@ impl Shard {
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
             carrier.queue.sent(front, weight, parts);
         }
+        self.sender_had_turn(ix, front, parts);
     }
 
     /// A part goes to a bind, or its attempt goes on record first: its recipient has one more.
@@ -178,7 +182,7 @@ impl Shard {
     }
 
     /// A message for this recipient left the queue unsent: another one may come back.
-    fn next_for(&mut self, ix: CarrierIx, to: Msisdn) {
+    pub(super) fn next_for(&mut self, ix: CarrierIx, to: Msisdn) {
         let most = self.most_per_destination(ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         if let Some(back) = carrier.destinations.next_for(to, most) {

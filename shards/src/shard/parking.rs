@@ -10,10 +10,10 @@ use postrider_storage::{CARRIED_PARKED, Position};
 
 use super::cold::receipts::PartName;
 use super::cold::store::Rows;
-use super::cold::{Cold, ColdConfig, ColdTurn, Filing, Group, Seats};
+use super::cold::{Cold, ColdConfig, ColdTurn, Filing, Group, Seats, sender_number};
 use super::deliveries::owed_group;
 use super::fetch::{ENDED, Wanted};
-use super::message::{ALL_PARTS, Message, NO_CARRIER, Webhook};
+use super::message::{ALL_PARTS, Envelope, Message, NO_CARRIER, Webhook};
 use super::part::Part;
 use super::reclaim::carried_state;
 use super::{After, Drain, Shard, Shared};
@@ -61,9 +61,13 @@ impl Shard {
         waits.then(|| (self.group_of(message), message.envelope.deadline()))
     }
 
-    /// What it is counted with: the carrier that has parts of it, else the one that is meant to have
+    /// What it is counted with: its sender, when that has a rate of its own; else the carrier that has parts of it, else the one that is meant to have
     /// it, whichever is up. Where it is sent is decided when its turn comes.
     pub(super) fn group_of(&self, message: &Message) -> Group {
+        let Envelope { sender, lane, customer, .. } = &message.envelope;
+        if self.shared.senders.of(sender).is_some() {
+            return Group::of_sender(sender_number(sender), *lane, *customer);
+        }
         let carrier = message.committed_to().or_else(|| {
             let envelope = &message.envelope;
             // Told by what was known at its acceptance: that stays the same.

@@ -40,6 +40,9 @@ impl Shard {
         self.outbound.board = Arc::clone(&self.shared.board);
         self.fit_carriers(now, &before, binds);
         self.fit_customers(now, &before);
+        if before.config.senders != self.shared.config.senders {
+            self.fit_senders(now);
+        }
         self.fit_queues(now, &before);
         self.fit_lookups(now, &before);
         self.serve_early(now);
@@ -189,8 +192,9 @@ impl Shard {
     /// has parts of stays with it.
     pub(super) fn share_out_queue(&mut self, now: Now, ix: CarrierIx) {
         self.withdraw_attempts(now, ix);
+        let behind = self.drain_senders(ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
-        let aside = carrier.destinations.drain();
+        let aside = carrier.destinations.drain().into_iter().chain(behind);
         for waiting in carrier.queue.drain().chain(aside) {
             let sequence = waiting.sequence;
             let Some(message) = self.table.get_mut(sequence) else { continue };

@@ -14,7 +14,7 @@ use postrider_core::route::{CarrierIx, RouteTable};
 use postrider_http::auth::{CustomerIx, Keyring};
 
 use super::message::{Envelope, NO_CARRIER};
-use super::{Accounts, Board, Learned};
+use super::{Accounts, Board, Learned, SenderRates};
 
 /// What every shard reads and none writes, behind an `Arc`.
 ///
@@ -40,6 +40,8 @@ pub struct Shared {
     pub keys: Keyring,
     /// Accounts on the SMPP server.
     pub accounts: Accounts,
+    /// What senders may send that have a rate of their own.
+    pub senders: SenderRates,
     /// What traffic shows of carriers' message ids.
     pub learned: Arc<Learned>,
     /// Tables of ported numbers, which the resolver asks.
@@ -105,6 +107,7 @@ impl Shared {
             numbers,
             keys: keyring(&config),
             accounts: Accounts::new(&config, before.map(|before| &before.accounts)),
+            senders: SenderRates::new(&config, before.map(|before| &before.senders)),
             learned: Arc::new(Learned::new(&config.carriers, learned)),
             ported,
             turns: before.map_or_else(Arc::default, |before| Arc::clone(&before.turns)),

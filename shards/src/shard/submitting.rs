@@ -31,6 +31,7 @@ impl Shard {
                     bind.settle(durable);
                 }
             }
+            self.let_senders_back(now, ix);
             self.pump_far(now, ix);
             self.report_rate(now, ix);
             loop {
@@ -44,6 +45,7 @@ impl Shard {
                 self.outbound.post(ix, now.mono);
             }
             self.offer_room(now, ix);
+            self.arm_senders(ix);
         }
         self.tell_late_answers();
     }
@@ -65,6 +67,8 @@ impl Shard {
         if let Some(part) = carrier.ready.front().copied() {
             return self.submit_ready(now, ix, part);
         }
+        self.let_senders_back(now, ix);
+        let Some(carrier) = self.outbound.carriers.get(usize::from(ix.0)) else { return false };
         let mut waits = None;
         for lane in carrier.queue.order() {
             // What has to wait lets only the more urgent pass.
@@ -104,6 +108,9 @@ impl Shard {
         let whole = self.takes_whole(ix) && message.is_whole();
         let part = PartRef { sequence, part: if whole { ALL_PARTS } else { first } };
         let parts = self.parts_of(part);
+        if self.waits_for_sender(now, ix, front, parts) {
+            return true;
+        }
         if self.outbound.is_far(ix) {
             let gone = self.cross_front(now, ix, part);
             if gone {
@@ -117,12 +124,13 @@ impl Shard {
         let gone = if self.needs_record(ix, part) {
             let left = self.outbound.left_free(now.mono, ix, front.group.lane).most();
             let room = self.outbound.has_room_to_record(ix, now.mono, left);
+            let room = room && self.takes_slot(now, ix, part);
             if room {
                 self.record_attempt(now, ix, part);
             }
             room
         } else {
-            self.submit_part(now, ix, bind, part)
+            self.takes_slot(now, ix, part) && self.submit_part(now, ix, bind, part)
         };
         if gone {
             self.had_turn(ix, front, parts);
@@ -143,6 +151,11 @@ impl Shard {
             let open = message.outcome.is_none() && held.status == PartStatus::Queued;
             open.then_some(message.bind)
         });
+        if wanted.is_some() && !self.takes_slot(now, ix, part) {
+            // The disk was slow, and its slot is over.
+            self.withdraw_first(now, ix);
+            return true;
+        }
         if wanted.is_some() && self.outbound.is_far(ix) {
             if !self.cross(now, ix, part) {
                 return false;
@@ -157,6 +170,7 @@ impl Shard {
         }
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
             carrier.ready.pop_front();
+            carrier.senders.end_claim(token(part));
         }
         for held in self.parts_mut(part) {
             held.recording = false;
@@ -240,6 +254,7 @@ impl Shard {
         }
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
             carrier.lease.sent(now.mono, parts);
+            carrier.senders.end_claim(token);
         }
         self.stats.bind(bind).submitted.inc();
         self.stats.inc(Counter::PartsSubmitted);

@@ -11,6 +11,7 @@ use postrider_core::lifecycle::{PartEvent, PartStatus};
 use postrider_core::route::CarrierIx;
 
 use super::message::{Event, Message, Part};
+use super::outbound::token;
 use super::table::PartRef;
 use super::{After, Drain, Shard, Shared, Timer};
 use crate::stats::Counter;
@@ -182,15 +183,30 @@ impl Shard {
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         // The last goes to the queue's head first: their order stays.
         for part in std::mem::take(&mut carrier.ready).into_iter().rev() {
-            for held in self.parts_mut(part) {
-                held.recording = false;
-            }
-            self.frees_destination(ix, part);
-            for part in self.spread(part) {
-                self.not_taken(now, part, 0);
-            }
-            self.enqueue_first(now, part.sequence);
-            self.close_if_done(now, part.sequence);
+            self.withdraw_attempt(now, ix, part);
         }
+    }
+
+    /// The first part whose attempt is on disk will not be written now.
+    pub(super) fn withdraw_first(&mut self, now: Now, ix: CarrierIx) {
+        let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
+        if let Some(part) = carrier.ready.pop_front() {
+            self.withdraw_attempt(now, ix, part);
+        }
+    }
+
+    fn withdraw_attempt(&mut self, now: Now, ix: CarrierIx, part: PartRef) {
+        if let Some(carrier) = self.outbound.carrier_mut(ix) {
+            carrier.senders.end_claim(token(part));
+        }
+        for held in self.parts_mut(part) {
+            held.recording = false;
+        }
+        self.frees_destination(ix, part);
+        for part in self.spread(part) {
+            self.not_taken(now, part, 0);
+        }
+        self.enqueue_first(now, part.sequence);
+        self.close_if_done(now, part.sequence);
     }
 }

@@ -82,6 +82,9 @@ series! {
         /// Parts handed to carriers, resends included.
         PartsSubmitted = "parts_submitted",
             "Parts handed to carriers, resends included.";
+        /// Times that a part waited for its sender's rate.
+        PartsWaitedForSender = "parts_waited_for_sender",
+            "Times that a part waited for its sender's rate.";
         /// Parts handed to a bind of another shard.
         PartsCrossed = "parts_crossed",
             "Parts handed to a bind of another shard.";

@@ -8,19 +8,22 @@
 //! - Each lane of a route may count on an eighth of what the route may have.
 //! - When new messages and a backlog of the same route and lane both want seats, each gets every other
 //!   one. The backlog's go to its customers by weight, a message of many parts for as many turns.
+//! - A sender with a rate of its own has so many seats of its own in each lane, whichever carrier its
+//!   messages go to, and all such senders together have a quarter. What is new waits behind its backlog.
 //! - A message that waits for something else (a receipt, a time, an endpoint) has a seat as long as
 //!   nobody needs it, and for [`Seats::idle`] at most.
 //! - A message that is woken because something happened to it has a seat of those kept for that.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::lane::Lane;
 use postrider_core::limits;
 
 use super::turns::Turns;
-use super::{Group, Weights, order_of};
+use super::{Group, SENDERS, Weights, is_sender, order_of};
 
 /// How many seats a shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,12 @@ pub struct ActiveSet {
     /// Messages that lost their seat and are still to be parked.
     leaving: VecDeque<u64>,
     routes: BTreeMap<u32, Route>,
+    /// Those of which a backlog may have a turn.
+    open: BTreeSet<u32>,
+    /// Seats in each lane of a sender with a rate, by its number.
+    senders: Arc<HashMap<u32, usize>>,
+    /// Seats of all such senders.
+    paced: usize,
     /// Seats of all routes, those kept for messages that are being read among them.
     sending: usize,
     /// Of these, those that routes have beyond what they have for good.
@@ -109,14 +118,8 @@ impl Route {
         most.saturating_sub(held.sum())
     }
 
-    /// The lane whose backlog has its turn, if any has room beyond what new messages are due.
-    fn next_lane(&self, most: usize) -> Option<Lane> {
-        order_of(self.turn).into_iter().find(|lane| {
-            self.lanes.get(lane.index()).is_some_and(|share| {
-                let kept = share.due_to_new.min(most / limits::ACTIVE_NEW_SHARE);
-                !share.backlog.is_empty() && self.room(*lane, most) > kept
-            })
-        })
+    fn has_backlog(&self) -> bool {
+        self.lanes.iter().any(|share| !share.backlog.is_empty())
     }
 
     fn taken(&self) -> usize {
@@ -166,6 +169,9 @@ impl ActiveSet {
             idle: BTreeSet::new(),
             leaving: VecDeque::new(),
             routes: BTreeMap::new(),
+            open: BTreeSet::new(),
+            senders: Arc::default(),
+            paced: 0,
             sending: 0,
             beyond: 0,
             wanted: 0,
@@ -178,8 +184,17 @@ impl ActiveSet {
     /// There may be so many routes from now on; what each has stays.
     pub fn set_routes(&mut self, routes: usize) {
         self.seats.routes = routes.max(1);
-        let floor = self.floor();
-        self.beyond = self.routes.values().map(|route| route.taken().saturating_sub(floor)).sum();
+        let beyond = |(carrier, route): (&u32, &Route)| {
+            route.taken().saturating_sub(self.floor_of(*carrier))
+        };
+        self.beyond = self.routes.iter().map(beyond).sum();
+        self.stirred = true;
+    }
+
+    /// These senders have a rate of their own from now on, and so many seats in each lane.
+    pub fn set_senders(&mut self, senders: Arc<HashMap<u32, usize>>) {
+        self.senders = senders;
+        self.open.extend(self.routes.keys());
         self.stirred = true;
     }
 
@@ -187,9 +202,8 @@ impl ActiveSet {
     /// it has to wait on disk: then it goes to the backlog, and [`ActiveSet::filed`] says so.
     pub fn admit(&mut self, sequence: u64, group: Group) -> bool {
         self.leave(sequence);
-        let most = self.most(self.routes.get(&group.carrier));
+        let room = self.room(group.carrier, group.lane);
         let route = self.routes.entry(group.carrier).or_default();
-        let room = route.room(group.lane, most);
         let share = route.share(group.lane);
         let allowed = room > 0 && (share.backlog.is_empty() || share.due_to_new > 0);
         if allowed {
@@ -307,6 +321,7 @@ impl ActiveSet {
     pub fn file(&mut self, group: Group, count: u64) {
         if count > 0 {
             self.stirred = true;
+            self.open.insert(group.carrier);
             let route = self.routes.entry(group.carrier).or_default();
             route.share(group.lane).more(group.customer, count);
         }
@@ -335,7 +350,8 @@ impl ActiveSet {
             self.stirred = false;
             return None;
         };
-        let kept = self.quarter() / limits::ACTIVE_NEW_SHARE;
+        let kept = if is_sender(group.carrier) { 0 } else { self.quarter() };
+        let kept = kept / limits::ACTIVE_NEW_SHARE;
         let route = self.routes.get_mut(&group.carrier)?;
         route.turn = route.turn.wrapping_add(1);
         let share = route.share(group.lane);
@@ -347,14 +363,40 @@ impl ActiveSet {
         Some(group)
     }
 
-    fn next_group(&self) -> Option<Group> {
-        let later = self.routes.range((Bound::Excluded(self.last), Bound::Unbounded));
-        later.chain(self.routes.range(..=self.last)).find_map(|(carrier, route)| {
-            let lane = route.next_lane(self.most(Some(route)))?;
-            let share = route.lanes.get(lane.index())?;
-            let customer = share.turns.next()?;
-            Some(Group { carrier: *carrier, lane, customer })
-        })
+    fn next_group(&mut self) -> Option<Group> {
+        // While senders have all seats that they may have, none of them is looked at.
+        let end = if self.senders_room() > 0 { u32::MAX } else { SENDERS };
+        let mut spent = Vec::new();
+        let later = self.open.range((Bound::Excluded(self.last), Bound::Unbounded));
+        let candidates = later.chain(self.open.range(..=self.last)).copied();
+        let found = candidates.filter(|carrier| *carrier < end).find_map(|carrier| {
+            let group = self.group_in_turn(carrier);
+            // A carrier's room depends on that of all.
+            let waits = self.routes.get(&carrier).is_some_and(Route::has_backlog);
+            if group.is_none() && (is_sender(carrier) || !waits) {
+                spent.push(carrier);
+            }
+            group
+        });
+        for carrier in spent {
+            self.open.remove(&carrier);
+        }
+        found
+    }
+
+    /// The lane and the customer of a route whose backlog has its turn, if any has room beyond what new
+    /// messages are due.
+    fn group_in_turn(&self, carrier: u32) -> Option<Group> {
+        let route = self.routes.get(&carrier)?;
+        let most = self.most(Some(route));
+        let lane = order_of(route.turn).into_iter().find(|lane| {
+            route.lanes.get(lane.index()).is_some_and(|share| {
+                let kept = share.due_to_new.min(most / limits::ACTIVE_NEW_SHARE);
+                !share.backlog.is_empty() && self.room(carrier, *lane) > kept
+            })
+        })?;
+        let customer = route.lanes.get(lane.index())?.turns.next()?;
+        Some(Group { carrier, lane, customer })
     }
 
     /// The message of a turn was read: it takes the seat that was kept for its group. One that is hot
@@ -444,6 +486,33 @@ impl ActiveSet {
         (self.to_send() / routes).max(1)
     }
 
+    /// Those that one has.
+    fn floor_of(&self, carrier: u32) -> usize {
+        if is_sender(carrier) { 0 } else { self.floor() }
+    }
+
+    /// Seats that senders with a rate may take now, all together.
+    fn senders_room(&self) -> usize {
+        let own = (self.to_send() / limits::SENDERS_SHARE).saturating_sub(self.paced);
+        let floors = self.floor().saturating_mul(self.seats.routes);
+        let rest = self.to_send().saturating_sub(floors).saturating_sub(self.beyond);
+        own.min(rest).min(self.to_send().saturating_sub(self.sending))
+    }
+
+    /// Seats that a lane of a route may take now.
+    fn room(&self, carrier: u32, lane: Lane) -> usize {
+        let route = self.routes.get(&carrier);
+        if !is_sender(carrier) {
+            let most = self.most(route);
+            return route
+                .map_or_else(|| Route::default().room(lane, most), |own| own.room(lane, most));
+        }
+        let taken = route.and_then(|own| own.lanes.get(lane.index())).map_or(0, |own| own.taken);
+        // One that has a rate no more goes on with what it has on disk.
+        let most = self.senders.get(&carrier).copied().unwrap_or_else(|| self.quarter());
+        most.saturating_sub(taken).min(self.senders_room())
+    }
+
     /// Seats that one route may have now.
     fn most(&self, route: Option<&Route>) -> usize {
         let (floor, free) = (self.floor(), self.to_send().saturating_sub(self.sending));
@@ -453,7 +522,8 @@ impl ActiveSet {
     }
 
     fn take(&mut self, group: Group) {
-        let floor = self.floor();
+        let floor = self.floor_of(group.carrier);
+        self.paced += usize::from(is_sender(group.carrier));
         let route = self.routes.entry(group.carrier).or_default();
         self.beyond += usize::from(route.taken() >= floor);
         route.share(group.lane).taken += 1;
@@ -462,7 +532,9 @@ impl ActiveSet {
     }
 
     fn give_back(&mut self, group: Group) {
-        let floor = self.floor();
+        let floor = self.floor_of(group.carrier);
+        self.paced -= usize::from(is_sender(group.carrier));
+        self.open.insert(group.carrier);
         if let Some(route) = self.routes.get_mut(&group.carrier) {
             self.beyond -= usize::from(route.taken() > floor);
             route.share(group.lane).taken -= 1;
@@ -489,6 +561,7 @@ impl ActiveSet {
     fn tidy(&mut self, carrier: u32) {
         if self.routes.get(&carrier).is_some_and(Route::is_spent) {
             self.routes.remove(&carrier);
+            self.open.remove(&carrier);
         }
     }
 }

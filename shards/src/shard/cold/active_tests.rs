@@ -322,3 +322,76 @@ proptest! {
         prop_assert_eq!(world.disk.values().map(BTreeSet::len).sum::<usize>(), 0);
     }
 }
+
+const SENDER: u32 = SENDERS | 6;
+
+fn of_sender(sender: u32, lane: Lane) -> Group {
+    Group::of_sender(sender, lane, 1)
+}
+
+fn with_senders(senders: impl Iterator<Item = (u32, usize)>) -> ActiveSet {
+    let mut set = ActiveSet::new(SEATS);
+    set.set_senders(Arc::new(senders.collect()));
+    set
+}
+
+#[test]
+fn a_sender_has_its_own_seats_in_each_lane_and_keeps_the_order_of_its_backlog() {
+    let mut set = with_senders([(SENDER, 3)].into_iter());
+    assert_eq!(fill(&mut set, of_sender(SENDER, Lane::Bulk), 0), 3);
+    set.filed(of_sender(SENDER, Lane::Bulk));
+    assert_eq!(
+        fill(&mut set, of_sender(SENDER, Lane::Otp), 100),
+        3,
+        "bulk takes no place of theirs"
+    );
+    assert_eq!(fill(&mut set, plain(1), 1_000), 100 - 2 * 12, "nor of a carrier's");
+    for woken in 50..60 {
+        set.leave(woken - if woken == 50 { 50 } else { 1 });
+        set.filed(of_sender(SENDER, Lane::Bulk));
+        assert!(!set.admit(9_999, of_sender(SENDER, Lane::Bulk)), "what is new waits behind");
+        assert_eq!(set.poll_wake(&|_| 1), Some(of_sender(SENDER, Lane::Bulk)));
+        set.woken(woken, of_sender(SENDER, Lane::Bulk));
+        assert_eq!(set.poll_wake(&|_| 1), None);
+    }
+}
+
+#[test]
+fn a_hundred_thousand_senders_leave_every_carrier_its_seats_and_cost_no_scan() {
+    let senders = || (0..100_000).map(|n| SENDERS | n << 1);
+    let mut set = with_senders(senders().map(|sender| (sender, 2)));
+    for (sender, n) in senders().zip(0u64..) {
+        let group = of_sender(sender, Lane::Bulk);
+        if !set.admit(n, group) {
+            set.filed(group);
+        }
+    }
+    assert_eq!(set.len(), 90, "a quarter of what may be sent");
+    for route in 1..=20 {
+        assert!(fill(&mut set, plain(route), 1_000_000 + u64::from(route) * 1_000) > 0);
+    }
+    // One after the other has a turn as seats become free; looking for it is no walk over all of them.
+    let begun = set.open.len();
+    let mut had = BTreeSet::new();
+    let mut hot: VecDeque<u64> = (0..90).collect();
+    for n in 200_000..203_000 {
+        set.leave(hot.pop_front().unwrap());
+        let group = set.poll_wake(&|_| 1).expect("a sender's turn");
+        assert!(set.poll_wake(&|_| 1).is_none());
+        set.woken(hot_one(&mut hot, n) - 1, group);
+        had.insert(group.carrier);
+    }
+    assert!(had.len() >= 2_900, "{}", had.len());
+    assert!(set.open.len() <= begun + 20 && set.paced == 90, "{}", set.open.len());
+}
+
+#[test]
+fn what_a_sender_without_a_rate_left_on_disk_is_woken() {
+    let mut set = with_senders([(SENDER, 1)].into_iter());
+    assert_eq!(fill(&mut set, of_sender(SENDER, Lane::Bulk), 0), 1);
+    set.file(of_sender(SENDER, Lane::Bulk), 3);
+    assert_eq!(set.poll_wake(&|_| 1), None);
+    set.set_senders(Arc::default());
+    let woken = std::iter::from_fn(|| set.poll_wake(&|_| 1)).count();
+    assert_eq!(woken, 3);
+}

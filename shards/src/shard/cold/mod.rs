@@ -15,6 +15,7 @@ mod window;
 mod disk_tests;
 
 use postrider_core::lane::Lane;
+use postrider_core::sender::SenderId;
 
 pub use self::active::{ActiveSet, Seats};
 pub use self::backlog::{Backlog, Cold, Turn};
@@ -24,7 +25,7 @@ pub use self::receipts::ReceiptIndex;
 pub use self::store::{ColdConfig, ColdState, ColdStore, ColdTurn, Filing};
 
 /// Of this many turns the last is one of a later lane.
-const LANE_TURNS: u8 = 8;
+pub(super) const LANE_TURNS: u8 = 8;
 
 /// The order in which lanes are looked at in a turn: the most urgent first, save in one of
 /// [`LANE_TURNS`], which the two others share.
@@ -39,6 +40,9 @@ const fn order_of(turn: u8) -> [Lane; 3] {
 /// The share of each customer, by its durable number: among those that wait for the same thing, one
 /// with twice the weight gets twice as many parts.
 pub type Weights<'a> = &'a dyn Fn(u32) -> u16;
+
+/// Numbers from here on stand for senders with a rate of their own; no carrier has one.
+const SENDERS: u32 = 1 << 31;
 
 /// Stands for the customer itself where a carrier's number is asked for; no carrier has it.
 const TO_CUSTOMER: u32 = u32::MAX;
@@ -62,6 +66,13 @@ impl Group {
         Group { carrier: TO_CUSTOMER, lane: Lane::Otp, customer }
     }
 
+    /// What messages of a sender with a rate of its own wait with, by its [`sender_number`], whichever
+    /// carrier they go to.
+    #[must_use]
+    pub const fn of_sender(sender: u32, lane: Lane, customer: u32) -> Group {
+        Group { carrier: sender, lane, customer }
+    }
+
     /// Whether it waits for its customer's binds.
     #[must_use]
     pub const fn is_owed(self) -> bool {
@@ -81,9 +92,36 @@ impl Group {
     }
 }
 
+/// The number that stands for a sender in place of a carrier's. It follows from the sender, as it has
+/// to be the same after a restart; two senders may share one.
+#[must_use]
+pub fn sender_number(sender: &SenderId) -> u32 {
+    let mix = |hash: u32, octet: u8| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
+    let hash = sender.as_text().bytes().fold(0x811C_9DC5, mix);
+    // It is never the customer's.
+    SENDERS | (hash ^ hash >> 16) & 0x7FFF_FFFE
+}
+
+/// Whether a group's number of a carrier is a sender's.
+const fn is_sender(carrier: u32) -> bool {
+    carrier >= SENDERS && carrier != TO_CUSTOMER
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn numbers_of_senders_stay_what_they_are_and_are_no_carriers() {
+        let number = |text: &str| sender_number(&SenderId::parse(text).unwrap());
+        assert_eq!(
+            [number("Acme"), number("12345"), number("+447700900123")],
+            [3_324_607_462, 3_284_304_666, 2_858_397_586]
+        );
+        assert!((1_000..9_000).all(|code| is_sender(number(&code.to_string()))));
+        assert!(!is_sender(TO_CUSTOMER) && !is_sender(70_000));
+    }
 
     #[test]
     fn numbers_of_groups_stay_what_they_are() {

@@ -10,6 +10,8 @@
 //! [`ColdStore::leave`], when there is none. Once what became of it is on record, and before it is
 //! parked otherwise than before, [`ColdStore::settle`] takes its rows away.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::{Now, UnixMs};
@@ -200,6 +202,11 @@ impl ColdStore {
         self.set.set_routes(routes);
     }
 
+    /// These senders have a rate of their own, and so many seats in each lane.
+    pub fn set_senders(&mut self, senders: Arc<HashMap<u32, usize>>) {
+        self.set.set_senders(senders);
+    }
+
     /// A message wants to be sent; false when it is to be parked.
     pub fn admit(&mut self, sequence: u64, group: Group) -> bool {
         self.set.admit(sequence, group)
@@ -235,6 +242,12 @@ impl ColdStore {
     #[must_use]
     pub fn is_sending(&self, sequence: u64) -> bool {
         self.set.is_sending(sequence)
+    }
+
+    /// Whether it has one because it is to be sent, with this group.
+    #[must_use]
+    pub fn is_sending_in(&self, sequence: u64, group: Group) -> bool {
+        self.set.group_of(sequence) == Some(group)
     }
 
     /// Whether it has one because something happened to it.

@@ -30,6 +30,8 @@ pub struct Crossing {
     pub(super) pdu: Vec<u8>,
     /// Parts that it stands for: each takes its share of the rate.
     pub(super) parts: u32,
+    /// When it may leave at the latest: its sender's slot is over then.
+    pub(super) until: Option<Duration>,
     /// How its owner names it.
     pub(super) token: u64,
 }

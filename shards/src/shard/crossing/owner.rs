@@ -240,7 +240,7 @@ impl Shard {
         if !self.needs_record(ix, part) {
             return self.cross(now, ix, part);
         }
-        let room = self.outbound.has_credit_to_record(ix);
+        let room = self.outbound.has_credit_to_record(ix) && self.takes_slot(now, ix, part);
         if room {
             self.record_attempt(now, ix, part);
         }
@@ -250,6 +250,10 @@ impl Shard {
     /// Hands a part over, when there is a credit for it.
     pub(in crate::shard) fn cross(&mut self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
         let Some((core, credit)) = self.credit_for(now, ix, part) else { return false };
+        if !self.takes_slot(now, ix, part) {
+            self.credit_unused(ix, core, credit);
+            return false;
+        }
         let parts = self.parts_of(part);
         let Some(config) = self.shared.config.carriers.get(usize::from(ix.0)) else { return false };
         let Some(message) = self.table.get(part.sequence) else { return false };
@@ -272,7 +276,9 @@ impl Shard {
         }
         let crosses = Crosses { carrier: ix, part, credit, first };
         let call = self.mesh.open_crossing(Call::Cross(crosses));
-        let crossing = Box::new(Crossing { credit, lane, pdu, parts, token: token(part) });
+        let own = self.outbound.carrier_mut(ix);
+        let until = own.and_then(|carrier| carrier.senders.end_claim(token(part)));
+        let crossing = Box::new(Crossing { credit, lane, pdu, parts, until, token: token(part) });
         self.stats.inc(Counter::PartsCrossed);
         self.request(core, call, Request::Cross { carrier: ix, crossing });
         self.note_written(now, ix, part);

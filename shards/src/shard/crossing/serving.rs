@@ -245,6 +245,9 @@ impl Shard {
         if draining || !carrier.serving.granter.is_good(credit) {
             return self.give_back(ix, credit, to, Crossed::NotSent { stale: true });
         }
+        if crossing.until.is_some_and(|until| until < now.mono) {
+            return self.give_back(ix, credit, to, Crossed::NotSent { stale: false });
+        }
         let (lease, parts) = (&mut carrier.lease, crossing.parts);
         let at = match crossing.lane {
             Lane::Otp => lease.next_urgent(now.mono, parts),
@@ -288,7 +291,7 @@ impl Shard {
         (from, call): (ShardId, CallId),
         crossing: &Crossing,
     ) -> Handed {
-        let Crossing { credit, lane, pdu, parts, token: owners } = crossing;
+        let Crossing { credit, lane, pdu, parts, until: _, token: owners } = crossing;
         let bind = credit.at.bind;
         let number = self.written.next;
         let own = token(PartRef { sequence: NO_MESSAGE | number, part: 0 });
