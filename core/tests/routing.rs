@@ -387,6 +387,7 @@ fn the_explanation_names_everything() {
         known: &known,
         route: only(&world.table),
         promised: (Encoding::Gsm7, 2),
+        sender_rate: Some(3),
         currency: Some("EUR"),
     };
     let names = ["alpha", "beta"];
@@ -461,6 +462,7 @@ proptest! {
             known: &known,
             route: only(&world.table),
             promised: (Encoding::Gsm7, 3),
+            sender_rate: None,
             currency: None,
         };
         let names: Vec<String> = (0..carriers.len()).map(|at| format!("c{at}")).collect();

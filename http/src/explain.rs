@@ -13,6 +13,8 @@ pub fn explanation_json(told: &Explanation) -> Vec<u8> {
     object.boolean("dry_run", true);
     object.integer("segment_count", u64::from(told.parts));
     object.text("encoding", told.encoding.name());
+    let rate = told.sender_rate.map(u64::from);
+    object.integer_or_null("sender_parts_per_second_limit", rate);
     object.text_or_null("carrier", told.carrier.as_deref());
     push_cost(&mut object, told.cost_micros);
     object.text_or_null("currency", told.currency.as_deref());
@@ -84,6 +86,7 @@ mod tests {
             country: Some("GB".to_owned()),
             operator: Some("234-15".to_owned()),
             operator_name: None,
+            sender_rate: Some(3),
             source: Source::Ported,
             confidence: 980,
             route: "country GB".to_owned(),
@@ -117,6 +120,7 @@ mod tests {
             "dry_run": true, "segment_count": 3, "encoding": "gsm7", "carrier": "alpha",
             "cost_micros": 19_365, "cost_millicents": 1_937, "currency": "EUR",
             "country": "GB", "operator": "234-15", "operator_name": null,
+            "sender_parts_per_second_limit": 3,
             "source": "ported", "confidence_permille": 980, "route": "country GB", "candidates": [candidate],
         });
         assert_eq!(shown, expected);

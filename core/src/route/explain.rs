@@ -26,6 +26,8 @@ pub struct Explanation {
     pub encoding: Encoding,
     /// Parts that the customer is promised.
     pub parts: u8,
+    /// Parts a second that its sender may send, over all carriers; `None`: as many as it likes.
+    pub sender_rate: Option<u32>,
     /// The carrier that has the message; `None` when none can.
     pub carrier: Option<String>,
     /// Price of all parts there, in micro-units of the currency; `None` where prices are not known.
@@ -56,6 +58,8 @@ pub struct Setting<'a> {
     pub route: &'a super::Route,
     /// What the customer is promised.
     pub promised: (Encoding, u8),
+    /// Parts a second of its sender, when that has a rate of its own.
+    pub sender_rate: Option<u32>,
     /// The currency of the prices.
     pub currency: Option<&'a str>,
 }
@@ -68,7 +72,7 @@ impl Explanation {
         setting: &Setting<'_>,
         name: impl Fn(super::CarrierIx) -> &'n str,
     ) -> Explanation {
-        let Setting { known, route, promised: (encoding, parts), currency } = *setting;
+        let Setting { known, route, promised: (encoding, parts), sender_rate, currency } = *setting;
         let explained = |own: &Weighed| Explained {
             carrier: name(own.candidate.carrier).to_owned(),
             cost_micros: route.priced.then_some(own.candidate.cost),
@@ -86,6 +90,7 @@ impl Explanation {
             route: route.target.to_string(),
             encoding,
             parts,
+            sender_rate,
             carrier: chosen.map(|own| own.carrier.clone()),
             cost_micros: cost.map(|cost| cost.saturating_mul(parts.into())),
             currency: currency.map(str::to_owned),
@@ -166,6 +171,9 @@ impl fmt::Display for Explanation {
             if let Some(currency) = &self.currency {
                 write!(f, " {currency}")?;
             }
+        }
+        if let Some(rate) = self.sender_rate {
+            write!(f, "; its sender may send {rate} a second")?;
         }
         writeln!(f)?;
         let carrier = self.carrier.as_deref().unwrap_or("no carrier");
