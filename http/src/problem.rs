@@ -326,6 +326,13 @@ impl Problem {
         Self::new(Code::RateLimited, detail).after(seconds)
     }
 
+    /// The account has a provider asked about more numbers a second than it may.
+    pub fn lookups_limited(seconds: u32) -> Self {
+        let detail = "Nothing was looked up: this account asks about more numbers a second than \
+                      agreed. With live=false the tables answer at once.";
+        Self::new(Code::RateLimited, detail).after(seconds)
+    }
+
     /// The HTTP status of the answer.
     pub const fn status(&self) -> u16 {
         self.code.status()

@@ -311,3 +311,32 @@ fn what_a_provider_said_decides_the_route_while_it_counts() {
         assert_eq!(meets(&mut house).1, Source::Range, "it counts no longer");
     }
 }
+
+#[test]
+fn a_customer_asks_the_provider_about_no_more_numbers_a_second_than_it_may() {
+    let text =
+        config(2, "").replacen("name = \"acme\"", "name = \"acme\"\nlookups_per_second = 5", 1);
+    let mut house = House::new(&format!("{text}{PROVIDER}"));
+    let limited = |house: &mut House, ticket| match house.answer_of(0, ticket) {
+        Some(ApiResponse::Problem(problem)) => (problem.status(), problem.retry_after()),
+        other => panic!("{other:?}"),
+    };
+    // What is asked for at once is paid for afterwards, over all shards.
+    let first = house.send_request(0, 0, query(10, true));
+    answer(&mut house, 200, EE);
+    assert_eq!(words(&answered(house.answer_of(0, first))), [Some("answered"); 10]);
+    let more = house.send_request(0, 0, query(1, true));
+    assert_eq!(limited(&mut house, more), (429, Some(2)));
+    assert!(house.queries.is_empty(), "nobody was asked");
+    // The tables, and another customer, are not in it.
+    let tables = house.send_request(0, 0, query(20, false));
+    assert_eq!(answered(house.answer_of(0, tables)).len(), 20);
+    let other = house.send_request(1, 1, query(3, true));
+    assert_eq!(words(&answered(house.answer_of(1, other))), [Some("cached"); 3]);
+    // What is kept costs nothing, however often it is asked for.
+    house.pass(Duration::from_millis(1_250));
+    for _ in 0..50 {
+        let known = house.send_request(0, 0, query(10, true));
+        assert_eq!(words(&answered(house.answer_of(0, known))), [Some("cached"); 10]);
+    }
+}

@@ -180,6 +180,8 @@ pub struct CustomerConfig {
     pub weight: u16,
     /// Parts a second that it may submit, over HTTP and SMPP and all shards; 0 for no limit.
     pub parts_per_second: u32,
+    /// Numbers a second that it may have a provider asked about, over all shards; 0 for no limit.
+    pub lookups_per_second: u32,
     /// Whether what its messages say is kept.
     pub content_retention: Retention,
     /// How the destinations of its messages over HTTP are read.

@@ -34,6 +34,14 @@ impl Meter {
         let charged = self.paid.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay);
         charged.map(|_| ()).map_err(|paid| Duration::from_nanos(first(paid) - limit))
     }
+
+    /// Gives back `count` of what was charged at this rate: it was not used after all.
+    pub fn give_back(&self, per_second: u32, count: u32) {
+        let Some(interval) = BURST.checked_div(per_second.into()) else { return };
+        let price = interval.saturating_mul(u64::from(count));
+        let less = |paid: u64| Some(paid.saturating_sub(price));
+        self.paid.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok();
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +78,17 @@ mod tests {
         assert_eq!(meter.charge(ms(9_300), 1, 1), Err(ms(700)), "being refused costs nothing");
         assert_eq!(meter.charge(ms(10_000), 1, 1), Ok(()));
         assert!((0..10_000).all(|_| meter.charge(ms(10_000), 0, 255).is_ok()), "no limit");
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_charged_again() {
+        let meter = Meter::default();
+        assert_eq!(meter.charge(ms(60_000), 10, 30), Ok(()));
+        meter.give_back(10, 25);
+        let passed = (0..100).filter(|_| meter.charge(ms(60_000), 10, 1).is_ok()).count();
+        assert_eq!(passed, 5, "five of ten are used");
+        meter.give_back(0, 5);
+        assert!(meter.charge(ms(60_000), 10, 1).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::customers::status_of;
 use super::envelope_record::{Apart, accepted_record};
 use super::erasing::{is_unknown, redaction};
 use super::fetch::register_row;
-use super::looking_up::is_not_valid;
+use super::looking_up::{is_not_valid, whole_seconds};
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard};
@@ -33,7 +33,7 @@ impl Shard {
             ApiRequest::DryRun(submission) => {
                 self.explain_request(now, ticket, customer, Box::new(submission));
             }
-            ApiRequest::LookUp(query) => self.look_up_request(now, ticket, query),
+            ApiRequest::LookUp(query) => self.look_up_request(now, ticket, customer, query),
             ApiRequest::Get(id) => self.get_request(now, ticket, customer, id),
             ApiRequest::Redact(id) => self.redact_request(now, ticket, customer, id),
             ApiRequest::List(query) => self.list_request(now, ticket, customer, Box::new(query)),
@@ -52,8 +52,8 @@ impl Shard {
         let parts = submission.parts.into();
         if let Err(wait) = self.shared.accounts.admit_parts(customer, now.mono, parts) {
             self.stats.inc(Counter::RefusedRateLimited);
-            let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
-            return self.submitted(now, to, submission, Err(Problem::rate_limited(seconds)));
+            let problem = Problem::rate_limited(whole_seconds(wait));
+            return self.submitted(now, to, submission, Err(problem));
         }
         let owner = self.shared.placement.owner(submission.to);
         if owner == self.id {

@@ -59,8 +59,8 @@ struct Job {
 
 /// Who gets what was found.
 enum LookUpTo {
-    /// A customer, as a list or as one.
-    Ticket(u64, bool),
+    /// A customer, as a list or as one; so many numbers were charged.
+    Ticket { ticket: u64, batch: bool, customer: CustomerIx, charged: u32 },
     /// The shard that asked, with its list of numbers.
     Shard(ShardId, CallId, Vec<Msisdn>),
     /// A message whose route requires it.
@@ -125,13 +125,29 @@ impl Shard {
     }
 
     /// A customer wants to know about numbers.
-    pub(super) fn look_up_request(&mut self, now: Now, ticket: u64, query: LookupQuery) {
+    pub(super) fn look_up_request(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        customer: CustomerIx,
+        query: LookupQuery,
+    ) {
         let LookupQuery { numbers, live, batch } = query;
+        let live = live && self.look_ups.provider.is_on();
+        let asked = if live { numbers.iter().flatten().count() } else { 0 };
+        let charged = u32::try_from(asked).unwrap_or(u32::MAX);
+        if charged > 0
+            && let Err(wait) = self.shared.accounts.admit_lookups(customer, now.mono, charged)
+        {
+            self.stats.inc(Counter::RefusedRateLimited);
+            let problem = Problem::lookups_limited(whole_seconds(wait));
+            return self.answer(ticket, ApiResponse::Problem(problem));
+        }
         let count = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
         self.stats.add(Counter::LookUps, count);
-        let live = live && self.look_ups.provider.is_on();
         let own = numbers.clone();
-        let job = self.add_job(LookUpTo::Ticket(ticket, batch), numbers);
+        let to = LookUpTo::Ticket { ticket, batch, customer, charged };
+        let job = self.add_job(to, numbers);
         let mut others: BTreeMap<ShardId, (Vec<u16>, Vec<Msisdn>)> = BTreeMap::new();
         for (place, number) in (0u16..).zip(own) {
             match number {
@@ -325,13 +341,31 @@ impl Shard {
                 let found = found.collect();
                 self.reply(shard, call, Reply::LookedUp { spent, found });
             }
-            LookUpTo::Ticket(ticket, batch) => {
+            LookUpTo::Ticket { ticket, batch, customer, charged } => {
                 let looked = job.numbers.into_iter().zip(found);
                 let looked = looked.map(|(number, finding)| LookedUp { number, finding });
-                self.answer(ticket, ApiResponse::LookedUp { looked: looked.collect(), batch });
+                let looked: Vec<LookedUp> = looked.collect();
+                let asked = looked.iter().filter(|one| one.finding.live.is_some_and(was_asked));
+                let asked = u32::try_from(asked.count()).unwrap_or(u32::MAX);
+                let unasked = charged.saturating_sub(asked);
+                self.shared.accounts.give_back_lookups(customer, unasked);
+                self.answer(ticket, ApiResponse::LookedUp { looked, batch });
             }
         }
     }
+}
+
+/// Whether the provider was asked, and may want its price.
+fn was_asked(live: Live) -> bool {
+    match live {
+        Live::Answered | Live::Missed(Missed::Timeout | Missed::Failed) => true,
+        Live::Cached | Live::Missed(Missed::Suspended | Missed::Off | Missed::Busy) => false,
+    }
+}
+
+/// As Retry-After has it.
+pub(super) fn whole_seconds(wait: std::time::Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
 }
 
 fn counter_of(live: Live) -> Counter {

@@ -240,6 +240,8 @@ pub(super) fn of_customer(customer: &CustomerConfig, account: &CustomerSmpp) -> 
     all.add(customer.weight != 1, || format!("its weight among customers is {}", customer.weight));
     let rate = customer.parts_per_second;
     all.add(rate > 0, || format!("{rate} parts a second at most, over HTTP and SMPP"));
+    let rate = customer.lookups_per_second;
+    all.add(rate > 0, || format!("a provider is asked about {rate} numbers a second at most"));
     all.add(customer.content_retention == Retention::Discard, || {
         String::from("texts are wiped once their messages are final")
     });

@@ -29,6 +29,8 @@ pub struct Accounts {
     accounts: Vec<Option<Account>>,
     /// Parts a second, 0 for no limit; by `CustomerIx`.
     parts_per_second: Vec<u32>,
+    /// Numbers a second that a provider may be asked about, 0 for no limit; by `CustomerIx`.
+    lookups_per_second: Vec<u32>,
     /// By `CustomerIx`, for every customer: who has no account now may have had one.
     used: Vec<Arc<Used>>,
     /// What a bind to no account is compared with.
@@ -49,6 +51,8 @@ struct Used {
     messages: Meter,
     /// Parts of all that it submits.
     parts: Meter,
+    /// Numbers that a provider is asked about.
+    lookups: Meter,
 }
 
 impl Accounts {
@@ -68,7 +72,16 @@ impl Accounts {
         let mut used = before.map_or_else(Vec::new, |before| before.used.clone());
         used.resize_with(accounts.len().max(used.len()), Arc::default);
         let parts_per_second = config.customers.iter().map(|own| own.parts_per_second).collect();
-        Accounts { by_system_id, accounts, parts_per_second, used, nobody: [0; 32] }
+        let lookups_per_second =
+            config.customers.iter().map(|own| own.lookups_per_second).collect();
+        Accounts {
+            by_system_id,
+            accounts,
+            parts_per_second,
+            lookups_per_second,
+            used,
+            nobody: [0; 32],
+        }
     }
 
     fn used(&self, customer: CustomerIx) -> Option<&Used> {
@@ -134,9 +147,34 @@ impl Accounts {
         now: Duration,
         parts: u32,
     ) -> Result<(), Duration> {
-        let rate = self.parts_per_second.get(usize::from(customer.0)).copied().unwrap_or(0);
+        let rate = rate_of(&self.parts_per_second, customer);
         self.used(customer).map_or(Ok(()), |used| used.parts.charge(now, rate, parts))
     }
+
+    /// Charges so many numbers that a provider is to be asked about.
+    ///
+    /// # Errors
+    /// How long until the customer's rate lets one more pass.
+    pub(crate) fn admit_lookups(
+        &self,
+        customer: CustomerIx,
+        now: Duration,
+        count: u32,
+    ) -> Result<(), Duration> {
+        let rate = rate_of(&self.lookups_per_second, customer);
+        self.used(customer).map_or(Ok(()), |used| used.lookups.charge(now, rate, count))
+    }
+
+    /// About so many of these the provider was not asked.
+    pub(crate) fn give_back_lookups(&self, customer: CustomerIx, count: u32) {
+        if let Some(used) = self.used(customer) {
+            used.lookups.give_back(rate_of(&self.lookups_per_second, customer), count);
+        }
+    }
+}
+
+fn rate_of(rates: &[u32], customer: CustomerIx) -> u32 {
+    rates.get(usize::from(customer.0)).copied().unwrap_or(0)
 }
 
 impl Account {
