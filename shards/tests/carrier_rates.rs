@@ -27,8 +27,13 @@ const THROTTLED: u64 = 0x58;
 /// Sends so many messages at a rate above the carrier's and waits until all are final.
 /// Gives when it took parts, in microseconds, and how many it throttled.
 fn play(spec: CarrierSpec, messages: u64, rate: f64) -> (Vec<u64>, usize) {
+    play_under(ROUTE, spec, messages, rate)
+}
+
+/// The same with more in the configuration.
+fn play_under(more: &str, spec: CarrierSpec, messages: u64, rate: f64) -> (Vec<u64>, usize) {
     let folder = tempfile::tempdir().unwrap();
-    let network = Network::set(folder.path(), 2, &[spec], ROUTE);
+    let network = Network::set(folder.path(), 2, &[spec], more);
     let gateway = network.start_gateway();
     let sent = Load::start(network.load(messages, rate)).finish();
     assert_eq!((sent.refused_total, sent.unacknowledged, sent.unsent), (0, 0, 0));
@@ -77,4 +82,23 @@ fn a_limit_that_nobody_told_is_found_and_held() {
         println!("  less than 95 % or more than 1 %: is the machine loaded?");
     }
     assert!(held >= 0.85 && share < 0.03, "{held} held, {share} throttled");
+}
+
+#[test]
+fn a_senders_rate_is_kept_over_all_binds_and_shards() {
+    const RATE: usize = 30;
+    let _alone = alone();
+    let sender = format!("{ROUTE}[[senders]]\nsender = \"Postrider\"\nparts_per_second = {RATE}\n");
+    for keys in ["binds = 4\nwindow = 50", "binds = 1\nwindow = 50"] {
+        let spec = CarrierSpec::new("alpha", "--answer-delay-ms 20", keys);
+        let (taken, _) = play_under(&sender, spec, 450, 90.0);
+        let most = most_in_a_second(&taken);
+        let span = Duration::from_micros(taken[taken.len() - 1] - taken[0]).as_secs_f64();
+        let mean = (taken.len() - 1) as f64 / span;
+        println!(
+            "sender, {RATE}/s: {most} in a second at most, {mean:.1} a second over {span:.1} s"
+        );
+        assert!(most <= RATE + 3 * RATE / 10, "{most}");
+        assert!(mean >= 0.7 * RATE as f64, "{mean}");
+    }
 }

@@ -318,7 +318,7 @@ fn a_customer_asks_the_provider_about_no_more_numbers_a_second_than_it_may() {
         config(2, "").replacen("name = \"acme\"", "name = \"acme\"\nlookups_per_second = 5", 1);
     let mut house = House::new(&format!("{text}{PROVIDER}"));
     let limited = |house: &mut House, ticket| match house.answer_of(0, ticket) {
-        Some(ApiResponse::Problem(problem)) => (problem.status(), problem.retry_after()),
+        Some(ApiResponse::Problem(problem)) => (problem.status(), problem.retry_after),
         other => panic!("{other:?}"),
     };
     // What is asked for at once is paid for afterwards, over all shards.

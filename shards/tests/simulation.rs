@@ -49,7 +49,7 @@ use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits;
 use postrider_http::response::MessageView;
 use postrider_shards::stats::Counter;
-use sim::setup::policies;
+use sim::setup::{policies, sender_rate};
 use sim::world::{SHARDS_MAX, WINDOW, World};
 
 /// Longest a history may last: validity, grace, and room for retries of webhooks.
@@ -113,6 +113,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
         return Err("an id was given twice, or out of order".to_owned());
     }
     check_rate(&world)?;
+    check_sender_rate(&world)?;
     check_single_copies(&world)?;
     let duplicates = check_carriers(&world)?;
     check_discarded(&mut world)?;
@@ -262,6 +263,20 @@ fn check_rate(world: &World) -> Result<(), String> {
     for (index, last) in arrivals.iter().enumerate().skip(RATE) {
         if *last - arrivals[index - RATE] < Duration::from_secs(1) {
             return Err(format!("more than {RATE} parts within a second before {last:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// No second has more than the sender of all messages may send, over both carriers.
+fn check_sender_rate(world: &World) -> Result<(), String> {
+    let Some(most) = sender_rate(world.seed) else { return Ok(()) };
+    let mut arrivals: Vec<Duration> =
+        world.carriers.iter().flat_map(|own| own.arrivals.iter().copied()).collect();
+    arrivals.sort_unstable();
+    for some in arrivals.windows(most as usize + 1) {
+        if some[most as usize] - some[0] <= Duration::from_secs(1) {
+            return Err(format!("more than {most} parts within a second from {:?}", some[0]));
         }
     }
     Ok(())

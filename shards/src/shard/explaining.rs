@@ -96,7 +96,7 @@ impl Shard {
         let of = Asker { sequence, lane, queued_on: None };
         let decision = self.decide(now, (route, Market::of(&known)), of, barred);
         let currency = config.routing.currency.as_deref();
-        let sender_rate = self.shared.senders.of(&submission.sender).map(|own| own.per_second);
+        let sender_rate = self.shared.senders.of(&submission.from).map(|own| own.per_second);
         let setting = Setting { known: &known, route, promised, sender_rate, currency };
         Ok(Box::new(Explanation::new(&decision, &setting, |carrier| name(config, carrier))))
     }
@@ -131,7 +131,7 @@ pub fn explain_alone(
         ..Facts::IDLE
     });
     let currency = config.routing.currency.as_deref();
-    let sender_rate = config.senders.iter().find(|own| own.sender == submission.sender);
+    let sender_rate = config.senders.iter().find(|own| own.sender == submission.from);
     let sender_rate = sender_rate.map(|own| own.parts_per_second);
     let setting = Setting { known: &known, route, promised, sender_rate, currency };
     Some(Explanation::new(&decision, &setting, |carrier| name(config, carrier)))

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use postrider_core::config::Config;
 use postrider_core::config::OnUnknownOutcome::{self, Fail, HoldForReceipt, Resubmit};
+use postrider_core::config::{Config, SenderConfig};
 use postrider_core::id::IdCipher;
 use postrider_core::place::{Epoch, Placement, ShardId};
 use postrider_core::redact::Private;
+use postrider_core::sender::SenderId;
 use postrider_shards::shard::{Numbers, Shared};
 
 use super::carrier::Manners;
@@ -84,6 +85,11 @@ pub fn parks_early(seed: u64) -> bool {
 /// Whether the carriers have one bind over all shards.
 fn one_bind(seed: u64) -> [bool; 2] {
     [seed / 2 % 4 == 1, seed % 3 == 1]
+}
+
+/// Parts a second of the sender of all messages, at most, where it has a rate of its own.
+pub fn sender_rate(seed: u64) -> Option<u32> {
+    (seed % 5 == 3).then_some(20)
 }
 
 /// Binds of each carrier on a shard.
@@ -173,6 +179,12 @@ impl File {
         }
         for customer in &mut config.customers {
             customer.content_retention = retention(seed);
+        }
+        if let Some(most) = sender_rate(seed) {
+            // As the window, it is what the first file has or less.
+            let parts_per_second = most * u32::from(self.window) / u32::from(File::FIRST.window);
+            let sender = SenderId::parse("Acme").unwrap();
+            config.senders = vec![SenderConfig { sender, parts_per_second }];
         }
         if parks_early(seed) {
             config.limits.hot_messages = HOT_MESSAGES;
