@@ -1,6 +1,11 @@
 //! What one sender may send a second, over shards that share its rate: under a virtual clock, with
 //! timers that are late and parts that cross to another shard's bind before they leave.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 use std::collections::BinaryHeap;
 use std::time::Duration;

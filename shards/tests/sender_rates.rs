@@ -292,8 +292,8 @@ fn a_carrier_that_stands_still_keeps_a_senders_slots_from_nobody() {
     house.pass(SECOND);
     // The window of the second is one part, which is not answered.
     house.mute_carriers(true);
-    for n in 0..5 {
-        let dest = format!("3361234560{n}");
+    for n in 0..60 {
+        let dest = format!("336123456{n:02}");
         house.submit(line, &Submit { dest: (1, 1, &dest), ..Submit::default() });
     }
     house.pass(SECOND);

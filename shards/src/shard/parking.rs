@@ -13,9 +13,10 @@ use super::cold::store::Rows;
 use super::cold::{Cold, ColdConfig, ColdTurn, Filing, Group, Seats, sender_number};
 use super::deliveries::owed_group;
 use super::fetch::{ENDED, Wanted};
-use super::message::{ALL_PARTS, Envelope, Message, NO_CARRIER, Webhook};
+use super::message::{ALL_PARTS, Message, NO_CARRIER, Webhook};
 use super::part::Part;
 use super::reclaim::carried_state;
+use super::senders::seats_for;
 use super::{After, Drain, Shard, Shared};
 use crate::stats::Counter;
 
@@ -61,13 +62,10 @@ impl Shard {
         waits.then(|| (self.group_of(message), message.envelope.deadline()))
     }
 
-    /// What it is counted with: its sender, when that has a rate of its own; else the carrier that has parts of it, else the one that is meant to have
-    /// it, whichever is up. Where it is sent is decided when its turn comes.
+    /// What it is counted with: the carrier that has parts of it, else the one that is meant to have
+    /// it, whichever is up; and its sender, when that has a rate of its own. Where it is sent is decided
+    /// when its turn comes.
     pub(super) fn group_of(&self, message: &Message) -> Group {
-        let Envelope { sender, lane, customer, .. } = &message.envelope;
-        if self.shared.senders.of(sender).is_some() {
-            return Group::of_sender(sender_number(sender), *lane, *customer);
-        }
         let carrier = message.committed_to().or_else(|| {
             let envelope = &message.envelope;
             // Told by what was known at its acceptance: that stays the same.
@@ -76,7 +74,13 @@ impl Shard {
             let mut open = candidates.filter(|ix| self.barred(message, *ix).is_none());
             open.next().map(|ix| self.shared.carrier_number(ix))
         });
-        message.envelope.group_at(carrier.unwrap_or(NO_CARRIER))
+        let (carrier, envelope) = (carrier.unwrap_or(NO_CARRIER), &message.envelope);
+        let Some(rate) = self.shared.senders.of(&envelope.sender) else {
+            return envelope.group_at(carrier);
+        };
+        let seats = seats_for(rate.per_second);
+        let sender = sender_number(&envelope.sender, carrier, seats);
+        Group::of_sender(sender, envelope.lane, envelope.customer)
     }
 
     /// What carriers call its parts that may still get a receipt.

@@ -8,7 +8,7 @@ use postrider_core::route::CarrierIx;
 use postrider_core::sender::SenderId;
 
 use super::Shard;
-use super::cold::{Group, Waiting, sender_number};
+use super::cold::Waiting;
 use super::outbound::token;
 use super::senders::{SenderName, SenderRate, seats_for};
 use super::table::PartRef;
@@ -29,18 +29,21 @@ impl Shard {
         Wish { per_second: rate.per_second, parts: parts.max(1), taker }
     }
 
-    /// The front of a lane steps aside when its sender has no slot for so many parts now, or others of it
+    /// The front of a lane steps aside when its sender has no slot for its next part now, or others of it
     /// go first. Whether it did.
     pub(super) fn waits_for_sender(
         &mut self,
         now: Now,
         ix: CarrierIx,
         front: Waiting,
-        parts: u32,
+        part: PartRef,
     ) -> bool {
         let Some((sender, rate)) = self.sender_rate(front.sequence) else { return false };
-        let wish = self.wish(ix, &rate, parts);
+        let wish = self.wish(ix, &rate, self.parts_of(part));
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return false };
+        if carrier.senders.claim(token(part), now.mono).is_some() {
+            return false;
+        }
         let at = match carrier.senders.may_go(&sender, front) {
             true => rate.pacer.ask(now.mono, &wish).err(),
             // It is in line.
@@ -64,18 +67,14 @@ impl Shard {
         sender: &SenderName,
         rate: &SenderRate,
     ) {
-        let Some(message) = self.table.get_mut(front.sequence) else { return };
+        let Some(message) = self.table.get(front.sequence) else { return };
         let (fresh, to) = (front.fresh && !message.any_submitted(), message.envelope.to);
-        let own = Group::of_sender(
-            sender_number(&message.envelope.sender),
-            front.group.lane,
-            front.group.customer,
-        );
+        // One that has a seat of its sender's was counted when it got that.
+        let seated = self.cold.is_sending_in(front.sequence, self.group_of(message));
+        let Some(message) = self.table.get_mut(front.sequence) else { return };
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         carrier.queue.remove(front);
         let waits = carrier.senders.len_up_to(sender, front.group.lane);
-        // One that has a seat of its sender's was counted when it got that.
-        let seated = self.cold.is_sending_in(front.sequence, own);
         if fresh && !seated && waits >= seats_for(rate.per_second) {
             message.queued_on = None;
             self.cold.turn_away(front.sequence);
@@ -104,6 +103,15 @@ impl Shard {
             self.outbound.touch(ix);
         }
         taken.is_ok()
+    }
+
+    /// Whether the slot of a part whose attempt is on disk is over, and there is no other now.
+    pub(super) fn lost_slot(&self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
+        let Some((_, rate)) = self.sender_rate(part.sequence) else { return false };
+        let carrier = self.outbound.carriers.get(usize::from(ix.0));
+        let claim = carrier.and_then(|own| own.senders.claim(token(part), now.mono));
+        let wish = self.wish(ix, &rate, self.parts_of(part));
+        claim.is_none() && rate.pacer.ask(now.mono, &wish).is_err()
     }
 
     /// So many parts of a message left, or soon will: the next one of its sender may come back.
@@ -173,9 +181,12 @@ impl Shard {
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
         match at {
             Some(at) => carrier.senders.wait_until(sender, at),
-            None => carrier.senders.come_back(sender).into_iter().for_each(|back| {
-                carrier.queue.put(back);
-            }),
+            None => {
+                if let Some(back) = carrier.senders.come_back(sender) {
+                    carrier.queue.put(back);
+                }
+                carrier.senders.wait_until(sender, now.mono + limits::SENDER_LOOK_EVERY);
+            }
         }
     }
 
@@ -221,7 +232,6 @@ impl Shard {
     /// Another configuration counts: senders have other rates, maybe. Who waits looks again.
     pub(super) fn fit_senders(&mut self, now: Now) {
         self.shared.senders.begin(now.mono);
-        self.cold.set_senders(self.shared.senders.seats());
         for index in 0..self.outbound.carriers.len() {
             let Ok(ix) = u16::try_from(index).map(CarrierIx) else { return };
             let aside = self.drain_senders(ix);

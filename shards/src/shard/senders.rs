@@ -13,7 +13,7 @@ use postrider_core::limits;
 use postrider_core::rate::Pacer;
 use postrider_core::sender::SenderId;
 
-use super::cold::{FairQueue, LANE_TURNS, Waiting, sender_number};
+use super::cold::{FairQueue, LANE_TURNS, Waiting};
 
 /// A sender as it leaves.
 pub(super) type SenderName = ArrayString<16>;
@@ -26,7 +26,6 @@ const CLAIMS_SWEPT: usize = 64;
 pub struct SenderRates {
     /// Only the operator's own senders are kept here.
     own: HashMap<SenderId, SenderRate, std::hash::BuildHasherDefault<ahash::AHasher>>,
-    seats: Arc<HashMap<u32, usize>>,
 }
 
 /// What one of them may send.
@@ -46,12 +45,7 @@ impl SenderRates {
             let pacer = known(&own.sender).unwrap_or_default();
             (own.sender.clone(), SenderRate { per_second: own.parts_per_second, pacer })
         };
-        let mut seats = HashMap::new();
-        for own in &config.senders {
-            let count = seats.entry(sender_number(&own.sender)).or_default();
-            *count = seats_for(own.parts_per_second).max(*count);
-        }
-        SenderRates { own: config.senders.iter().map(rate).collect(), seats: Arc::new(seats) }
+        SenderRates { own: config.senders.iter().map(rate).collect() }
     }
 
     /// Those that are new begin: a shard goes by them now.
@@ -63,14 +57,9 @@ impl SenderRates {
     pub(super) fn of(&self, sender: &SenderId) -> Option<&SenderRate> {
         if self.own.is_empty() { None } else { self.own.get(sender) }
     }
-
-    /// Seats of each sender in each lane, by its number.
-    pub(super) fn seats(&self) -> Arc<HashMap<u32, usize>> {
-        Arc::clone(&self.seats)
-    }
 }
 
-/// Messages in memory, in each lane, of a sender with this rate.
+/// Messages in memory, in each lane and for each carrier, of a sender with this rate.
 pub(super) fn seats_for(per_second: u32) -> usize {
     let count = per_second.saturating_mul(limits::SENDER_SEATS_SECONDS);
     usize::try_from(count.min(limits::SENDER_SEATS_MAX)).unwrap_or(usize::MAX)

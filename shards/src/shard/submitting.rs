@@ -108,7 +108,7 @@ impl Shard {
         let whole = self.takes_whole(ix) && message.is_whole();
         let part = PartRef { sequence, part: if whole { ALL_PARTS } else { first } };
         let parts = self.parts_of(part);
-        if self.waits_for_sender(now, ix, front, parts) {
+        if self.waits_for_sender(now, ix, front, part) {
             return true;
         }
         if self.outbound.is_far(ix) {
@@ -151,8 +151,8 @@ impl Shard {
             let open = message.outcome.is_none() && held.status == PartStatus::Queued;
             open.then_some(message.bind)
         });
-        if wanted.is_some() && !self.takes_slot(now, ix, part) {
-            // The disk was slow, and its slot is over.
+        if wanted.is_some() && self.lost_slot(now, ix, part) {
+            // The disk was slow, or the carrier had no room.
             self.withdraw_first(now, ix);
             return true;
         }
@@ -162,7 +162,7 @@ impl Shard {
             }
         } else if let Some(sticky) = wanted {
             let Some(bind) = self.pick_bind(now, ix, sticky, part) else { return false };
-            if !self.submit_part(now, ix, bind, part) {
+            if !self.takes_slot(now, ix, part) || !self.submit_part(now, ix, bind, part) {
                 return false;
             }
         } else {

@@ -8,22 +8,21 @@
 //! - Each lane of a route may count on an eighth of what the route may have.
 //! - When new messages and a backlog of the same route and lane both want seats, each gets every other
 //!   one. The backlog's go to its customers by weight, a message of many parts for as many turns.
-//! - A sender with a rate of its own has so many seats of its own in each lane, whichever carrier its
-//!   messages go to, and all such senders together have a quarter. What is new waits behind its backlog.
+//! - A sender with a rate of its own is a route at each carrier, with so many seats in each lane as its rate
+//!   needs; all of these together have a quarter. What is new waits behind their backlog.
 //! - A message that waits for something else (a receipt, a time, an endpoint) has a seat as long as
 //!   nobody needs it, and for [`Seats::idle`] at most.
 //! - A message that is woken because something happened to it has a seat of those kept for that.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::lane::Lane;
 use postrider_core::limits;
 
 use super::turns::Turns;
-use super::{Group, SENDERS, Weights, is_sender, order_of};
+use super::{Group, SENDERS, Weights, is_sender, order_of, sender_seats};
 
 /// How many seats a shard has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +49,6 @@ pub struct ActiveSet {
     routes: BTreeMap<u32, Route>,
     /// Those of which a backlog may have a turn.
     open: BTreeSet<u32>,
-    /// Seats in each lane of a sender with a rate, by its number.
-    senders: Arc<HashMap<u32, usize>>,
     /// Seats of all such senders.
     paced: usize,
     /// Seats of all routes, those kept for messages that are being read among them.
@@ -170,7 +167,6 @@ impl ActiveSet {
             leaving: VecDeque::new(),
             routes: BTreeMap::new(),
             open: BTreeSet::new(),
-            senders: Arc::default(),
             paced: 0,
             sending: 0,
             beyond: 0,
@@ -188,13 +184,6 @@ impl ActiveSet {
             route.taken().saturating_sub(self.floor_of(*carrier))
         };
         self.beyond = self.routes.iter().map(beyond).sum();
-        self.stirred = true;
-    }
-
-    /// These senders have a rate of their own from now on, and so many seats in each lane.
-    pub fn set_senders(&mut self, senders: Arc<HashMap<u32, usize>>) {
-        self.senders = senders;
-        self.open.extend(self.routes.keys());
         self.stirred = true;
     }
 
@@ -367,9 +356,9 @@ impl ActiveSet {
         // While senders have all seats that they may have, none of them is looked at.
         let end = if self.senders_room() > 0 { u32::MAX } else { SENDERS };
         let mut spent = Vec::new();
-        let later = self.open.range((Bound::Excluded(self.last), Bound::Unbounded));
-        let candidates = later.chain(self.open.range(..=self.last)).copied();
-        let found = candidates.filter(|carrier| *carrier < end).find_map(|carrier| {
+        let last = self.last.min(end - 1);
+        let later = self.open.range((Bound::Excluded(last), Bound::Excluded(end)));
+        let found = later.chain(self.open.range(..=last)).copied().find_map(|carrier| {
             let group = self.group_in_turn(carrier);
             // A carrier's room depends on that of all.
             let waits = self.routes.get(&carrier).is_some_and(Route::has_backlog);
@@ -508,9 +497,7 @@ impl ActiveSet {
                 .map_or_else(|| Route::default().room(lane, most), |own| own.room(lane, most));
         }
         let taken = route.and_then(|own| own.lanes.get(lane.index())).map_or(0, |own| own.taken);
-        // One that has a rate no more goes on with what it has on disk.
-        let most = self.senders.get(&carrier).copied().unwrap_or_else(|| self.quarter());
-        most.saturating_sub(taken).min(self.senders_room())
+        sender_seats(carrier).saturating_sub(taken).min(self.senders_room())
     }
 
     /// Seats that one route may have now.

@@ -323,26 +323,21 @@ proptest! {
     }
 }
 
-const SENDER: u32 = SENDERS | 6;
+/// With two seats in each lane.
+const SENDER: u32 = SENDERS | 1 << 27 | 6;
 
 fn of_sender(sender: u32, lane: Lane) -> Group {
     Group::of_sender(sender, lane, 1)
 }
 
-fn with_senders(senders: impl Iterator<Item = (u32, usize)>) -> ActiveSet {
-    let mut set = ActiveSet::new(SEATS);
-    set.set_senders(Arc::new(senders.collect()));
-    set
-}
-
 #[test]
 fn a_sender_has_its_own_seats_in_each_lane_and_keeps_the_order_of_its_backlog() {
-    let mut set = with_senders([(SENDER, 3)].into_iter());
-    assert_eq!(fill(&mut set, of_sender(SENDER, Lane::Bulk), 0), 3);
+    let mut set = ActiveSet::new(SEATS);
+    assert_eq!(fill(&mut set, of_sender(SENDER, Lane::Bulk), 0), 2);
     set.filed(of_sender(SENDER, Lane::Bulk));
     assert_eq!(
         fill(&mut set, of_sender(SENDER, Lane::Otp), 100),
-        3,
+        2,
         "bulk takes no place of theirs"
     );
     assert_eq!(fill(&mut set, plain(1), 1_000), 100 - 2 * 12, "nor of a carrier's");
@@ -358,8 +353,8 @@ fn a_sender_has_its_own_seats_in_each_lane_and_keeps_the_order_of_its_backlog() 
 
 #[test]
 fn a_hundred_thousand_senders_leave_every_carrier_its_seats_and_cost_no_scan() {
-    let senders = || (0..100_000).map(|n| SENDERS | n << 1);
-    let mut set = with_senders(senders().map(|sender| (sender, 2)));
+    let senders = || (0..100_000).map(|n| SENDERS | 1 << 27 | n);
+    let mut set = ActiveSet::new(SEATS);
     for (sender, n) in senders().zip(0u64..) {
         let group = of_sender(sender, Lane::Bulk);
         if !set.admit(n, group) {
@@ -383,15 +378,4 @@ fn a_hundred_thousand_senders_leave_every_carrier_its_seats_and_cost_no_scan() {
     }
     assert!(had.len() >= 2_900, "{}", had.len());
     assert!(set.open.len() <= begun + 20 && set.paced == 90, "{}", set.open.len());
-}
-
-#[test]
-fn what_a_sender_without_a_rate_left_on_disk_is_woken() {
-    let mut set = with_senders([(SENDER, 1)].into_iter());
-    assert_eq!(fill(&mut set, of_sender(SENDER, Lane::Bulk), 0), 1);
-    set.file(of_sender(SENDER, Lane::Bulk), 3);
-    assert_eq!(set.poll_wake(&|_| 1), None);
-    set.set_senders(Arc::default());
-    let woken = std::iter::from_fn(|| set.poll_wake(&|_| 1)).count();
-    assert_eq!(woken, 3);
 }

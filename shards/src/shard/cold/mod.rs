@@ -41,8 +41,12 @@ const fn order_of(turn: u8) -> [Lane; 3] {
 /// with twice the weight gets twice as many parts.
 pub type Weights<'a> = &'a dyn Fn(u32) -> u16;
 
-/// Numbers from here on stand for senders with a rate of their own; no carrier has one.
+/// Numbers from here on stand for a sender with a rate of its own at a carrier; no carrier has one.
 const SENDERS: u32 = 1 << 31;
+
+/// Where such a number has its seats, as a power of two, and the greatest.
+const SEATS_AT: u32 = 27;
+const SEATS_MAX: u32 = 14;
 
 /// Stands for the customer itself where a carrier's number is asked for; no carrier has it.
 const TO_CUSTOMER: u32 = u32::MAX;
@@ -66,8 +70,7 @@ impl Group {
         Group { carrier: TO_CUSTOMER, lane: Lane::Otp, customer }
     }
 
-    /// What messages of a sender with a rate of its own wait with, by its [`sender_number`], whichever
-    /// carrier they go to.
+    /// What messages of a sender with a rate of its own wait with, by its [`sender_number`].
     #[must_use]
     pub const fn of_sender(sender: u32, lane: Lane, customer: u32) -> Group {
         Group { carrier: sender, lane, customer }
@@ -92,19 +95,24 @@ impl Group {
     }
 }
 
-/// The number that stands for a sender in place of a carrier's. It follows from the sender, as it has
-/// to be the same after a restart; two senders may share one.
+/// The number that stands for a sender and a carrier in place of the carrier's, with seats in each lane.
+/// It follows from these, as it has to be the same after a restart; two pairs may share one.
 #[must_use]
-pub fn sender_number(sender: &SenderId) -> u32 {
+pub fn sender_number(sender: &SenderId, carrier: u32, seats: usize) -> u32 {
     let mix = |hash: u32, octet: u8| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-    let hash = sender.as_text().bytes().fold(0x811C_9DC5, mix);
-    // It is never the customer's.
-    SENDERS | (hash ^ hash >> 16) & 0x7FFF_FFFE
+    let hash = sender.as_text().bytes().chain(carrier.to_le_bytes()).fold(0x811C_9DC5, mix);
+    let class = seats.clamp(1, 1 << SEATS_MAX).next_power_of_two().trailing_zeros();
+    SENDERS | class << SEATS_AT | (hash ^ hash >> 16) & ((1 << SEATS_AT) - 1)
 }
 
-/// Whether a group's number of a carrier is a sender's.
+/// Whether a group's number of a carrier stands for a sender.
 const fn is_sender(carrier: u32) -> bool {
     carrier >= SENDERS && carrier != TO_CUSTOMER
+}
+
+/// Seats in each lane of what such a number stands for.
+const fn sender_seats(carrier: u32) -> usize {
+    1 << (carrier >> SEATS_AT & 0xF)
 }
 
 #[cfg(test)]
@@ -114,12 +122,16 @@ mod tests {
 
     #[test]
     fn numbers_of_senders_stay_what_they_are_and_are_no_carriers() {
-        let number = |text: &str| sender_number(&SenderId::parse(text).unwrap());
-        assert_eq!(
-            [number("Acme"), number("12345"), number("+447700900123")],
-            [3_324_607_462, 3_284_304_666, 2_858_397_586]
-        );
-        assert!((1_000..9_000).all(|code| is_sender(number(&code.to_string()))));
+        let number = |text: &str, carrier, seats| {
+            sender_number(&SenderId::parse(text).unwrap(), carrier, seats)
+        };
+        // They are on disk: a change of these is a change of the format.
+        let some = [number("Acme", 1, 2), number("Acme", 2, 2), number("12345", 1, 200)];
+        assert_eq!(some, [2_380_472_653, 2_377_584_682, 3_266_336_729]);
+        assert_eq!(some.map(sender_seats), [2, 2, 256]);
+        let all = (1_000..9_000).map(|code| number(&code.to_string(), 1, usize::MAX));
+        assert!(all.clone().all(|own| is_sender(own) && sender_seats(own) == 1 << SEATS_MAX));
+        assert_eq!(all.collect::<std::collections::BTreeSet<u32>>().len(), 8_000);
         assert!(!is_sender(TO_CUSTOMER) && !is_sender(70_000));
     }
 

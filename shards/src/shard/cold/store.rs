@@ -10,8 +10,6 @@
 //! [`ColdStore::leave`], when there is none. Once what became of it is on record, and before it is
 //! parked otherwise than before, [`ColdStore::settle`] takes its rows away.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_core::clock::{Now, UnixMs};
@@ -200,11 +198,6 @@ impl ColdStore {
     /// There may be so many routes from now on.
     pub fn set_routes(&mut self, routes: usize) {
         self.set.set_routes(routes);
-    }
-
-    /// These senders have a rate of their own, and so many seats in each lane.
-    pub fn set_senders(&mut self, senders: Arc<HashMap<u32, usize>>) {
-        self.set.set_senders(senders);
     }
 
     /// A message wants to be sent; false when it is to be parked.

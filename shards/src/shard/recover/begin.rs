@@ -109,7 +109,6 @@ fn open_cold<D: Disk>(
 ) -> Result<ColdStore, LogIoError> {
     let config = cold_config(&parts.shared, parts.shared.placement.shards());
     let (mut cold, _) = ColdStore::open(disk, &config, filed.state, now.mono)?;
-    cold.set_senders(parts.shared.senders.seats());
     for (group, count) in filed.backlog {
         cold.count(group, count);
     }

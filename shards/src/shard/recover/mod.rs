@@ -117,7 +117,6 @@ impl Shard {
             stats: parts.stats,
         };
         shard.publish_generation();
-        shard.shared.senders.begin(now.mono);
         shard.resume_from(disk, now, left)?;
         if recovery.records > 0 {
             // What was read now need not be read again.

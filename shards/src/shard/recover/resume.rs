@@ -41,6 +41,7 @@ impl Shard {
         now: Now,
         left: Left,
     ) -> Result<(), LogIoError> {
+        self.shared.senders.begin(now.mono);
         if left.broken_off {
             self.repeat_epoch(now);
         }
