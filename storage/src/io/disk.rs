@@ -13,7 +13,7 @@ use crate::crash;
 use crate::disk::{Disk, LogIoError, NextChunk, SegmentFile, SegmentId, SideFile};
 
 use super::exchange;
-use super::sys::{TMP, log_error, sync_dir, tmp_path};
+use super::sys::{TMP, appear, log_error, sync_dir, tmp_path};
 
 /// Directory inside the shard's for copies of damaged bytes.
 const QUARANTINE: &str = "quarantine";
@@ -84,23 +84,12 @@ impl FileDisk {
 
     /// Makes `path` appear with what `fill` writes, complete or not at all.
     fn appear(
-        &self,
         path: &Path,
         fill: impl FnOnce(&Path) -> Result<(), LogIoError>,
         [made_point, renamed_point, there_point]: [&'static str; 3],
     ) -> Result<(), LogIoError> {
-        let tmp = tmp_path(path);
-        let made = fill(&tmp).and_then(|()| {
-            crash::point(made_point);
-            std::fs::rename(&tmp, path).map_err(|error| log_error("make", path, &error))
-        });
-        if let Err(error) = made {
-            // Give the room back; that this may fail too changes nothing about the first error.
-            std::fs::remove_file(&tmp).ok();
-            return Err(error);
-        }
-        crash::point(renamed_point);
-        self.sync_dir()?;
+        let fail = |what, error| log_error(what, path, &error);
+        appear(path, fill, fail, [made_point, renamed_point])?;
         crash::point(there_point);
         Ok(())
     }
@@ -212,7 +201,7 @@ impl Disk for FileDisk {
         let create = |tmp: &Path| {
             self.create(tmp, bytes).map_err(|error| log_error("make", &self.path(segment), &error))
         };
-        self.appear(&self.path(segment), create, points)
+        Self::appear(&self.path(segment), create, points)
     }
 
     fn recycle(&mut self, old: SegmentId, new: SegmentId) -> Result<(), LogIoError> {
@@ -298,8 +287,7 @@ impl Disk for FileDisk {
     ) -> Result<(), LogIoError> {
         let path = self.side_path(file);
         let points = ["side-made", "side-renamed", "side-there"];
-        let place = self.clone();
-        place.appear(&path, |tmp| self.fill(tmp, next), points)
+        Self::appear(&path, |tmp| self.fill(tmp, next), points)
     }
 
     fn update_side(&mut self, file: SideFile, pieces: &[(u64, &[u8])]) -> Result<(), LogIoError> {

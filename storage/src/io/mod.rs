@@ -17,3 +17,4 @@ pub use file::{LogFile, Probe, probe};
 pub use look::DirView;
 pub use mapped::Mapped;
 pub use reader::FileReader;
+pub use sys::replace;

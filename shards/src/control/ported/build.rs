@@ -1,6 +1,7 @@
 //! Makes tables of ported numbers from full files, and changes them by deltas. What is in place stays
 //! until something whole takes its place. Blocking, on the main thread.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -9,9 +10,10 @@ use postrider_core::ported::{
     About, BuildError, Builder, Change, Covers, FeedMeta, Header, Overlay, Range, Row, Settled,
     Subject, Table, compact, entries,
 };
+use postrider_storage::io::replace;
 
 use super::feed::FeedOptions;
-use super::files::{FileSpill, Held, changes_of, replace};
+use super::files::{FileSpill, Held, changes_of};
 use super::load::{open_table, read_changes};
 
 /// More lines, in per mille, each time the numbers did not spread evenly enough.
@@ -126,7 +128,8 @@ fn finish(table: &Path, builder: Builder<FileSpill>, about: &About) -> Result<Bu
 
 fn write(table: &Path, settled: &mut Settled<FileSpill>, about: &About) -> Result<Header> {
     for spare in SPARE {
-        let made = replace(table, |output| Ok(settled.write(about, spare, output)?));
+        let made: Result<Header> =
+            replace(table, |output| Ok(settled.write(about, spare, output)?));
         match made {
             Err(error) if matches!(error.downcast_ref(), Some(BuildError::TooFull(_))) => {}
             made => return made,
@@ -163,8 +166,8 @@ pub fn apply(path: &Path, delta: &Path, options: &FeedOptions) -> Result<Applied
     overlay.as_of_s = overlay.as_of_s.max(feed.as_of.0 / 1_000);
     overlay.operators = feed.operators;
     overlay.changes = compact(&overlay.changes, overlay.as_of_s);
-    replace(&changes_of(path), |output| {
-        std::io::Write::write_all(output, &overlay.encode()).context("cannot write the changes")
+    replace(&changes_of(path), |output| -> Result<()> {
+        output.write_all(&overlay.encode()).context("cannot write the changes")
     })?;
     let changes = overlay.changes.len() + overlay.ranges.len();
     let most = (table.parts().header.numbers / PORTED_CHANGES_SHARE).max(PORTED_CHANGES_MIN);

@@ -1,18 +1,12 @@
-//! The files beside a table of ported numbers: the parts while it is built, the lock of whoever
-//! changes it, and putting a whole new file in the place of an old one. Blocking.
+//! The files beside a table of ported numbers: the parts while it is built, and the lock of whoever
+//! changes it. Blocking.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufWriter, ErrorKind, Read as _, Write};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use postrider_core::ported::Spill;
-
-/// Octets that are gathered before the system is asked to write them.
-const BUFFER: usize = 1 << 20;
-
-/// Where a new file is written to.
-pub type Output = BufWriter<File>;
 
 /// A path with something behind its name.
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -53,34 +47,6 @@ impl Held {
             }
         }
     }
-}
-
-/// Puts a whole file in the place of `path`, or leaves what is there as it is: it is written beside
-/// it, synced, and renamed. What a killed process left behind is overwritten.
-///
-/// # Errors
-/// What `write` says, or the system.
-pub fn replace<T>(path: &Path, write: impl FnOnce(&mut Output) -> Result<T>) -> Result<T> {
-    let tmp = beside(path, ".tmp");
-    let cannot = |what: &str| format!("cannot {what} {}", tmp.display());
-    let file = File::create(&tmp).with_context(|| cannot("make"))?;
-    let mut output = BufWriter::with_capacity(BUFFER, file);
-    let made = write(&mut output)
-        .and_then(|made| {
-            output.flush().with_context(|| cannot("write"))?;
-            output.get_ref().sync_all().with_context(|| cannot("sync"))?;
-            Ok(made)
-        })
-        .inspect_err(|_| {
-            std::fs::remove_file(&tmp).ok();
-        })?;
-    std::fs::rename(&tmp, path).with_context(|| cannot("rename"))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .with_context(|| format!("cannot sync {}", folder.display()))?;
-    Ok(made)
 }
 
 /// Parts of a table that is being built, each a file in a folder that is removed at the end.

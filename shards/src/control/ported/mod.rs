@@ -8,5 +8,5 @@ mod load;
 
 pub use self::build::{Applied, BuildOrder, Built, apply, build, merge};
 pub use self::feed::FeedOptions;
-pub use self::files::{FileSpill, Held, Output, changes_of, replace};
+pub use self::files::{FileSpill, Held, changes_of};
 pub use self::load::{load, load_all, open_table};
