@@ -6,8 +6,8 @@ use std::time::Duration;
 use divan::{Bencher, black_box};
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
+use postrider_core::numbering::Tables;
 use postrider_core::operators::Resolver;
-use postrider_core::region;
 use postrider_core::route::{
     Ask, Candidate, CarrierIx, Facts, Figures, Load, Market, RequireLookup, RouteConfig,
     RoutePrefix, RouteTable, RouteTarget, RoutingConfig, decide, draw,
@@ -37,7 +37,7 @@ fn numbers() -> Vec<Msisdn> {
     let any = (0u64..).filter_map(|seed| {
         Msisdn::from_u64(10_000_000_000 + below(seed, 990_000_000_000 - 10_000_000_000))
     });
-    any.filter(|number| region::region_of(*number).is_some()).take(NUMBERS).collect()
+    any.filter(|number| Tables::builtin().region_of(*number).is_some()).take(NUMBERS).collect()
 }
 
 /// Five carriers, in two groups, with prices.
@@ -54,7 +54,8 @@ fn carriers(route: u64) -> Vec<Candidate> {
 
 /// A route for each country, and prefixes of three to seven digits of the numbers themselves.
 fn targets(numbers: &[Msisdn]) -> Vec<RouteTarget> {
-    let mut regions: Vec<_> = numbers.iter().filter_map(|own| region::region_of(*own)).collect();
+    let mut regions: Vec<_> =
+        numbers.iter().filter_map(|own| Tables::builtin().region_of(*own)).collect();
     regions.sort_unstable();
     regions.dedup();
     let mut prefixes: Vec<String> = Vec::new();
@@ -86,7 +87,7 @@ impl World {
             })
             .collect();
         assert_eq!(routes.len(), ROUTES);
-        let routes = RouteTable::new(&routes);
+        let routes = RouteTable::new(&routes, Tables::builtin());
         let resolver = Resolver::default();
         let mut figures = Figures::new(Duration::from_secs(300));
         for (seed, number) in (0u64..).zip(&numbers) {

@@ -1,7 +1,7 @@
 //! Texts, requests and PDUs such as a gateway meets every day. Pure, lives nowhere.
 
 use postrider_core::content::Retention;
-use postrider_core::number::NumberForm;
+use postrider_core::number::NumberReader;
 use postrider_http::auth::{CustomerIx, Keyring, hash_api_key};
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
 use postrider_http::url_guard::UrlPolicy;
@@ -75,7 +75,7 @@ pub fn parse_submit(body: &[u8]) -> ApiRequest {
     };
     let limits = CustomerLimits {
         max_text_chars: 1_600,
-        number_form: NumberForm::Strict,
+        numbers: NumberReader::Strict,
         retention: Retention::Keep,
     };
     let endpoint = route(&head).expect("the path of a submit");

@@ -4,10 +4,54 @@
 use core::time::Duration;
 
 /// Wall time: milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Copy,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+)]
 pub struct UnixMs(pub u64);
 
+/// Days from 0000-03-01 to 1970-01-01.
+const DAYS_TO_1970: u64 = 719_468;
+
 impl UnixMs {
+    /// The beginning of a day like `2026-11-06`; `None` for anything else, and before 1970.
+    #[must_use]
+    pub fn of_day(text: &str) -> Option<UnixMs> {
+        let plain = text.bytes().enumerate().all(|(at, octet)| match at {
+            4 | 7 => octet == b'-',
+            _ => octet.is_ascii_digit(),
+        });
+        let [year, month, day] = [text.get(..4)?, text.get(5..7)?, text.get(8..10)?];
+        let [year, month, day] = [year.parse().ok()?, month.parse().ok()?, day.parse().ok()?];
+        let leap = |year: u64| {
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+        };
+        let length = match month {
+            2 => 28 + u64::from(leap(year)),
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        if !plain || text.len() != 10 || year < 1970 || !(1..=length).contains(&day) {
+            return None;
+        }
+        // Years count from March, so that the leap day ends one.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days =
+            year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+        Some(UnixMs((days - DAYS_TO_1970) * 86_400_000))
+    }
+
     /// This moment plus `span` (whole milliseconds; the rest is dropped), saturating.
     #[must_use]
     pub fn after(self, span: Duration) -> UnixMs {

@@ -1,17 +1,19 @@
-//! Rows of tables in CSV [RFC 4180], without line ends in fields. Pure, lives nowhere.
+//! Rows of tables in CSV [RFC 4180], without line ends in fields. Feeds of ported numbers, which have a
+//! hundred million rows, have a reader of their own. Pure, lives nowhere.
 
 use std::borrow::Cow;
 
 use crate::number::MAX_DIGITS;
+use crate::operators::OperatorId;
 use crate::prefix::Prefix;
 use crate::region::Region;
 
 /// A table that cannot be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}, line {line}: {what}")]
-pub struct TableError {
-    /// The file, like `numbering.csv`.
-    pub file: &'static str,
+pub struct CsvError {
+    /// The file, as the reader was told its name.
+    pub file: String,
     /// The line, from 1.
     pub line: usize,
     /// What is wrong with it.
@@ -19,8 +21,8 @@ pub struct TableError {
 }
 
 /// One row; its fields are asked for by their column's name.
-pub(super) struct Row<'a> {
-    file: &'static str,
+pub(crate) struct Row<'a> {
+    file: &'a str,
     line: usize,
     columns: &'a [&'static str],
     /// In the order of `columns`.
@@ -28,19 +30,19 @@ pub(super) struct Row<'a> {
 }
 
 /// Reads every row under the heading, in which these columns stand in any order beside others.
-pub(super) fn rows<T>(
-    file: &'static str,
+pub(crate) fn rows<T>(
+    file: &str,
     text: &str,
     columns: &[&'static str],
-    mut each: impl FnMut(Row<'_>) -> Result<T, TableError>,
-) -> Result<Vec<T>, TableError> {
-    let fail = |line, what| TableError { file, line, what };
+    mut each: impl FnMut(Row<'_>) -> Result<T, CsvError>,
+) -> Result<Vec<T>, CsvError> {
+    let fail = |line, what| CsvError { file: file.to_owned(), line, what };
     let mut lines = (1..).zip(text.lines());
     let (_, heading) = lines.next().ok_or_else(|| fail(1, String::from("it is empty")))?;
-    let heading = fields(heading.trim_start_matches('\u{feff}'));
+    let heading: Vec<Cow<'_, str>> = fields(heading.trim_start_matches('\u{feff}'));
     let mut places = Vec::with_capacity(columns.len());
     for column in columns {
-        let place = heading.iter().position(|own| own == column);
+        let place = heading.iter().position(|own| own.trim() == *column);
         places.push(place.ok_or_else(|| fail(1, format!("there is no column {column}")))?);
     }
     let mut all = Vec::new();
@@ -82,41 +84,51 @@ fn fields(line: &str) -> Vec<Cow<'_, str>> {
 }
 
 impl Row<'_> {
-    /// The field of a column.
-    pub(super) fn text(&self, column: &'static str) -> Result<&str, TableError> {
+    /// The field of a column, without blanks around it.
+    pub(crate) fn text(&self, column: &'static str) -> Result<&str, CsvError> {
         let place = self.columns.iter().position(|own| *own == column);
         let field = place.and_then(|place| self.fields.get(place));
-        field.map(|field| &**field).ok_or_else(|| self.error(column, "is no column"))
+        field.map(|field| field.trim()).ok_or_else(|| self.error(column, "is no column"))
     }
 
     /// Says that the field of a column is wrong.
-    pub(super) fn error(&self, column: &'static str, why: &str) -> TableError {
+    pub(crate) fn error(&self, column: &'static str, why: &str) -> CsvError {
         let place = self.columns.iter().position(|own| *own == column);
         let field = place.and_then(|place| self.fields.get(place)).map_or("", |field| field);
         let what = format!("{column} \"{field}\" {why}");
-        TableError { file: self.file, line: self.line, what }
+        CsvError { file: self.file.to_owned(), line: self.line, what }
+    }
+
+    /// A network by the columns `mcc` and `mnc`; `None` where both are empty.
+    pub(crate) fn operator(&self) -> Result<Option<OperatorId>, CsvError> {
+        let (mcc, mnc) = (self.text("mcc")?, self.text("mnc")?);
+        if mcc.is_empty() && mnc.is_empty() {
+            return Ok(None);
+        }
+        let operator = OperatorId::new(mcc, mnc);
+        operator.map(Some).map_err(|_| self.error("mnc", "makes no code with the MCC"))
     }
 
     /// Leading digits of numbers, at least one.
-    pub(super) fn prefix(&self, column: &'static str) -> Result<Prefix, TableError> {
+    pub(crate) fn prefix(&self, column: &'static str) -> Result<Prefix, CsvError> {
         let prefix = Prefix::parse(self.text(column)?).filter(|prefix| prefix.length() > 0);
         prefix.ok_or_else(|| self.error(column, "is not 1 to 15 digits that begin with 1 to 9"))
     }
 
     /// A region's code.
-    pub(super) fn region(&self, column: &'static str) -> Result<Region, TableError> {
+    pub(crate) fn region(&self, column: &'static str) -> Result<Region, CsvError> {
         let region = Region::parse(self.text(column)?);
         region.ok_or_else(|| self.error(column, "is neither two capital letters nor 001"))
     }
 
     /// An integer.
-    pub(super) fn number(&self, column: &'static str) -> Result<u32, TableError> {
+    pub(crate) fn number(&self, column: &'static str) -> Result<u32, CsvError> {
         self.text(column)?.parse().map_err(|_| self.error(column, "is no integer"))
     }
 
     /// Numbers of digits with `|` between them, as one bit each; those that no message can go to are
     /// left out.
-    pub(super) fn lengths(&self, column: &'static str) -> Result<u16, TableError> {
+    pub(crate) fn lengths(&self, column: &'static str) -> Result<u16, CsvError> {
         let mut lengths = 0;
         for length in self.text(column)?.split('|') {
             let length: usize =

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod content;
 pub mod credit;
+pub mod csv;
 pub mod health;
 pub mod id;
 pub mod lane;

@@ -68,6 +68,11 @@ impl Prefix {
         self.length
     }
 
+    /// The key of its first number.
+    pub(crate) fn first_key(self) -> u64 {
+        self.keys().0
+    }
+
     /// Its first key, and the first key behind it.
     fn keys(self) -> (u64, u64) {
         let scale = power(MAX_DIGITS - usize::from(self.length));
@@ -99,7 +104,7 @@ fn power(exponent: usize) -> u64 {
 /// Most bits of a key that choose where a search begins: 64 KiB of an index.
 const INDEX_BITS: u32 = 14;
 /// Bits of a key.
-const KEY_BITS: u32 = 54;
+pub(crate) const KEY_BITS: u32 = 54;
 const _: () = assert!(POWERS[MAX_DIGITS] << LENGTH_BITS < 1 << KEY_BITS);
 
 /// Disjoint ranges of keys, and what each stands for. The first bits of a key say between which two
@@ -130,6 +135,18 @@ impl<T: Copy + PartialEq> Ranges<T> {
         let before = |first: u64| starts.partition_point(|start| *start < first << shift);
         let index = (0..=1 << bits).map(|first| u32::try_from(before(first)).unwrap_or(u32::MAX));
         Ranges { shift, index: index.collect(), starts, answers }
+    }
+
+    /// Octets of memory that it takes.
+    pub(crate) fn octets(&self) -> usize {
+        size_of_val(self.index.as_slice())
+            + size_of_val(self.starts.as_slice())
+            + size_of_val(self.answers.as_slice())
+    }
+
+    /// Each range's first key, and what it stands for.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, T)> + '_ {
+        self.starts.iter().copied().zip(self.answers.iter().copied())
     }
 
     /// What stands for this key; `None` before the first range.

@@ -79,7 +79,7 @@ fn the_example_is_read() {
     assert_eq!((ported.calling_code, ported.fresh), (Some(44), Duration::from_secs(8 * 86_400)));
     assert!(!ported.lock && ported.file.ends_with("ported/44.table"));
 
-    let table = RouteTable::new(&config.routes);
+    let table = RouteTable::new(&config.routes, &config.tables);
     let ranked = |text| {
         let number = Msisdn::parse_strict(text).unwrap();
         let route = table.find(number, &Resolver::default().resolve(number, UnixMs(0))).unwrap();

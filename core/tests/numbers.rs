@@ -11,10 +11,10 @@
 use postrider_core::clock::UnixMs;
 use postrider_core::id::{IdCipher, IdFields, MessageId, SEQUENCE_MAX};
 use postrider_core::number::Msisdn;
-use postrider_core::numbering::{Forms, NumberKind, Tables};
+use postrider_core::numbering::{Forms, NumberKind, TableKind, Tables};
 use postrider_core::operators::{OperatorId, Resolver};
 use postrider_core::place::{Partition, Placement, ShardId};
-use postrider_core::region::{Region, known, region_of};
+use postrider_core::region::Region;
 use postrider_core::route::{
     Candidate, CarrierIx, RequireLookup, RouteConfig, RoutePrefix, RouteTable, RouteTarget,
 };
@@ -26,6 +26,10 @@ const REGIONS: &str = include_str!("../data/regions.csv");
 
 fn number(text: &str) -> Msisdn {
     Msisdn::parse_strict(text).unwrap()
+}
+
+fn table_of(routes: &[RouteConfig]) -> RouteTable {
+    RouteTable::new(routes, Tables::builtin())
 }
 
 /// form, input, default_region, strict, lenient, valid, iso2, number_type, operator, mcc, mnc.
@@ -89,7 +93,7 @@ fn number_vectors_resolved() {
             named += usize::from(known.name.is_some());
             coded += usize::from(known.operator.is_some());
             assert_eq!(known.region, Region::parse(region), "{input:?}");
-            assert_eq!(region_of(number), Region::parse(region), "{input:?}");
+            assert_eq!(Tables::builtin().region_of(number), Region::parse(region), "{input:?}");
         }
     }
     assert!(valid_ones > 1_500 && named > 800 && coded > 500, "{valid_ones} {named} {coded}");
@@ -117,26 +121,29 @@ fn repairs_stay_within_their_rule() {
 
 #[test]
 fn a_table_that_cannot_be_right_is_refused_with_its_line() {
-    let good = Forms { operators: "operator_id,operator,mcc,mnc\n1,One,,\n", ..Forms::BUILTIN };
-    let good = Forms { operator_prefixes: "prefix,operator_id\n4477,1\n", ..good };
+    let operators = "operator_id,operator,mcc,mnc\n1,One,,\n";
+    let good = Forms::BUILTIN.with(TableKind::Operators, operators);
+    let good = good.with(TableKind::OperatorPrefixes, "prefix,operator_id\n4477,1\n");
     assert!(Tables::read(&good).is_ok());
-    let prefixes = |text| Forms { operator_prefixes: text, ..good };
     let cases = [
-        (prefixes("prefix,operator_id\n4477,2\n"), "operator_prefixes.csv, line 2: operator_id"),
-        (prefixes("prefix,operator_id\n4477,1\n0,1\n"), "operator_prefixes.csv, line 3: prefix"),
-        (Forms { numbering: "prefix,iso2\n", ..good }, "numbering.csv, line 1: there is no column"),
+        (TableKind::OperatorPrefixes, "prefix,operator_id\n4477,2\n", "line 2: operator_id \"2\""),
+        (TableKind::OperatorPrefixes, "prefix,operator_id\n4477,1\n0,1\n", "line 3: prefix \"0\""),
+        (TableKind::Numbering, "prefix,iso2\n", "line 1: there is no column number_type"),
         (
-            Forms { numbering: "prefix,iso2,number_type,lengths\n1,US,PIGEON,11\n", ..good },
-            "numbering.csv, line 2: number_type \"PIGEON\"",
+            TableKind::Numbering,
+            "prefix,iso2,number_type,lengths\n1,US,PIGEON,11\n",
+            "line 2: number_type \"PIGEON\"",
         ),
+        (TableKind::Operators, "operator_id,operator,mcc,mnc\n1,One,234,1\n", "line 2: mnc \"1\""),
         (
-            Forms { operators: "operator_id,operator,mcc,mnc\n1,One,234,1\n", ..good },
-            "operators.csv, line 2: mnc \"1\"",
+            TableKind::Operators,
+            "operator_id,operator,mcc,mnc\n1,One,,\n1,Two,,\n",
+            "line 3: operator_id \"1\" is there twice",
         ),
     ];
-    for (forms, expected) in cases {
-        let error = Tables::read(&forms).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{error}");
+    for (kind, text, expected) in cases {
+        let error = Tables::read(&good.with(kind, text)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}, {expected}", kind.file())), "{error}");
     }
 }
 
@@ -155,12 +162,16 @@ fn shared_calling_codes_are_told_apart() {
         ("2101234567", None),
         ("9991234567", None),
     ] {
-        assert_eq!(region_of(number(text)), region.and_then(Region::parse), "{text}");
+        assert_eq!(
+            Tables::builtin().region_of(number(text)),
+            region.and_then(Region::parse),
+            "{text}"
+        );
     }
 }
 
 fn route(target: &str, carriers: &[u16]) -> RouteConfig {
-    let target = match known(target) {
+    let target = match Region::parse(target) {
         Some(region) => RouteTarget::Country(region),
         None => RouteTarget::Prefix(RoutePrefix::parse(target).unwrap()),
     };
@@ -195,7 +206,7 @@ fn goes_to(table: &RouteTable, to: &str, carriers: &[u16]) {
 
 #[test]
 fn the_longest_prefix_wins() {
-    let table = RouteTable::new(&[
+    let table = table_of(&[
         route("", &[0]),
         route("44", &[1]),
         route("447", &[2, 1]),
@@ -210,29 +221,25 @@ fn the_longest_prefix_wins() {
 
 #[test]
 fn a_country_covers_its_region_and_nothing_else() {
-    let table = RouteTable::new(&[route("GB", &[0]), route("GG", &[1])]);
+    let table = table_of(&[route("GB", &[0]), route("GG", &[1])]);
     goes_to(&table, "447700900123", &[0]);
     goes_to(&table, "447781100123", &[1]);
     goes_to(&table, "447797712345", &[]);
     goes_to(&table, "33612345678", &[]);
-    goes_to(&RouteTable::new(&[]), "447700900123", &[]);
+    goes_to(&table_of(&[]), "447700900123", &[]);
 }
 
 #[test]
 fn prefix_and_country_compete_by_length() {
     // The region table knows GB by 44 and GG by 447781.
-    let table = RouteTable::new(&[
-        route("GB", &[0]),
-        route("GG", &[1]),
-        route("44", &[2]),
-        route("447", &[3]),
-    ]);
+    let table =
+        table_of(&[route("GB", &[0]), route("GG", &[1]), route("44", &[2]), route("447", &[3])]);
     goes_to(&table, "442079460000", &[2]);
     goes_to(&table, "447700900123", &[3]);
     goes_to(&table, "447781100123", &[1]);
     // No country route for JE: the prefix covers it.
     goes_to(&table, "447797712345", &[3]);
-    let table = RouteTable::new(&[route("GG", &[1]), route("447781", &[4]), route("4", &[5])]);
+    let table = table_of(&[route("GG", &[1]), route("447781", &[4]), route("4", &[5])]);
     goes_to(&table, "447781100123", &[4]);
     goes_to(&table, "441481100123", &[1]);
     goes_to(&table, "442079460000", &[5]);
@@ -240,7 +247,7 @@ fn prefix_and_country_compete_by_length() {
 
 #[test]
 fn a_number_shorter_than_a_prefix_does_not_match_it() {
-    let table = RouteTable::new(&[route("4477009000", &[0]), route("44", &[1])]);
+    let table = table_of(&[route("4477009000", &[0]), route("44", &[1])]);
     goes_to(&table, "44770090", &[1]);
     goes_to(&table, "447700900", &[1]);
     goes_to(&table, "4477009000", &[0]);
@@ -302,7 +309,7 @@ proptest! {
     #[test]
     fn regions_are_the_longest_prefix(digits in digits()) {
         let naive = naive_region(&digits).map(|(_, region)| region);
-        prop_assert_eq!(region_of(number(&digits)), naive.and_then(Region::parse));
+        prop_assert_eq!(Tables::builtin().region_of(number(&digits)), naive.and_then(Region::parse));
     }
 
     #[test]
@@ -317,7 +324,7 @@ proptest! {
         let targets = prefixes.iter().map(String::as_str).chain(countries.iter().copied());
         let routes: Vec<RouteConfig> =
             targets.zip(0u16..).map(|(target, index)| route(target, &[index])).collect();
-        let table = RouteTable::new(&routes);
+        let table = table_of(&routes);
         let longer = prefixes.iter().filter(|prefix| prefix.len() >= 7).cloned();
         for digits in numbers.into_iter().chain(longer) {
             let expected = naive_route(&prefixes, &countries, &digits);

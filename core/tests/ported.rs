@@ -16,11 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
+use postrider_core::numbering::Tables;
 use postrider_core::operators::{OperatorId, Ported, PortedAnswer, Resolver};
 use postrider_core::ported::{
     About, BuildError, Builder, Change, Covers, FeedMeta, Found, LoadedTable, Overlay,
-    PortedTables, Range, Recipients, Row, RowReader, Spill, Subject, Table, TableError, covers,
-    entries, is_within,
+    PortedTables, Range, Recipients, Row, RowReader, Spill, StaleWatch, Subject, Table, TableError,
+    covers, entries, is_within,
 };
 use proptest::prelude::*;
 
@@ -270,13 +271,50 @@ fn a_stale_table_disables_only_its_own_numbers() {
     assert_eq!(trust(447_400_000_003, stale), (None, Some(true), 0));
 }
 
+#[test]
+fn a_stale_table_is_told_of_once_a_day() {
+    let tables = PortedTables::new(vec![
+        LoadedTable { name: "one".into(), ..loaded(&[44], &[(447_000_000_001, 1)], 100) },
+        LoadedTable { name: "other".into(), ..loaded(&[33], &[(337_000_000_001, 1)], 500) },
+    ]);
+    let mut watch = StaleWatch::default();
+    let mut due = |tables: &PortedTables, second: u64| -> Vec<String> {
+        watch.due(tables, UnixMs(second * 1_000)).iter().map(|own| own.name.clone()).collect()
+    };
+    // Both are of the second 1,000.
+    assert_eq!(due(&tables, 1_100), [""; 0]);
+    assert_eq!(due(&tables, 1_101), ["one"]);
+    assert_eq!(due(&tables, 1_102), [""; 0]);
+    assert_eq!(due(&tables, 1_501), ["other"]);
+    assert_eq!(due(&tables, 1_101 + 86_399), [""; 0]);
+    assert_eq!(due(&tables, 1_101 + 86_400), ["one"]);
+    // One that was made anew, and is stale again, is told of again.
+    assert_eq!(due(&PortedTables::default(), 90_000), [""; 0]);
+    assert_eq!(due(&tables, 90_001), ["one", "other"]);
+}
+
+#[test]
+fn a_table_knows_its_country() {
+    let country = |groups: &[u64]| {
+        let rows: Vec<(u64, u16)> = groups.iter().map(|own| (own * 1_000_000_000, 1)).collect();
+        let country = loaded(groups, &rows, 1).table.country(Tables::builtin());
+        country.map(|own| own.to_string())
+    };
+    assert_eq!(country(&[44]).as_deref(), Some("GB"));
+    assert_eq!(country(&[4_477, 4_478]).as_deref(), Some("GB"));
+    assert_eq!(country(&[9_174, 9_175]).as_deref(), Some("IN"));
+    assert_eq!(country(&[44, 33]), None);
+    assert_eq!(country(&[999]), None);
+}
+
 fn time(text: &str) -> Option<UnixMs> {
     text.strip_prefix('t')?.parse().ok().map(UnixMs)
 }
 
 #[test]
 fn rows_are_read_as_their_columns_say() {
-    let recipients = Recipients::parse("recipient,mcc,mnc\nD018,262,01\nX9,,\n").unwrap();
+    let recipients =
+        Recipients::parse("map.csv", "recipient,mcc,mnc\nD018,262,01\nX9,,\n").unwrap();
     let names = "\"valid_from\";recipient;first;extra;last;action";
     let mut reader =
         RowReader::new(names, Some(49), Some(recipients), vec![op("262-02")], time).unwrap();

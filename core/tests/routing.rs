@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use postrider_core::clock::UnixMs;
 use postrider_core::number::Msisdn;
+use postrider_core::numbering::Tables;
 use postrider_core::operators::{Ported, PortedAnswer, Resolver};
 use postrider_core::route::{
     Ask, Barred, Candidate, CarrierIx, Decision, Explanation, Facts, Figures, Load, Market,
@@ -28,6 +29,10 @@ use std::sync::Arc;
 
 const HALF_LIFE: Duration = Duration::from_secs(300);
 const PLENTY: Duration = Duration::from_secs(60);
+
+fn table_of(routes: &[RouteConfig]) -> RouteTable {
+    RouteTable::new(routes, Tables::builtin())
+}
 
 fn number() -> Msisdn {
     Msisdn::parse_strict("447700900123").unwrap()
@@ -42,7 +47,7 @@ fn candidate(carrier: u16, priority: u8, cost: u64) -> Candidate {
 }
 
 fn table(carriers: &[Candidate], tolerance: Option<u32>) -> RouteTable {
-    RouteTable::new(&[RouteConfig {
+    table_of(&[RouteConfig {
         require_lookup: RequireLookup::No,
         target: RouteTarget::Prefix(RoutePrefix::parse("").unwrap()),
         min_confidence: 0,
@@ -364,16 +369,16 @@ fn a_route_for_an_operator_wants_to_be_sure() {
     };
     let (ported, none) =
         (Resolver::default().with_ported(Arc::new(AlwaysPorted)), Resolver::default());
-    let sure = RouteTable::new(&[
+    let sure = table_of(&[
         route(long, 0, 0),
         route(operator("234-15"), 1, 980),
         route(operator("234-10"), 2, 0),
     ]);
     assert_eq!(first(&sure, &ported), Some(1), "it comes before the longest prefix");
     assert_eq!(first(&sure, &none), Some(0));
-    let surer = RouteTable::new(&[route(long, 0, 0), route(operator("234-15"), 1, 981)]);
+    let surer = table_of(&[route(long, 0, 0), route(operator("234-15"), 1, 981)]);
     assert_eq!(first(&surer, &ported), Some(0));
-    assert_eq!(first(&RouteTable::new(&[route(operator("234-10"), 2, 0)]), &ported), None);
+    assert_eq!(first(&table_of(&[route(operator("234-10"), 2, 0)]), &ported), None);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use postrider_core::lane::Lane;
 use postrider_core::lifecycle::PartStatus;
 use postrider_core::limits::OTP_LIFE;
 use postrider_core::number::{Msisdn, NumberForm};
+use postrider_core::numbering::Tables;
 use postrider_core::region::Region;
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
@@ -298,7 +299,8 @@ proptest! {
 #[test]
 fn a_customer_may_write_destinations_as_people_do() {
     let country = Region::parse("GB");
-    let lenient = CustomerLimits { number_form: NumberForm::Lenient { country }, ..LIMITS };
+    let numbers = NumberForm::Lenient { country }.reader(Tables::builtin());
+    let lenient = CustomerLimits { numbers, ..LIMITS };
     let head = head("POST", "/api/v1/messages", None, Some(b"application/json"));
     for to in ["+447700900123", "0044 7700 900123", "+44 (0)7700-900123", "07700 900123"] {
         let body = format!(r#"{{"from":"Acme","to":"{to}","body":"Hi"}}"#);

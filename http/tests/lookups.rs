@@ -9,6 +9,7 @@ use postrider_core::config::Config;
 use postrider_core::limits::LOOKUP_NUMBERS;
 use postrider_core::lookup::{Finding, Live, Subscriber};
 use postrider_core::number::{Msisdn, NumberForm};
+use postrider_core::numbering::Tables;
 use postrider_core::operators::{Resolver, Source};
 use postrider_http::lookup::{LookedUp, lookup_json, lookups_json, read_answer};
 use postrider_http::problem::{Code, Problem};
@@ -55,7 +56,8 @@ fn one_number_stands_in_the_path() {
     assert!(!one("/api/v1/lookups/447700900123", Some("live=false")).live);
     assert!(one("/api/v1/lookups/447700900123", Some("live=true")).live);
     assert_eq!(read(&one("/api/v1/lookups/0770", None)), ["0770: leading_zero"]);
-    let lenient = CustomerLimits { number_form: NumberForm::Lenient { country: None }, ..LIMITS };
+    let numbers = NumberForm::Lenient { country: None }.reader(Tables::builtin());
+    let lenient = CustomerLimits { numbers, ..LIMITS };
     let spaced = head("POST", "/api/v1/lookups/0044%207700%20900123", None, None);
     assert_eq!(read(&query(request_with(&spaced, b"", &lenient))), ["+447700900123"]);
 }

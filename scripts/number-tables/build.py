@@ -10,8 +10,8 @@ Inputs: the `phonenumbers` package (Apache-2.0; metadata of libphonenumber), the
 mobile-broadband-provider-info (public domain), operator_aliases.csv (our own), and of the
 countries.csv that is there the columns that no package has: name, mccs, and `mnp` where the
 package has no flag. Deterministic: the same inputs give the same bytes. Afterwards build
-regions.csv with core/data/build_regions.py, set the date in core/src/numbering/form.rs, and look
-at the difference: one that moves more than a row in a hundred wants a second look.
+regions.csv with core/data/build_regions.py, set the days in core/data/sources.csv, and look at the
+difference: one that moves more than a row in a hundred wants a second look.
 
 The prefix tables are over the full international number without "+", the longest prefix wins. A
 row that its longest shorter prefix already implies is left out. In numbering.csv the length is

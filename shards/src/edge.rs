@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use postrider_core::content::Retention;
 use postrider_core::limits;
-use postrider_core::number::NumberForm;
+use postrider_core::number::NumberReader;
 use postrider_http::auth::CustomerIx;
 use postrider_http::explain::explanation_json;
 use postrider_http::lookup::{LookedUp, lookup_json, lookups_json};
@@ -108,7 +108,9 @@ fn check(
     let config = shared.config.customers.get(usize::from(customer.0));
     let limits = CustomerLimits {
         max_text_chars: config.map_or(limits::MAX_TEXT_CHARS, |customer| customer.max_text_chars),
-        number_form: config.map_or(NumberForm::Strict, |customer| customer.number_form),
+        numbers: config.map_or(NumberReader::Strict, |customer| {
+            customer.number_form.reader(&shared.config.tables)
+        }),
         retention: config.map_or(Retention::Keep, |customer| customer.content_retention),
     };
     let policy = UrlPolicy { allow_private: shared.config.webhooks.allow_private };

@@ -7,7 +7,8 @@ use postrider_loadgen::load::LoadOptions;
 use postrider_loadgen::sink::SinkOptions;
 use postrider_loadgen::smsc::SmscOptions;
 use postrider_shards::commands::{
-    audit, check, demo, erase, pdu, plan, ported, receipt, reload, route, serve, store, text,
+    audit, check, demo, erase, pdu, plan, ported, receipt, reload, route, serve, store, tables,
+    text,
 };
 use postrider_shards::exit;
 
@@ -34,6 +35,7 @@ enum Command {
     /// Print what a configuration comes to: shards, binds, windows, rates, memory, disk
     Plan(plan::PlanArgs),
     Reload(reload::ReloadArgs),
+    Tables(tables::TablesCommand),
     Ported(ported::PortedCommand),
     Store(store::StoreCommand),
     Erase(erase::EraseArgs),
@@ -66,6 +68,7 @@ fn run(command: Command) -> i32 {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Reload(args) => reload::run(&args),
+        Command::Tables(command) => tables::run(&command),
         Command::Ported(command) => ported::run(&command),
         Command::Store(command) => store::run(&command),
         Command::Erase(args) => erase::run(&args),

@@ -17,7 +17,7 @@ use house::{House, Submit, config};
 use postrider_core::content::Retention;
 use postrider_core::limits;
 use postrider_core::lookup::Live;
-use postrider_core::number::{Msisdn, NumberForm};
+use postrider_core::number::{Msisdn, NumberReader};
 use postrider_core::operators::Source;
 use postrider_http::lookup::LookedUp;
 use postrider_http::request::{ApiRequest, CustomerLimits, LookupQuery, RequestHead, parse, route};
@@ -198,7 +198,7 @@ fn post(to: &str, dry_run: bool) -> ApiRequest {
     };
     let limits = CustomerLimits {
         max_text_chars: 100,
-        number_form: NumberForm::Strict,
+        numbers: NumberReader::Strict,
         retention: Retention::Keep,
     };
     let policy = UrlPolicy { allow_private: false };

@@ -4,6 +4,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::check;
 use super::error::ConfigErrors;
@@ -14,6 +15,7 @@ use super::smpp::{CustomerSmpp, SmppConfig};
 use crate::content::Retention;
 use crate::limits;
 use crate::number::NumberForm;
+use crate::numbering::Tables;
 use crate::operators::{Override, Resolver};
 use crate::rate::Rate;
 use crate::redact::Private;
@@ -43,6 +45,9 @@ pub struct Config {
     pub routes: Vec<RouteConfig>,
     /// `[numbers]`.
     pub numbers: NumbersConfig,
+    /// What is known of numbers: the tables that are part of the program until
+    /// [`Config::adopt_tables`].
+    pub tables: Arc<Tables>,
     /// `[[ported]]`.
     pub ported: Vec<PortedConfig>,
     /// `[lookups]`.
@@ -63,6 +68,8 @@ pub struct SenderConfig {
 /// What is known of numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NumbersConfig {
+    /// A folder of CSV files, or a snapshot of them; `None`: the tables that are part of the program.
+    pub tables: Option<PathBuf>,
     /// Who serves numbers whatever tables say; the longest prefix wins.
     pub overrides: Vec<Override>,
 }
@@ -78,6 +85,8 @@ pub struct PortedConfig {
     pub fresh: Duration,
     /// Whether it is locked in memory.
     pub lock: bool,
+    /// Octets of its file when the configuration was read; `None`: there was none, or nobody looked.
+    pub octets: Option<u64>,
 }
 
 /// How a shard waits for the operating system.
@@ -290,7 +299,18 @@ impl Config {
     /// What tells who serves a number, without tables of ported numbers.
     #[must_use]
     pub fn resolver(&self) -> Resolver {
-        Resolver::default().with_overrides(&self.numbers.overrides)
+        Resolver::new(Arc::clone(&self.tables)).with_overrides(&self.numbers.overrides)
+    }
+
+    /// Goes by the tables that `numbers.tables` names, once they were read.
+    ///
+    /// # Errors
+    /// Every country that is named elsewhere and that the tables do not have.
+    pub fn adopt_tables(&mut self, tables: Arc<Tables>) -> Result<(), ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        check::countries(&mut errors, self, &tables);
+        self.tables = tables;
+        errors.or_value(())
     }
 
     /// Reads and checks a configuration.

@@ -79,6 +79,9 @@ impl Config {
         for file in secrets {
             *file = folder.join(&*file);
         }
+        if let Some(tables) = &mut self.numbers.tables {
+            *tables = folder.join(&*tables);
+        }
         for table in &mut self.ported {
             table.file = folder.join(&table.file);
         }

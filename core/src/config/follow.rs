@@ -34,6 +34,8 @@ pub struct Followed {
     pub customers: Changes,
     /// Whether `[[routes]]` or `[routing]` says something else.
     pub routes: bool,
+    /// Whether what is known of numbers is made of other texts.
+    pub tables: bool,
     /// Keys that say something else and are read only at a start: they keep their old values.
     pub waiting: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Config {
             routing: _,
             routes: _,
             numbers: _,
+            tables: _,
             ported: _,
             lookups: _,
             senders: _,
@@ -106,11 +109,13 @@ impl Config {
             self.customers.push(customer);
         }
         let routes = (&self.routes, &self.routing) != (&before.routes, &before.routing);
+        let tables = self.tables.made_of() != before.tables.made_of();
         errors.or_value(Followed {
             config: self,
             carriers: carrier_changes,
             customers: customer_changes,
             routes,
+            tables,
             waiting,
         })
     }

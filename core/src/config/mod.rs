@@ -29,7 +29,7 @@ pub use self::lookups::{LookupFields, LookupsConfig};
 pub use self::plan::{
     Bound, CALIBRATION_FORMAT, Calibration, CalibrationError, CarrierForecast, CarrierPlan,
     CoresForecast, CustomerPlan, DiskForecast, Forecast, MemoryPlan, Plan, PlannedLoad,
-    PlannedLoadError, PortPlan, ShardPlan,
+    PlannedLoadError, PortPlan, ShardPlan, TablesPlan,
 };
 pub use self::profile::{
     Addressing, AlphabetConfig, CarrierProfile, CarrierTls, CarrierTlv, Concatenation, Learn,

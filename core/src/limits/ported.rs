@@ -15,3 +15,7 @@ pub const PORTED_CHANGES_MIN: u64 = 10_000;
 pub const PORTED_FRESH_DEFAULT: Duration = Duration::from_secs(8 * 24 * 3_600);
 /// Longest such time that can be configured.
 pub const PORTED_FRESH_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+/// How often the log says that a table is not fresh.
+pub const PORTED_STALE_TOLD: Duration = Duration::from_secs(24 * 3_600);
+/// Octets of one file of the tables of numbers, CSV or snapshot.
+pub const TABLES_FILE_MAX: u64 = 64 << 20;

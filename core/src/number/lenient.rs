@@ -23,23 +23,49 @@ pub enum NumberForm {
     /// By [`Msisdn::parse_strict`].
     #[default]
     Strict,
-    /// By [`Msisdn::parse_lenient`], with the tables that are part of the program.
+    /// By [`Msisdn::parse_lenient`].
     Lenient {
         /// The country of numbers without calling code.
         country: Option<Region>,
     },
 }
 
+/// The same with the tables that it goes by.
+#[derive(Copy, Clone, Debug, Default)]
+pub enum NumberReader<'t> {
+    /// By [`Msisdn::parse_strict`].
+    #[default]
+    Strict,
+    /// By [`Msisdn::parse_lenient`].
+    Lenient {
+        /// The country of numbers without calling code.
+        country: Option<Region>,
+        /// What is known of numbers.
+        tables: &'t Tables,
+    },
+}
+
 impl NumberForm {
+    /// A reader that goes by these tables.
+    #[must_use]
+    pub fn reader(self, tables: &Tables) -> NumberReader<'_> {
+        match self {
+            NumberForm::Strict => NumberReader::Strict,
+            NumberForm::Lenient { country } => NumberReader::Lenient { country, tables },
+        }
+    }
+}
+
+impl NumberReader<'_> {
     /// Reads a destination.
     ///
     /// # Errors
     /// The rule that is broken.
     pub fn read(self, text: &str) -> Result<Msisdn, NumberError> {
         match self {
-            NumberForm::Strict => Msisdn::parse_strict(text),
-            NumberForm::Lenient { country } => {
-                Msisdn::parse_lenient(text, country, Tables::builtin())
+            NumberReader::Strict => Msisdn::parse_strict(text),
+            NumberReader::Lenient { country, tables } => {
+                Msisdn::parse_lenient(text, country, tables)
             }
         }
     }

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 
-pub use self::lenient::NumberForm;
+pub use self::lenient::{NumberForm, NumberReader};
 
 /// Fewest digits of a number, calling code included: the shortest valid mobile numbers have 7.
 pub const MIN_DIGITS: usize = 7;

@@ -1,7 +1,19 @@
 //! Types of numbers. Pure, lives nowhere.
 
 /// What a number is for, as its numbering plan says.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Copy,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+)]
 pub enum NumberKind {
     /// A mobile.
     Mobile,

@@ -1,17 +1,19 @@
 //! Numbering plans as data: region, type and validity of a number, the operator that its range was
 //! given to, and what is dialled where. Pure; one `Tables` per process, read-only.
 
-mod csv;
 mod form;
 mod kind;
+mod read;
+mod snapshot;
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
-pub use self::csv::TableError;
-use self::csv::{Row, rows};
-pub use self::form::Forms;
+pub use self::form::{Forms, SOURCES, TableKind};
 pub use self::kind::NumberKind;
+pub use self::snapshot::{FORMAT, SnapshotError, snapshot_made_of};
 use crate::clock::UnixMs;
+use crate::csv::CsvError;
 use crate::number::Msisdn;
 use crate::operators::OperatorId;
 use crate::prefix::{self, Prefix, PrefixTable, Ranges};
@@ -33,7 +35,7 @@ pub struct Facts<'t> {
 }
 
 /// Who got a range of numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Its name.
     pub name: String,
@@ -42,7 +44,7 @@ pub struct Holder {
 }
 
 /// Whether numbers may be taken along to another operator.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Portability {
     /// They may, or probably so.
     Yes,
@@ -53,7 +55,7 @@ pub enum Portability {
 }
 
 /// A country, as far as numbers go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Country {
     /// Its code.
     pub region: Region,
@@ -70,7 +72,18 @@ pub struct Country {
 }
 
 /// The type of the numbers of one length in a range.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Copy,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+)]
 struct Valid {
     /// One bit a length, bit n for n digits in all.
     lengths: u16,
@@ -79,24 +92,44 @@ struct Valid {
 }
 
 /// What a range of numbers has in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord,
+)]
 struct Cell {
     region: Option<(Region, u8)>,
     valid: Vec<Valid>,
     holder: Option<u16>,
 }
 
+/// What is known about one of the tables.
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct TableInfo {
+    /// Its rows.
+    pub rows: u64,
+    /// When it was true.
+    pub as_of: UnixMs,
+    /// Where it is from, in words.
+    pub source: String,
+    /// Whether it is an operator's own, in place of the one that is part of the program.
+    pub own: bool,
+}
+
 /// All tables, ready for look-ups.
 #[derive(Debug)]
 pub struct Tables {
-    /// When the data was true.
-    as_of: UnixMs,
+    /// What tells the texts that it was made of from others.
+    made_of: u64,
+    /// By [`TableKind`].
+    info: [TableInfo; TableKind::ALL.len()],
     ranges: Ranges<u32>,
     cells: Vec<Cell>,
     holders: Vec<Holder>,
     /// By code, ascending: which holder has its name.
     names: Vec<(OperatorId, u16)>,
+    /// Ascending.
     countries: Vec<Country>,
+    /// Those that have numbers, ascending.
+    regions: Vec<Region>,
 }
 
 impl Tables {
@@ -105,10 +138,10 @@ impl Tables {
     /// # Panics
     /// When they cannot be read, which a test rules out.
     #[must_use]
-    pub fn builtin() -> &'static Tables {
-        static TABLES: OnceLock<Tables> = OnceLock::new();
+    pub fn builtin() -> &'static Arc<Tables> {
+        static TABLES: OnceLock<Arc<Tables>> = OnceLock::new();
         TABLES.get_or_init(|| match Tables::read(&Forms::BUILTIN) {
-            Ok(tables) => tables,
+            Ok(tables) => Arc::new(tables),
             Err(error) => unreachable!("{error}"),
         })
     }
@@ -117,17 +150,27 @@ impl Tables {
     ///
     /// # Errors
     /// The first row that cannot be right, with file, line and remedy.
-    pub fn read(forms: &Forms<'_>) -> Result<Tables, TableError> {
-        let regions = PrefixTable::new(read_regions(forms)?);
-        let (lists, plans) = read_numbering(forms)?;
-        let plans = PrefixTable::new(plans);
-        let (ids, holders) = read_holders(forms)?;
-        let held = PrefixTable::new(read_prefixes(forms, &ids)?);
+    pub fn read(forms: &Forms<'_>) -> Result<Tables, CsvError> {
+        let mut sources = forms.read_sources()?;
+        let regions = forms.read_regions()?;
+        let (lists, plans, numbering) = forms.read_numbering()?;
+        let (ids, holders) = forms.read_holders()?;
+        let held = forms.read_prefixes(&ids)?;
+        let countries = forms.read_countries()?;
+        let rows = [countries.len(), numbering, held.len(), holders.len(), regions.len()];
+        let info = TableKind::ALL.map(|kind| {
+            let (as_of, source) = sources.remove(&kind).unwrap_or_default();
+            let rows = rows.get(kind as usize).copied().and_then(|rows| rows.try_into().ok());
+            let own = forms.is_own(kind);
+            TableInfo { rows: rows.unwrap_or(u64::MAX), as_of, source, own }
+        });
+        let (regions, plans) = (PrefixTable::new(regions), PrefixTable::new(plans));
+        let held = PrefixTable::new(held);
         let mut starts = [regions.starts(), plans.starts(), held.starts()].concat();
         starts.sort_unstable();
         starts.dedup();
         let mut cells: Vec<Cell> = Vec::new();
-        let mut known = std::collections::BTreeMap::new();
+        let mut known = BTreeMap::new();
         let mut ranges = Vec::with_capacity(starts.len());
         for key in starts {
             let list = plans.find(key).and_then(|(_, list)| lists.get(list));
@@ -142,28 +185,105 @@ impl Tables {
             });
             ranges.push((key, index));
         }
-        let own = holders.iter().zip(0u16..);
-        let mut names: Vec<_> =
-            own.filter_map(|(holder, index)| Some((holder.operator?, index))).collect();
-        names.sort_unstable();
-        names.dedup_by_key(|(operator, _)| *operator);
-        let countries = read_countries(forms)?;
-        let ranges = Ranges::new(ranges);
-        Ok(Tables { as_of: forms.as_of, ranges, cells, holders, names, countries })
+        let made_of = forms.fingerprint();
+        Ok(Tables::of(made_of, info, Ranges::new(ranges), (cells, holders, countries)))
     }
 
-    /// When the data was true.
+    /// With what follows from the rest.
+    fn of(
+        made_of: u64,
+        info: [TableInfo; TableKind::ALL.len()],
+        ranges: Ranges<u32>,
+        (cells, holders, countries): (Vec<Cell>, Vec<Holder>, Vec<Country>),
+    ) -> Tables {
+        let names = read::names(&holders);
+        let mut regions: Vec<Region> =
+            cells.iter().filter_map(|cell| cell.region).map(|(region, _)| region).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        Tables { made_of, info, ranges, cells, holders, names, countries, regions }
+    }
+
+    /// What tells the texts that these tables were made of from others: see [`Forms::fingerprint`].
     #[must_use]
-    pub fn as_of(&self) -> UnixMs {
-        self.as_of
+    pub fn made_of(&self) -> u64 {
+        self.made_of
+    }
+
+    /// What is known about one of the tables.
+    #[must_use]
+    pub fn info(&self, kind: TableKind) -> &TableInfo {
+        let [countries, numbering, prefixes, operators, regions] = &self.info;
+        match kind {
+            TableKind::Countries => countries,
+            TableKind::Numbering => numbering,
+            TableKind::OperatorPrefixes => prefixes,
+            TableKind::Operators => operators,
+            TableKind::Regions => regions,
+        }
+    }
+
+    /// Octets of memory that they take, within a tenth.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        let (cell, valid) = (size_of::<Cell>(), size_of::<Valid>());
+        let cells = self.cells.iter().map(|own| cell + own.valid.len() * valid);
+        let holders = self.holders.iter().map(|own| size_of::<Holder>() + own.name.len());
+        let countries = self.countries.len() * (size_of::<Country>() + 24);
+        let names = self.names.len() * size_of::<(OperatorId, u16)>();
+        let all = cells.chain(holders).sum::<usize>() + countries + names + self.ranges.octets();
+        u64::try_from(all).unwrap_or(u64::MAX)
+    }
+
+    /// The region that a number belongs to, in use or not; `None` where there is no calling code.
+    ///
+    /// The numbers of SJ read as NO, EH as MA, VA as IT, AX as FI, CX and CC as AU where they cannot be
+    /// told apart.
+    #[must_use]
+    pub fn region_of(&self, number: Msisdn) -> Option<Region> {
+        self.region_at(prefix::key(number)).map(|(region, _)| region)
+    }
+
+    /// The region of the numbers that begin with these digits, as far as they tell.
+    #[must_use]
+    pub fn region_of_prefix(&self, digits: u64) -> Option<Region> {
+        let prefix = Prefix::parse(&digits.to_string())?;
+        self.region_at(prefix.first_key()).map(|(region, _)| region)
+    }
+
+    /// Whether any number belongs to a region.
+    #[must_use]
+    pub fn has_region(&self, region: Region) -> bool {
+        self.regions.binary_search(&region).is_ok()
+    }
+
+    /// The region of the numbers at a key, and how many leading digits say so.
+    pub(crate) fn region_at(&self, key: u64) -> Option<(Region, u8)> {
+        self.cell(key)?.region
+    }
+
+    /// Where the region may change.
+    pub(crate) fn region_starts(&self) -> Vec<u64> {
+        let mut starts = Vec::new();
+        let mut before = None;
+        for key in self.ranges.starts() {
+            let region = self.region_at(*key);
+            if before != Some(region) {
+                starts.push(*key);
+                before = Some(region);
+            }
+        }
+        starts
+    }
+
+    fn cell(&self, key: u64) -> Option<&Cell> {
+        self.cells.get(usize::try_from(self.ranges.find(key)?).ok()?)
     }
 
     /// What they say of a number.
     #[must_use]
     pub fn look_up(&self, number: Msisdn) -> Facts<'_> {
-        let range = self.ranges.find(prefix::key(number));
-        let cell = range.and_then(|cell| self.cells.get(usize::try_from(cell).ok()?));
-        let Some(cell) = cell else {
+        let Some(cell) = self.cell(prefix::key(number)) else {
             return Facts { region: None, region_digits: 0, kind: None, holder: None };
         };
         let length = 1u16 << number.len();
@@ -198,91 +318,4 @@ impl Tables {
     pub fn countries(&self) -> &[Country] {
         &self.countries
     }
-}
-
-/// Rows of numbering.csv by prefix, and the lists that they stand for.
-type Plans = (Vec<Vec<Valid>>, Vec<(Prefix, usize)>);
-
-fn read_regions(forms: &Forms<'_>) -> Result<Vec<(Prefix, Region)>, TableError> {
-    let each = |row: Row<'_>| Ok((row.prefix("prefix")?, row.region("iso2")?));
-    rows("regions.csv", forms.regions, &["prefix", "iso2"], each)
-}
-
-/// One prefix may have several rows, one a type; a row without a type says that nothing below its
-/// prefix is valid.
-fn read_numbering(forms: &Forms<'_>) -> Result<Plans, TableError> {
-    let columns = ["prefix", "iso2", "number_type", "lengths"];
-    let each = |row: Row<'_>| {
-        let prefix = row.prefix("prefix")?;
-        if row.text("number_type")?.is_empty() {
-            return Ok((prefix, None));
-        }
-        let kind = row.text("number_type").map(NumberKind::parse)?;
-        let kind = kind.ok_or_else(|| row.error("number_type", "is no type of number"))?;
-        let valid = Valid { lengths: row.lengths("lengths")?, region: row.region("iso2")?, kind };
-        Ok((prefix, Some(valid)))
-    };
-    let mut all = rows("numbering.csv", forms.numbering, &columns, each)?;
-    all.sort_by_key(|(prefix, _)| *prefix);
-    let mut plans: Plans = (Vec::new(), Vec::new());
-    for group in all.chunk_by(|one, next| one.0 == next.0) {
-        let Some((prefix, _)) = group.first() else { continue };
-        plans.1.push((*prefix, plans.0.len()));
-        plans.0.push(group.iter().filter_map(|(_, valid)| *valid).collect());
-    }
-    Ok(plans)
-}
-
-/// The numbers of operators.csv, ascending, each with the place of its holder.
-type Ids = Vec<(u32, u16)>;
-
-fn read_holders(forms: &Forms<'_>) -> Result<(Ids, Vec<Holder>), TableError> {
-    let each = |row: Row<'_>| {
-        let (mcc, mnc) = (row.text("mcc")?, row.text("mnc")?);
-        let operator = if mcc.is_empty() && mnc.is_empty() {
-            None
-        } else {
-            let operator = OperatorId::new(mcc, mnc);
-            Some(operator.map_err(|_| row.error("mnc", "makes no code with the MCC"))?)
-        };
-        Ok((row.number("operator_id")?, Holder { name: row.text("operator")?.into(), operator }))
-    };
-    let all =
-        rows("operators.csv", forms.operators, &["operator_id", "operator", "mcc", "mnc"], each)?;
-    let mut ids: Ids = all.iter().zip(0u16..).map(|((id, _), index)| (*id, index)).collect();
-    ids.sort_unstable();
-    Ok((ids, all.into_iter().map(|(_, holder)| holder).collect()))
-}
-
-fn read_prefixes(forms: &Forms<'_>, ids: &Ids) -> Result<Vec<(Prefix, u16)>, TableError> {
-    let each = |row: Row<'_>| {
-        let id = row.number("operator_id")?;
-        let at = ids.binary_search_by_key(&id, |(own, _)| *own).ok().and_then(|at| ids.get(at));
-        let (_, holder) = at.ok_or_else(|| row.error("operator_id", "is not in operators.csv"))?;
-        Ok((row.prefix("prefix")?, *holder))
-    };
-    rows("operator_prefixes.csv", forms.operator_prefixes, &["prefix", "operator_id"], each)
-}
-
-fn read_countries(forms: &Forms<'_>) -> Result<Vec<Country>, TableError> {
-    let columns = ["iso2", "name", "calling_code", "mnp", "trunk_prefix", "keeps_zero"];
-    let each = |row: Row<'_>| {
-        row.prefix("calling_code")?;
-        Ok(Country {
-            region: row.region("iso2")?,
-            name: row.text("name")?.into(),
-            calling_code: row.text("calling_code")?.into(),
-            portability: match row.text("mnp")? {
-                "yes" | "probable" => Portability::Yes,
-                "no" => Portability::No,
-                "" => Portability::Unknown,
-                _ => return Err(row.error("mnp", "is none of yes, probable, no and nothing")),
-            },
-            trunk_prefix: row.text("trunk_prefix")?.into(),
-            keeps_zero: row.text("keeps_zero")? == "yes",
-        })
-    };
-    let mut all = rows("countries.csv", forms.countries, &columns, each)?;
-    all.sort_by_key(|country| country.region);
-    Ok(all)
 }

@@ -14,7 +14,19 @@ const MCC_SHIFT: u32 = MNC_BITS + 1;
 /// two digits is not the one of three digits with the same value: 05 and 005 are two networks.
 ///
 /// `Display` and [`FromStr`] use the form `234-15`.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+    Copy,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+)]
 pub struct OperatorId(u32);
 
 /// Why a text is no operator's code; `Display` is fit for an operator of the gateway.

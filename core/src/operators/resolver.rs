@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{OperatorId, Ported, PortedAnswer};
 use crate::clock::UnixMs;
 use crate::number::Msisdn;
-use crate::numbering::{Facts, NumberKind, Portability, Tables};
+use crate::numbering::{Facts, NumberKind, Portability, TableKind, Tables};
 use crate::prefix::{self, Prefix, PrefixTable};
 use crate::region::Region;
 
@@ -132,7 +132,7 @@ pub struct Resolved<'t> {
 /// Everything that is known about numbers. A copy shares it.
 #[derive(Clone, Debug)]
 pub struct Resolver {
-    tables: &'static Tables,
+    tables: Arc<Tables>,
     overrides: Arc<Overrides>,
     ported: Option<Arc<dyn Ported>>,
 }
@@ -140,12 +140,17 @@ pub struct Resolver {
 impl Default for Resolver {
     /// With the tables that are part of the program alone.
     fn default() -> Resolver {
-        let overrides = Arc::new(Overrides::new(&[]));
-        Resolver { tables: Tables::builtin(), overrides, ported: None }
+        Resolver::new(Arc::clone(Tables::builtin()))
     }
 }
 
 impl Resolver {
+    /// A resolver that asks these tables alone.
+    #[must_use]
+    pub fn new(tables: Arc<Tables>) -> Resolver {
+        Resolver { tables, overrides: Arc::new(Overrides::new(&[])), ported: None }
+    }
+
     /// A resolver that also asks tables of ported numbers.
     #[must_use]
     pub fn with_ported(mut self, ported: Arc<dyn Ported>) -> Resolver {
@@ -173,7 +178,7 @@ impl Resolver {
             ported: None,
             source: Source::None,
             confidence: 0,
-            as_of: Some(self.tables.as_of()),
+            as_of: Some(self.tables.info(TableKind::Numbering).as_of),
         };
         if let Some((operator, name)) = self.overrides.find(number) {
             let known = Resolved { as_of: None, ..known };
@@ -191,7 +196,11 @@ impl Resolver {
                 let known = Resolved { ported: Some(false), as_of: Some(as_of), ..known };
                 held(known, facts, NOT_PORTED)
             }
-            Some(PortedAnswer::Unknown) | None => held(known, facts, self.trust(facts.region)),
+            Some(PortedAnswer::Unknown) | None => {
+                let known = held(known, facts, self.trust(facts.region));
+                let named = known.name.map(|_| self.tables.info(TableKind::OperatorPrefixes).as_of);
+                Resolved { as_of: named.or(known.as_of), ..known }
+            }
         }
     }
 

@@ -25,4 +25,4 @@ pub use self::rows::{FeedMeta, ReadTime, Recipients, Row, RowError, RowReader, S
 pub use self::space::Space;
 pub use self::stretch::{Entry, Stretch, TooFull, entries};
 pub use self::table::{Found, Table};
-pub use self::tables::{LoadedTable, PortedTables, is_within};
+pub use self::tables::{LoadedTable, PortedTables, StaleWatch, is_within};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::build::Covers;
 use crate::clock::UnixMs;
+use crate::csv::{self, CsvError};
 use crate::number::{MAX_DIGITS, Msisdn};
 use crate::operators::OperatorId;
 
@@ -73,30 +74,20 @@ impl FeedMeta {
 pub struct Recipients(BTreeMap<Vec<u8>, Option<OperatorId>>);
 
 impl Recipients {
-    /// Reads lines of `recipient,mcc,mnc`, further columns are left alone; MCC and MNC are empty
-    /// where the network has no code. The first line names the columns.
+    /// Reads a file of the columns `recipient`, `mcc` and `mnc`; both codes are empty where the network
+    /// has none. `file` is its name, for people.
     ///
     /// # Errors
-    /// The first line that is wrong, by number.
-    pub fn parse(text: &str) -> Result<Recipients, RowError> {
+    /// The first line that is wrong.
+    pub fn parse(file: &str, text: &str) -> Result<Recipients, CsvError> {
         let mut own = Recipients::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            let mut cells = line.split(',').map(str::trim);
-            let row = (cells.next(), cells.next(), cells.next());
-            if number == 1 {
-                if row != (Some("recipient"), Some("mcc"), Some("mnc")) {
-                    return Err(RowError::new("line 1: it must begin with recipient,mcc,mnc"));
-                }
-                continue;
+        csv::rows(file, text, &["recipient", "mcc", "mnc"], |row| {
+            let code = row.text("recipient")?.as_bytes().to_vec();
+            if own.0.insert(code, row.operator()?).is_some() {
+                return Err(row.error("recipient", "is there twice"));
             }
-            let (Some(code), Some(mcc), Some(mnc)) = row else {
-                return Err(RowError::new(format!("line {number}: give recipient, MCC and MNC")));
-            };
-            let id = operator(mcc, mnc).map_err(|why| RowError(format!("line {number}: {why}")))?;
-            if own.0.insert(code.as_bytes().to_vec(), id).is_some() {
-                return Err(RowError::new(format!("line {number}: \"{code}\" is there twice")));
-            }
-        }
+            Ok(())
+        })?;
         Ok(own)
     }
 }

@@ -5,12 +5,14 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::changes::Changes;
+use super::changes::{Change, Changes};
 use super::file::{Overlay, Parts, TableError};
 use super::lines::Lines;
 use super::ranges::{self, Range, RangeSet};
 use crate::number::Msisdn;
+use crate::numbering::Tables;
 use crate::operators::OperatorId;
+use crate::region::Region;
 
 /// What a table says of one of its numbers.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,21 @@ impl Table {
     #[must_use]
     pub fn ranges(&self) -> usize {
         self.ranges.len()
+    }
+
+    /// Octets that it takes: its file, which all shards map, and what came since.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        let beside = self.changes.len() * size_of::<Change>() + size_of_val(self.ranges.as_slice());
+        u64::try_from(self.file.len() + beside).unwrap_or(u64::MAX)
+    }
+
+    /// The country of its numbers; `None` when they are of several, or of none.
+    #[must_use]
+    pub fn country(&self, tables: &Tables) -> Option<Region> {
+        let mut groups = self.parts.tail.covers.iter();
+        let first = tables.region_of_prefix(*groups.next()?)?;
+        groups.all(|group| tables.region_of_prefix(*group) == Some(first)).then_some(first)
     }
 
     /// When its last source was true, seconds since 1970.

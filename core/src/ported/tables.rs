@@ -2,11 +2,13 @@
 //! fresh. Pure; one per process behind an `Arc`, read-only, replaced as a whole.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::build::leads;
 use super::table::{Found, Table};
 use crate::clock::UnixMs;
+use crate::limits::PORTED_STALE_TOLD;
 use crate::number::Msisdn;
 use crate::operators::{Ported, PortedAnswer};
 use crate::prefix::{self, Prefix, PrefixTable};
@@ -37,8 +39,14 @@ impl LoadedTable {
         UnixMs(self.table.as_of_s().saturating_mul(1_000))
     }
 
+    /// Whether it counts as fresh at this wall time.
+    #[must_use]
+    pub fn is_fresh(&self, now: UnixMs) -> bool {
+        now <= self.fresh_until()
+    }
+
     fn answer(&self, found: Found, now: UnixMs) -> PortedAnswer {
-        let (as_of, fresh) = (self.as_of(), now <= self.fresh_until());
+        let (as_of, fresh) = (self.as_of(), self.is_fresh(now));
         match found {
             Found::Ported(operator) => PortedAnswer::Ported { operator, as_of, fresh },
             Found::NotPorted if fresh => PortedAnswer::NotPorted { as_of },
@@ -114,6 +122,31 @@ impl Ported for PortedTables {
             Some(loaded) => loaded.answer(loaded.table.find(number, now.0 / 1_000), now),
             None => PortedAnswer::Unknown,
         }
+    }
+}
+
+/// Remembers of which tables it was told that they are not fresh. On the control thread.
+#[derive(Debug, Default)]
+pub struct StaleWatch {
+    /// By name: when it was told last.
+    told: BTreeMap<String, UnixMs>,
+}
+
+impl StaleWatch {
+    /// The tables of which it has to be told now: those that are not fresh any more, once, and then
+    /// once each [`PORTED_STALE_TOLD`] for as long as that stays so.
+    pub fn due<'t>(&mut self, tables: &'t PortedTables, now: UnixMs) -> Vec<&'t LoadedTable> {
+        let stale = tables.tables().iter().filter(|own| !own.is_fresh(now));
+        let told: BTreeMap<String, UnixMs> = stale
+            .clone()
+            .filter_map(|own| Some((own.name.clone(), *self.told.get(&own.name)?)))
+            .filter(|(_, at)| now.since(*at) < PORTED_STALE_TOLD)
+            .collect();
+        self.told = told;
+        let due: Vec<&LoadedTable> =
+            stale.filter(|own| !self.told.contains_key(&own.name)).collect();
+        self.told.extend(due.iter().map(|own| (own.name.clone(), now)));
+        due
     }
 }
 

@@ -4,9 +4,10 @@ use core::fmt;
 
 use super::{Candidate, RequireLookup, RouteConfig, RouteTarget};
 use crate::number::Msisdn;
+use crate::numbering::Tables;
 use crate::operators::{OperatorId, Resolved};
 use crate::prefix::{self, Prefix, PrefixTable, Ranges};
-use crate::region::{self, Region};
+use crate::region::Region;
 
 /// The leading digits of a route's numbers; empty for the default route.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -88,9 +89,10 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Builds the table; of routes with the same target the last one counts.
+    /// Builds the table; of routes with the same target the last one counts. `tables` say where the
+    /// countries' numbers are.
     #[must_use]
-    pub fn new(routes: &[RouteConfig]) -> RouteTable {
+    pub fn new(routes: &[RouteConfig], tables: &Tables) -> RouteTable {
         let mut operators: Vec<(OperatorId, u32)> = Vec::new();
         let mut countries: Vec<(Region, u32)> = Vec::new();
         let mut prefixes: Vec<(Prefix, u32)> = Vec::new();
@@ -107,11 +109,12 @@ impl RouteTable {
         let prefixes = PrefixTable::new(prefixes);
         let mut starts: Vec<u64> = prefixes.starts().to_vec();
         if !countries.is_empty() {
-            starts.extend(region::table().starts());
+            starts.extend(tables.region_starts());
         }
         starts.sort_unstable();
         starts.dedup();
-        let winners = starts.iter().map(|key| (*key, winner(*key, &prefixes, &countries)));
+        let winners =
+            starts.iter().map(|key| (*key, winner(*key, &prefixes, (&countries, tables))));
         let winners = Ranges::new(winners);
         let routes = routes.iter().map(Route::new).collect();
         RouteTable { operators, winners, routes }
@@ -148,16 +151,18 @@ impl RouteTable {
 }
 
 /// The route of the numbers at a key.
-fn winner(key: u64, prefixes: &PrefixTable<u32>, countries: &[(Region, u32)]) -> Option<u32> {
+fn winner(
+    key: u64,
+    prefixes: &PrefixTable<u32>,
+    (countries, tables): (&[(Region, u32)], &Tables),
+) -> Option<u32> {
     let by_prefix = prefixes.find(key);
-    let by_country = region::table().find(key).and_then(|(prefix, region)| {
+    let by_country = tables.region_at(key).and_then(|(region, digits)| {
         let route = countries.iter().rev().find(|(code, _)| *code == region)?;
-        Some((prefix, route.1))
+        Some((digits, route.1))
     });
     match (by_prefix, by_country) {
-        (Some((own, route)), Some((regional, _))) if own.length() >= regional.length() => {
-            Some(route)
-        }
+        (Some((own, route)), Some((digits, _))) if own.length() >= digits => Some(route),
         (_, Some((_, route))) | (Some((_, route)), None) => Some(route),
         (None, None) => None,
     }

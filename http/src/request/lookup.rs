@@ -37,7 +37,7 @@ pub struct Unreadable {
 /// One number, percent-encoded in the path.
 pub(super) fn parse_one(
     head: &RequestHead<'_>,
-    limits: &CustomerLimits,
+    limits: &CustomerLimits<'_>,
 ) -> Result<LookupQuery, Problem> {
     let live = parse_live(head)?;
     let segment = head.path.rsplit('/').next().unwrap_or_default();
@@ -51,7 +51,7 @@ pub(super) fn parse_one(
 pub(super) fn parse_batch(
     head: &RequestHead<'_>,
     body: &[u8],
-    limits: &CustomerLimits,
+    limits: &CustomerLimits<'_>,
 ) -> Result<LookupQuery, Problem> {
     let live = parse_live(head)?;
     check_media_type(head.content_type)?;
@@ -76,8 +76,8 @@ pub(super) fn parse_batch(
     Ok(LookupQuery { numbers, live, batch: true })
 }
 
-fn read(text: &str, limits: &CustomerLimits) -> Result<Msisdn, Unreadable> {
-    limits.number_form.read(text).map_err(|error| {
+fn read(text: &str, limits: &CustomerLimits<'_>) -> Result<Msisdn, Unreadable> {
+    limits.numbers.read(text).map_err(|error| {
         let shortened: String = text.chars().take(LOOKUP_TEXT).collect();
         Unreadable { text: Private::new(shortened.into()), error }
     })

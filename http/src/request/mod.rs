@@ -16,7 +16,7 @@ use postrider_core::clock::UnixMs;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_core::lifecycle::PartStatus;
-use postrider_core::number::{Msisdn, NumberForm};
+use postrider_core::number::{Msisdn, NumberReader};
 use postrider_core::sender::SenderId;
 use postrider_core::submission::Submission;
 
@@ -40,12 +40,12 @@ pub struct RequestHead<'a> {
 }
 
 /// What one customer may do.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct CustomerLimits {
+#[derive(Copy, Clone, Debug)]
+pub struct CustomerLimits<'t> {
     /// Most characters of a text, in Unicode scalar values.
     pub max_text_chars: u32,
     /// How its destinations are read.
-    pub number_form: NumberForm,
+    pub numbers: NumberReader<'t>,
     /// What becomes of its messages' texts; a message may only be stricter.
     pub retention: Retention,
 }
@@ -134,7 +134,7 @@ pub fn parse(
     endpoint: Endpoint,
     head: &RequestHead<'_>,
     body: &[u8],
-    limits: &CustomerLimits,
+    limits: &CustomerLimits<'_>,
     policy: &UrlPolicy,
 ) -> Result<ApiRequest, Problem> {
     match endpoint {

@@ -30,7 +30,7 @@ const PRIORITY: &str = "priority";
 pub(super) fn parse(
     head: &RequestHead<'_>,
     octets: &[u8],
-    limits: &CustomerLimits,
+    limits: &CustomerLimits<'_>,
     policy: &UrlPolicy,
 ) -> Result<ApiRequest, Problem> {
     check_media_type(head.content_type)?;
@@ -130,12 +130,12 @@ fn parse_from(text: &str) -> Result<SenderId, Problem> {
         .map_err(|error| Problem::new(Code::InvalidFrom, sentence(&error)).at(pointer(FROM)))
 }
 
-fn parse_to(text: &str, limits: &CustomerLimits) -> Result<Msisdn, Problem> {
-    let read = limits.number_form.read(text);
+fn parse_to(text: &str, limits: &CustomerLimits<'_>) -> Result<Msisdn, Problem> {
+    let read = limits.numbers.read(text);
     read.map_err(|error| Problem::new(Code::InvalidTo, sentence(&error)).at(pointer(TO)))
 }
 
-fn check_text(text: &str, limits: &CustomerLimits) -> Result<(), Problem> {
+fn check_text(text: &str, limits: &CustomerLimits<'_>) -> Result<(), Problem> {
     let refuse = |code, detail: String| Err(Problem::new(code, detail).at(pointer(BODY)));
     if text.is_empty() {
         return refuse(Code::BodyEmpty, "The text must not be empty.".to_owned());

@@ -4,7 +4,7 @@
 use postrider_core::clock::UnixMs;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
-use postrider_core::number::NumberForm;
+use postrider_core::number::NumberReader;
 use postrider_http::problem::Problem;
 use postrider_http::request::{ApiRequest, Cursor, CustomerLimits, RequestHead, parse, route};
 use postrider_http::url_guard::UrlPolicy;
@@ -13,9 +13,9 @@ use postrider_http::url_guard::UrlPolicy;
 pub(crate) const ID: &str = "01234567-89ab-cdef-0011-223344556677";
 
 /// What the tests' customer may do.
-pub(crate) const LIMITS: CustomerLimits = CustomerLimits {
+pub(crate) const LIMITS: CustomerLimits<'_> = CustomerLimits {
     max_text_chars: 1_600,
-    number_form: NumberForm::Strict,
+    numbers: NumberReader::Strict,
     retention: Retention::Keep,
 };
 
@@ -38,7 +38,7 @@ pub(crate) fn head<'a>(
 pub(crate) fn request_with(
     head: &RequestHead<'_>,
     body: &[u8],
-    limits: &CustomerLimits,
+    limits: &CustomerLimits<'_>,
 ) -> Result<ApiRequest, Problem> {
     let endpoint = route(head)?;
     parse(endpoint, head, body, limits, &UrlPolicy { allow_private: false })

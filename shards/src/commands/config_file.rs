@@ -1,11 +1,13 @@
 //! The configuration file on disk: read, checked, and its secrets filled in. On the main thread.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use postrider_core::config::{Config, ConfigErrors, ConfigProblem, Followed, Plan, line_of};
 
 use super::carrier_tlvs;
 use super::lines::complain;
+use crate::control::tables;
 use crate::exit;
 use crate::rt;
 
@@ -81,12 +83,30 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     config.resolve_files(path.parent().unwrap_or(Path::new("")));
     let mut read = |file: &Path| std::fs::read_to_string(file).map_err(|error| error.to_string());
     config.load_secrets(&mut read).map_err(invalid)?;
+    adopt_tables(&mut config).map_err(invalid)?;
+    for table in &mut config.ported {
+        table.octets = std::fs::metadata(&table.file).ok().map(|file| file.len());
+    }
     let problems = carrier_tlvs::problems(&config);
     if !problems.is_empty() {
         return Err(invalid(ConfigErrors { problems }));
     }
     rt::check_tls(&config).map_err(|why| LoadError::Tls { path: path.to_owned(), why })?;
     Ok(config)
+}
+
+/// Reads the tables of numbers that the configuration names.
+fn adopt_tables(config: &mut Config) -> Result<(), ConfigErrors> {
+    let Some(path) = &config.numbers.tables else { return Ok(()) };
+    match tables::read(path) {
+        Ok(read) => config.adopt_tables(Arc::new(read.tables)),
+        Err(why) => {
+            let (at, what) = (String::from("numbers.tables"), format!("{why:#}"));
+            let mend =
+                String::from("mend it, or remove the line to go by the program's own tables");
+            Err(ConfigErrors { problems: vec![ConfigProblem { at, what, mend }] })
+        }
+    }
 }
 
 /// The same, for a process that goes by the configuration `before` on so many shards: fitted behind

@@ -17,4 +17,5 @@ pub mod reload;
 pub mod route;
 pub mod serve;
 pub mod store;
+pub mod tables;
 pub mod text;

@@ -71,6 +71,7 @@ fn announce(config: &Config) {
         memlock_hard = facts.memlock_hard,
         cpus = ?facts.cpus,
         data_dir = %config.server.data_dir.display(),
+        tables = config.numbers.tables.as_ref().map(|own| tracing::field::display(own.display())),
         "starting"
     );
 }

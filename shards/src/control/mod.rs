@@ -14,6 +14,7 @@ mod routes;
 mod server;
 mod shards;
 mod signals;
+pub mod tables;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};

@@ -64,6 +64,7 @@ struct Done {
     carriers: Changes,
     customers: Changes,
     routes: bool,
+    tables: bool,
     waiting: Vec<String>,
 }
 
@@ -146,8 +147,8 @@ impl Reloads {
             }
         }
         let took = (control.facts.now)().saturating_sub(began);
-        let Followed { carriers, customers, routes, waiting, .. } = followed;
-        Ok(Done { generation, took, carriers, customers, routes, waiting })
+        let Followed { carriers, customers, routes, tables, waiting, .. } = followed;
+        Ok(Done { generation, took, carriers, customers, routes, tables, waiting })
     }
 
     /// Everything that may fail or wait, before anything changes.
@@ -224,9 +225,10 @@ impl Done {
             .concat()
         };
         let routes = if self.routes { ", other routes" } else { "" };
+        let tables = if self.tables { ", other tables of numbers" } else { "" };
         let (carriers, customers) =
             (of("carriers", &self.carriers), of("customers", &self.customers));
-        format!("every shard goes by the new configuration{carriers}{customers}{routes}")
+        format!("every shard goes by the new configuration{carriers}{customers}{routes}{tables}")
     }
 
     fn shown(&self) -> Value {
@@ -243,6 +245,7 @@ impl Done {
             "carriers": of(&self.carriers),
             "customers": of(&self.customers),
             "routes_changed": self.routes,
+            "tables_changed": self.tables,
             "needs_restart": self.waiting,
         })
     }

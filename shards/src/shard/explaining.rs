@@ -111,7 +111,7 @@ pub fn explain_alone(
     submission: &Submission,
     at: UnixMs,
 ) -> Option<Explanation> {
-    let routes = RouteTable::new(&config.routes);
+    let routes = RouteTable::new(&config.routes, &config.tables);
     let known = resolver.resolve(submission.to, at);
     let route: &Route = routes.find(submission.to, &known)?;
     let profile = |carrier: CarrierIx| profile(config, carrier);

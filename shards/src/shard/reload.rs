@@ -166,12 +166,13 @@ impl Shard {
         self.fit_customer_binds(now, before);
     }
 
-    /// Gives messages that wait at a carrier to the one that they would go to now, when the routes
-    /// say something else, the carrier was removed or takes more or fewer parts at once for one
+    /// Gives messages that wait at a carrier to the one that they would go to now, when the routes or
+    /// the tables of numbers say something else, the carrier was removed or takes more or fewer parts at once for one
     /// recipient.
     fn fit_queues(&mut self, now: Now, before: &Shared) {
         let (old, new) = (&before.config, &self.shared.config);
-        let rerouted = (&old.routes, &old.routing) != (&new.routes, &new.routing);
+        let rerouted = (&old.routes, &old.routing) != (&new.routes, &new.routing)
+            || old.tables.made_of() != new.tables.made_of();
         let same = |index: usize| {
             let (old, new) = (old.carriers.get(index), new.carriers.get(index));
             old.zip(new).is_some_and(|(old, new)| {

@@ -100,7 +100,7 @@ impl Shared {
             board: Arc::new(board),
             generation: before.map_or(1, |before| before.generation.saturating_add(1)),
             resolver: config.resolver().with_ported(Arc::<PortedTables>::clone(&ported)),
-            routes: RouteTable::new(&config.routes),
+            routes: RouteTable::new(&config.routes, &config.tables),
             placement,
             cipher,
             weights: weights.filter(|(_, weight)| *weight != 1).collect(),

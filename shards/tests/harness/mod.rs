@@ -22,7 +22,7 @@ use postrider_core::clock::{Now, UnixMs};
 use postrider_core::config::Config;
 use postrider_core::content::Retention;
 use postrider_core::id::{IdCipher, MessageId};
-use postrider_core::number::NumberForm;
+use postrider_core::number::NumberReader;
 use postrider_core::place::{Placement, ShardId};
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::Problem;
@@ -477,7 +477,7 @@ pub(crate) fn request(method: &str, path: &str, body: &[u8]) -> ApiRequest {
     let endpoint = route(&head).unwrap();
     let limits = CustomerLimits {
         max_text_chars: 1_600,
-        number_form: NumberForm::Strict,
+        numbers: NumberReader::Strict,
         retention: Retention::Keep,
     };
     let policy = UrlPolicy { allow_private: true };

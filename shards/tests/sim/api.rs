@@ -8,7 +8,7 @@ use postrider_core::config::Word as _;
 use postrider_core::content::Retention;
 use postrider_core::id::MessageId;
 use postrider_core::lane::Lane;
-use postrider_core::number::NumberForm;
+use postrider_core::number::NumberReader;
 use postrider_http::auth::CustomerIx;
 use postrider_http::request::{ApiRequest, CustomerLimits, RequestHead, parse, route};
 use postrider_http::response::MessageView;
@@ -180,7 +180,7 @@ fn request(method: &str, path: &str, query: Option<&str>, body: &[u8]) -> ApiReq
     let endpoint = route(&head).unwrap();
     let limits = CustomerLimits {
         max_text_chars: 1_600,
-        number_form: NumberForm::Strict,
+        numbers: NumberReader::Strict,
         retention: Retention::Keep,
     };
     parse(endpoint, &head, body, &limits, &UrlPolicy { allow_private: true }).unwrap()

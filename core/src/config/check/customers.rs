@@ -12,8 +12,8 @@ use crate::config::secret;
 use crate::config::smpp::SmppConfig;
 use crate::limits;
 use crate::number::NumberForm;
+use crate::numbering::Tables;
 use crate::redact::Private;
-use crate::region::{self, Region};
 use crate::sender::SenderId;
 
 /// How to get a webhook secret.
@@ -34,7 +34,7 @@ struct Taken {
 pub(super) fn customers(
     e: &mut ConfigErrors,
     raw: Vec<RawCustomer>,
-    server: &SmppConfig,
+    (server, tables): (&SmppConfig, Option<&Tables>),
 ) -> Vec<CustomerConfig> {
     too_many(e, "customers", raw.len(), limits::MAX_CUSTOMERS);
     names(e, "customers", raw.iter().map(|customer| customer.name.as_str()));
@@ -46,14 +46,16 @@ pub(super) fn customers(
     }
     let mut taken = Taken::default();
     let checked = raw.into_iter().enumerate();
-    checked.map(|(index, customer)| one_customer(e, index, customer, &mut taken)).collect()
+    checked
+        .map(|(index, customer)| one_customer(e, index, customer, (&mut taken, tables)))
+        .collect()
 }
 
 fn one_customer(
     e: &mut ConfigErrors,
     index: usize,
     raw: RawCustomer,
-    taken: &mut Taken,
+    (taken, tables): (&mut Taken, Option<&Tables>),
 ) -> CustomerConfig {
     let at = |key: &str| format!("customers[{index}].{key}");
     let api_key_hashes = api_keys(e, index, &raw, &mut taken.keys);
@@ -71,7 +73,7 @@ fn one_customer(
         retired: false,
         api_key_hashes,
         webhook_secret,
-        number_form: number_form(e, &at("default_country"), &raw),
+        number_form: number_form(e, &at("default_country"), &raw, tables),
         webhook_secret_file: raw.webhook_secret_file.map(PathBuf::from),
         max_text_chars: number(e, &at("max_text_chars"), raw.max_text_chars, chars),
         weight: number(e, &at("weight"), raw.weight, 1..=i64::from(limits::MAX_WEIGHT)),
@@ -84,13 +86,15 @@ fn one_customer(
     }
 }
 
-fn number_form(e: &mut ConfigErrors, at: &str, raw: &RawCustomer) -> NumberForm {
+fn number_form(
+    e: &mut ConfigErrors,
+    at: &str,
+    raw: &RawCustomer,
+    tables: Option<&Tables>,
+) -> NumberForm {
+    let mend = "give an ISO 3166 code in capitals, like \"GB\"";
     let country = raw.default_country.as_deref();
-    let known = country.and_then(region::known).filter(|region| *region != Region::WORLD);
-    if let Some(country) = country.filter(|_| known.is_none()) {
-        let what = format!("\"{country}\" is no country with numbers of its own");
-        e.add(at, what, "give an ISO 3166 code in capitals, like \"GB\"");
-    }
+    let known = country.and_then(|own| super::numbers::country(e, at, own, (tables, mend)));
     if !raw.lenient_numbers && country.is_some() {
         let what = "it changes nothing without lenient_numbers";
         e.add(at, what, "set lenient_numbers = true, or remove it");

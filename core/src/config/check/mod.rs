@@ -14,11 +14,15 @@ mod smpp;
 mod tlvs;
 mod tools;
 
+use std::sync::Arc;
+
 pub(super) use self::customers::WEBHOOK_SECRET_MEND;
 pub(super) use self::lookups::{SECRET_MEND as LOOKUP_SECRET_MEND, is_field_value};
+pub(super) use self::numbers::countries;
 use super::checked::Config;
 use super::error::ConfigErrors;
 use super::raw::RawConfig;
+use crate::numbering::Tables;
 pub(super) use tools::password;
 
 pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
@@ -29,11 +33,12 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
     let limits = server::limits_of(e, &raw.limits, &store);
     let webhooks = server::webhooks(e, &raw.webhooks);
     let smpp = smpp::server(e, raw.smpp);
-    let customers = customers::customers(e, raw.customers, &smpp);
+    let known = numbers::known_countries(&raw.numbers);
+    let customers = customers::customers(e, raw.customers, (&smpp, known));
     let carriers = carriers::carriers(e, raw.carriers);
     let routing = routes::routing(e, raw.routing);
     let lookups = lookups::lookups(e, raw.lookups);
-    let routes = routes::routes(e, &raw.routes, (&carriers, lookups.is_some()));
+    let routes = routes::routes(e, &raw.routes, (&carriers, lookups.is_some(), known));
     let numbers = numbers::numbers(e, &raw.numbers);
     let ported = ported::ported(e, raw.ported);
     let senders = senders::senders(e, raw.senders);
@@ -48,6 +53,7 @@ pub(super) fn check(raw: RawConfig) -> Result<Config, ConfigErrors> {
         routing,
         routes,
         numbers,
+        tables: Arc::clone(Tables::builtin()),
         ported,
         lookups,
         senders,

@@ -1,18 +1,64 @@
 //! Checks of the section `[numbers]`. Pure, lives nowhere.
 
+use std::path::PathBuf;
+
 use super::tools::too_many;
-use crate::config::checked::NumbersConfig;
+use crate::config::checked::{Config, NumbersConfig};
 use crate::config::error::ConfigErrors;
 use crate::config::raw::{RawNumbers, RawOverride};
 use crate::limits;
-use crate::number::Msisdn;
+use crate::number::{Msisdn, NumberForm};
+use crate::numbering::Tables;
 use crate::operators::{OperatorId, Override};
+use crate::region::Region;
+use crate::route::RouteTarget;
 
 pub(super) fn numbers(e: &mut ConfigErrors, raw: &RawNumbers) -> NumbersConfig {
     too_many(e, "numbers.override", raw.overrides.len(), limits::OVERRIDES_MAX);
+    if raw.tables.as_ref().is_some_and(String::is_empty) {
+        let mend = "give a folder of CSV files or a snapshot of them, or remove the line";
+        e.add("numbers.tables", "it is empty", mend);
+    }
     let each = raw.overrides.iter().enumerate();
     let overrides = each.filter_map(|(index, own)| one(e, index, own)).collect();
-    NumbersConfig { overrides }
+    NumbersConfig { tables: raw.tables.as_ref().map(PathBuf::from), overrides }
+}
+
+/// The tables that say which countries there are; `None`: tables that are not read yet.
+pub(super) fn known_countries(raw: &RawNumbers) -> Option<&'static Tables> {
+    raw.tables.is_none().then(|| &**Tables::builtin())
+}
+
+/// A country by its code, when it has numbers.
+pub(super) fn country(
+    e: &mut ConfigErrors,
+    at: &str,
+    code: &str,
+    (tables, mend): (Option<&Tables>, &str),
+) -> Option<Region> {
+    let known = Region::parse(code).filter(|region| *region != Region::WORLD);
+    let known = known.filter(|own| tables.is_none_or(|tables| tables.has_region(*own)));
+    if known.is_none() {
+        e.add(at, format!("\"{code}\" is no country with numbers of its own"), mend);
+    }
+    known
+}
+
+/// The countries that are named in a configuration, by the tables that it names.
+pub(in crate::config) fn countries(e: &mut ConfigErrors, config: &Config, tables: &Tables) {
+    let mend = "the tables of numbers.tables have none of its numbers: correct them, or the code";
+    for (index, route) in config.routes.iter().enumerate() {
+        if let RouteTarget::Country(own) = route.target {
+            let at = format!("routes[{index}].country");
+            country(e, &at, own.as_str(), (Some(tables), mend));
+        }
+    }
+    for (index, customer) in config.customers.iter().enumerate() {
+        if let NumberForm::Lenient { country: Some(own) } = customer.number_form {
+            let at = format!("customers[{index}].default_country");
+            country(e, &at, own.as_str(), (Some(tables), mend));
+        }
+    }
 }
 
 fn one(e: &mut ConfigErrors, index: usize, raw: &RawOverride) -> Option<Override> {

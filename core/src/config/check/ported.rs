@@ -29,6 +29,7 @@ pub(super) fn ported(e: &mut ConfigErrors, raw: Vec<RawPorted>) -> Vec<PortedCon
             calling_code: own.calling_code.and_then(|code| calling_code(e, &at, &code)),
             fresh: Duration::from_secs(hours * 3_600),
             lock: own.lock,
+            octets: None,
         });
     }
     checked

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::numbers;
 use super::tools::{choice, number, seconds, too_many};
 use crate::config::checked::{BindType, CarrierConfig};
 use crate::config::error::{ConfigErrors, closest};
 use crate::config::raw::{RawRanked, RawRoute, RawRouting};
 use crate::limits;
+use crate::numbering::Tables;
 use crate::operators::OperatorId;
-use crate::region::{self, Region};
 use crate::route::{
     Candidate, CarrierIx, RequireLookup, RouteConfig, RoutePrefix, RouteTarget, RoutingConfig,
 };
@@ -56,7 +57,7 @@ pub(super) fn routing(e: &mut ConfigErrors, raw: RawRouting) -> RoutingConfig {
 pub(super) fn routes(
     e: &mut ConfigErrors,
     raw: &[RawRoute],
-    (carriers, has_provider): (&[CarrierConfig], bool),
+    (carriers, has_provider, tables): (&[CarrierConfig], bool, Option<&Tables>),
 ) -> Vec<RouteConfig> {
     too_many(e, "routes", raw.len(), limits::MAX_ROUTES);
     let mut targets: BTreeMap<[Option<&str>; 3], usize> = BTreeMap::new();
@@ -68,7 +69,7 @@ pub(super) fn routes(
             let what = format!("routes[{first}] is for the same numbers");
             e.add(at.as_str(), what, "merge their carriers into one route");
         }
-        let target = target(e, &at, route);
+        let target = target(e, &at, route, tables);
         let min_confidence = confidence(e, &at, route);
         let priced = priced(e, &at, &route.carriers);
         let tolerance = tolerance(e, &at, route).or(priced.then_some(0));
@@ -127,7 +128,12 @@ fn priced(e: &mut ConfigErrors, at: &str, raw: &[RawRanked]) -> bool {
     priced
 }
 
-fn target(e: &mut ConfigErrors, at: &str, raw: &RawRoute) -> Option<RouteTarget> {
+fn target(
+    e: &mut ConfigErrors,
+    at: &str,
+    raw: &RawRoute,
+    tables: Option<&Tables>,
+) -> Option<RouteTarget> {
     match (&raw.prefix, &raw.country, &raw.operator) {
         (Some(prefix), None, None) => {
             let parsed = RoutePrefix::parse(prefix);
@@ -140,12 +146,8 @@ fn target(e: &mut ConfigErrors, at: &str, raw: &RawRoute) -> Option<RouteTarget>
             parsed.map(RouteTarget::Prefix)
         }
         (None, Some(country), None) => {
-            let known = region::known(country).filter(|region| *region != Region::WORLD);
-            if known.is_none() {
-                let what = format!("\"{country}\" is no country with numbers of its own");
-                let mend = "give an ISO 3166 code in capitals, like \"GB\", or use prefix";
-                e.add(format!("{at}.country"), what, mend);
-            }
+            let mend = "give an ISO 3166 code in capitals, like \"GB\", or use prefix";
+            let known = numbers::country(e, &format!("{at}.country"), country, (tables, mend));
             known.map(RouteTarget::Country)
         }
         (None, None, Some(operator)) => match operator.parse::<OperatorId>() {

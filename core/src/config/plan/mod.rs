@@ -8,6 +8,7 @@ mod memory;
 mod placing;
 mod print;
 mod print_forecast;
+mod tables;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use self::memory::Counts;
 pub use self::memory::MemoryPlan;
 pub(in crate::config) use self::placing::deal;
 use self::print::Bytes;
+pub use self::tables::TablesPlan;
 use super::checked::{BindType, CarrierConfig, Config, CustomerConfig, RateKind, SenderConfig};
 use super::error::ConfigErrors;
 use super::lookups::LookupsConfig;
@@ -121,6 +123,8 @@ pub struct Plan {
     pub customers: Vec<CustomerPlan>,
     /// Each port of the SMPP side.
     pub ports: Vec<PortPlan>,
+    /// What is known of numbers.
+    pub tables: TablesPlan,
     /// Who is asked about numbers; `None`: nobody.
     pub lookups: Option<String>,
     /// Senders with a rate of their own, as they leave, and parts a second.
@@ -170,6 +174,7 @@ impl Plan {
             carriers,
             customers: customer_plans(config),
             ports: ports(config),
+            tables: TablesPlan::new(config),
             lookups: config.lookups.as_ref().map(LookupsConfig::plan_line),
             senders: config.senders.iter().map(sender_plan).collect(),
             open_messages: config.limits.open_messages,

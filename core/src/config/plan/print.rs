@@ -29,6 +29,7 @@ impl Plan {
             "carriers": self.carriers.iter().map(carrier_json).collect::<Vec<Value>>(),
             "customers": self.customers.iter().map(customer_json).collect::<Vec<Value>>(),
             "smpp_ports": self.ports.iter().map(port_json).collect::<Vec<Value>>(),
+            "shared_memory_bytes": self.tables.to_json(),
             "lookups": self.lookups,
             "senders": self.senders.iter().map(sender_json).collect::<Vec<Value>>(),
             "limits": limits::all().iter().map(limit_json).collect::<Vec<Value>>(),
@@ -127,6 +128,7 @@ impl fmt::Display for Plan {
         )?;
         self.write_shards(f)?;
         self.write_memory(f)?;
+        write!(f, "\n{}", self.tables)?;
         self.write_carriers(f)?;
         self.write_customers(f)?;
         if let Some(lookups) = &self.lookups {

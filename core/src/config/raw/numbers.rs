@@ -5,6 +5,7 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct RawNumbers {
+    pub(in crate::config) tables: Option<String>,
     #[serde(rename = "override")]
     pub(in crate::config) overrides: Vec<RawOverride>,
 }

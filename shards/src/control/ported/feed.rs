@@ -86,9 +86,9 @@ impl FeedOptions {
 
     fn recipients(&self) -> Result<Option<Recipients>> {
         let Some(path) = &self.recipients else { return Ok(None) };
-        let named = || path.display().to_string();
-        let text = std::fs::read_to_string(path).with_context(named)?;
-        Recipients::parse(&text).with_context(named).map(Some)
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+        Ok(Some(Recipients::parse(&name, &text)?))
     }
 }
 

@@ -95,7 +95,11 @@ fn fits(config: &PortedConfig, table: &Table) -> bool {
     config.calling_code.is_none_or(|code| is_within(table, code))
 }
 
-fn checked(config: &PortedConfig) -> Result<Table> {
+/// A table that has been read as a whole.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn checked(config: &PortedConfig) -> Result<Table> {
     let table = open_table(&config.file, config.lock)?;
     let named = || config.file.display().to_string();
     if !fits(config, &table) {

@@ -9,4 +9,4 @@ mod load;
 pub use self::build::{Applied, BuildOrder, Built, apply, build, merge};
 pub use self::feed::FeedOptions;
 pub use self::files::{FileSpill, Held, changes_of};
-pub use self::load::{load, load_all, open_table};
+pub use self::load::{checked, load, load_all, open_table};
