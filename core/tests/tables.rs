@@ -198,16 +198,23 @@ fn files_that_make_no_set_are_named() {
     for (own, expected) in [
         (
             without("operators.csv"),
-            "operators.csv, line 1: operators.csv and operator_prefixes.csv",
+            "sources.csv, line 1: it names operators.csv, which is not there",
         ),
-        (without("sources.csv"), "sources.csv, line 1: operator_prefixes.csv: this file does"),
+        (
+            files(&[
+                ("operator_prefixes.csv", "prefix,operator_id\n447717,7\n"),
+                ("sources.csv", "file,as_of,source\noperator_prefixes.csv,2026-11-20,us\n"),
+            ]),
+            "operators.csv, line 1: operators.csv and operator_prefixes.csv belong together",
+        ),
+        (without("sources.csv"), "sources.csv, line 1: it does not say when operator_prefixes.csv"),
         (
             with(
                 "sources.csv",
                 "file,as_of,source\noperators.csv,2026-11-20,us\n\
                  operator_prefixes.csv,2026-11-20,us\nregions.csv,2026-11-20,us\n",
             ),
-            "sources.csv, line 1: regions.csv: this file names it, and it is not there",
+            "sources.csv, line 1: it names regions.csv, which is not there",
         ),
         (with("operator.csv", ""), "operator.csv, line 1: there is no such table: countries.csv, "),
         (

@@ -21,7 +21,7 @@ use postrider_storage::{LogConfig, Recovery};
 
 use crate::control::ported;
 use crate::control::{
-    Asked, Control, ControlFacts, ControlHandle, Counter, Desk, KnownCustomers, NextConfig,
+    Asked, Control, ControlFacts, ControlHandle, Counter, Desk, Known, KnownCustomers, NextConfig,
     Readiness, Reloads, ShardState, Shutdown, numbers,
 };
 use crate::cores;
@@ -318,11 +318,11 @@ fn start_control(
         drivers: vec![driver.to_owned(); stats.len()],
         started_unix_ms: clock.wall_raw().0,
         cpu: Arc::new(rt::process_cpu),
+        wall: Arc::new(move || clock.wall_raw()),
         now: Arc::new(move || clock.mono()),
     };
     let listen = shared.config.server.admin_listen;
-    let learned = Arc::clone(&shared.learned);
-    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), learned, asked)
+    Control::start(listen, stats.to_vec(), facts, Arc::clone(readiness), Known::of(shared), asked)
 }
 
 /// A desk for each shard, and the bell beside it.

@@ -10,7 +10,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use postrider_core::number::Msisdn;
 use postrider_core::ported::{About, Builder, Covers, Found, Generated, Layout, Table};
-use postrider_shards::control::ported::{FileSpill, open_table, replace};
+use postrider_shards::control::ported::{FileSpill, open_table};
+use postrider_storage::io::replace;
 
 /// Numbers that are asked for.
 const ASKED: usize = 1 << 20;
@@ -43,7 +44,7 @@ fn measure(folder: &Path, count: u64) -> Result<()> {
     }
     let mut settled = builder.settle()?;
     let about = About { operators: vec![None; 4_000], ..About::default() };
-    let header = replace(&path, |output| Ok(settled.write(&about, 0, output)?))?;
+    let header = replace(&path, |output| -> Result<_> { Ok(settled.write(&about, 0, output)?) })?;
     drop(settled);
     let built = begun.elapsed();
     let table = open_table(&path, false)?;

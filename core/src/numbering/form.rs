@@ -91,11 +91,11 @@ impl<'a> Forms<'a> {
             let text = files.get(kind.file());
             forms = text.map_or(forms, |text| forms.with(kind, text));
             let what = match (text.is_some(), sources.contains_key(&kind)) {
-                (true, false) => "does not say when it was true, and where from",
-                (false, true) => "names it, and it is not there",
+                (true, false) => format!("it does not say when {} was true", kind.file()),
+                (false, true) => format!("it names {}, which is not there", kind.file()),
                 (true, true) | (false, false) => continue,
             };
-            return Err(wrong(SOURCES, format!("{}: this file {what}", kind.file())));
+            return Err(wrong(SOURCES, what));
         }
         let (operators, prefixes) = (TableKind::Operators, TableKind::OperatorPrefixes);
         if forms.is_own(operators) != forms.is_own(prefixes) {

@@ -3,11 +3,14 @@
 
 use core::fmt::Write as _;
 
+use postrider_core::clock::UnixMs;
 use postrider_core::health::Health;
+use postrider_core::ported::LoadedTable;
 use postrider_core::rate::{Changes, TroubleKind};
+use postrider_core::region::Region;
 
 use super::carriers::{EVIDENCE, word};
-use super::{Control, ShardState};
+use super::{Control, Known, ShardState};
 use crate::shard::Learned;
 use crate::stats::{BindState, BindStats, Counter, Gauge, Histogram, Series, Stats};
 
@@ -78,6 +81,7 @@ pub(super) fn encode(control: &Control, format: Format) -> String {
             page.histogram(*histogram, stats, &Labels::shard(shard));
         }
     }
+    about_ported(&mut page, &control.known(), (control.facts.wall)());
     about_binds(&mut page, &control.shards);
     about_rates(&mut page, &control.learned());
     about_ids(&mut page, &control.learned());
@@ -127,6 +131,47 @@ fn about_the_process(page: &mut Page, control: &Control) {
     let is_draining = control.readiness.is_draining()
         || control.readiness.states().any(|state| state == ShardState::Draining);
     page.gauge(draining.family, &Labels::default(), u64::from(is_draining));
+}
+
+type Measure = fn(&LoadedTable, UnixMs) -> u64;
+
+/// What each table of ported numbers exports.
+const PORTED_SERIES: [(Series, Measure); 6] = [
+    (own("postrider_ported_numbers", "Numbers of the table of ported numbers."), |own, _| {
+        own.table.parts().header.numbers
+    }),
+    (own("postrider_ported_bytes", "Memory of the table, for all shards."), |own, _| {
+        own.table.octets()
+    }),
+    (
+        own("postrider_ported_as_of_timestamp_seconds", "When the table's last source was true."),
+        |own, _| own.as_of().0 / 1_000,
+    ),
+    (
+        own("postrider_ported_age_seconds", "How long ago the table's last source was true."),
+        |own, now| now.since(own.as_of()).as_secs(),
+    ),
+    (
+        own("postrider_ported_fresh_until_timestamp_seconds", "Until when the table is fresh."),
+        |own, _| own.fresh_until().0 / 1_000,
+    ),
+    (
+        own("postrider_ported_fresh", "1 while the table is fresh; later it is trusted less."),
+        |own, now| u64::from(own.is_fresh(now)),
+    ),
+];
+
+/// One series for each file: a country may have several.
+fn about_ported(page: &mut Page, known: &Known, now: UnixMs) {
+    for (series, measure) in PORTED_SERIES {
+        page.family(series, Kind::Gauge);
+        for own in known.ported.tables() {
+            let country = own.table.country(&known.tables);
+            let country = country.as_ref().map_or("several", Region::as_str);
+            let labels = Labels::default().with("country", country).with("table", &own.name);
+            page.gauge(series.family, &labels, measure(own, now));
+        }
+    }
 }
 
 const fn own(family: &'static str, help: &'static str) -> Series {

@@ -8,8 +8,36 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use postrider_core::numbering::Tables;
+use postrider_core::ported::{PortedTables, covers};
+
+use crate::control::ported::{BuildOrder, FeedOptions, build, open_table};
 use crate::control::{ControlFacts, Readiness};
 use crate::stats::BindLabel;
+
+/// 2026-11-22T00:00:00Z.
+const NOW: UnixMs = UnixMs(1_795_305_600_000);
+
+/// Two tables that were true two days ago: one for three days, the other for one, of one number each.
+fn ported_tables() -> PortedTables {
+    let folder = tempfile::tempdir().unwrap();
+    let feed = folder.path().join("feed.csv");
+    let text = "# as_of: 2026-11-20T00:00:00Z\nnumber,mcc,mnc\n447717000001,234,30\n";
+    std::fs::write(&feed, text).unwrap();
+    let loaded = |(name, days, groups): (&str, u64, &str)| {
+        let order = BuildOrder {
+            table: folder.path().join(name),
+            covers: covers(groups).unwrap(),
+            full: feed.clone(),
+            feed: FeedOptions::default(),
+        };
+        build(&order).unwrap();
+        let table = Arc::new(open_table(&order.table, false).unwrap());
+        let fresh = Duration::from_secs(days * 86_400);
+        LoadedTable { name: name.to_owned(), stamp: String::new(), fresh, table }
+    };
+    PortedTables::new([("44.table", 3, "44"), ("mixed.table", 1, "33,44")].map(loaded).to_vec())
+}
 
 /// Two shards that have counted a little of everything.
 fn control() -> Control {
@@ -40,10 +68,15 @@ fn control() -> Control {
             drivers: vec!["io_uring".into(), "poll".into()],
             started_unix_ms: 1_700_000_000_250,
             cpu: Arc::new(|| Duration::from_millis(1_500)),
+            wall: Arc::new(|| NOW),
             now: Arc::new(|| Duration::from_secs(2)),
         },
         readiness: Arc::new(Readiness::new(2)),
-        learned: Mutex::new(Arc::new(Learned::of_names(&["alpha"]))),
+        known: Mutex::new(Known {
+            learned: Arc::new(Learned::of_names(&["alpha"])),
+            ported: Arc::new(ported_tables()),
+            tables: Arc::clone(Tables::builtin()),
+        }),
         reloads: None,
         balance: Mutex::default(),
         counter: None,
@@ -199,4 +232,24 @@ fn openmetrics_is_given_to_who_asks_for_it() {
         assert_eq!(Format::of([accept].into_iter()), format, "{accept}");
     }
     assert_eq!(Format::of(["text/plain;q=0.1", prometheus].into_iter()), Format::OpenMetrics);
+}
+
+#[test]
+fn a_table_of_ported_numbers_shows_its_country_age_and_freshness() {
+    let page = encode(&control(), Format::Text);
+    for (family, values) in [
+        ("numbers", ["1", "1"]),
+        ("as_of_timestamp_seconds", ["1795132800", "1795132800"]),
+        ("age_seconds", ["172800", "172800"]),
+        ("fresh_until_timestamp_seconds", ["1795392000", "1795219200"]),
+        ("fresh", ["1", "0"]),
+    ] {
+        for (labels, value) in [
+            ("country=\"GB\",table=\"44.table\"", values[0]),
+            ("country=\"several\",table=\"mixed.table\"", values[1]),
+        ] {
+            let line = format!("\npostrider_ported_{family}{{{labels}}} {value}\n");
+            assert!(page.contains(&line), "{line}{page}");
+        }
+    }
 }

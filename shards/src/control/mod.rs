@@ -23,6 +23,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use postrider_core::clock::UnixMs;
+use postrider_core::numbering::Tables;
+use postrider_core::ported::PortedTables;
 use tokio::sync::oneshot;
 
 use self::balance::Balance;
@@ -53,6 +56,8 @@ pub struct ControlFacts {
     pub started_unix_ms: u64,
     /// Processor time of the process.
     pub cpu: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// Wall time, as the system has it.
+    pub wall: Arc<dyn Fn() -> UnixMs + Send + Sync>,
     /// The process's monotonic time, of which `Stats::beat` takes instants too.
     pub now: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
@@ -148,13 +153,35 @@ impl Readiness {
 /// By what shards are asked, and what reloads need; `None`: not at all.
 pub type Asked = (Option<Counter>, Option<Reloads>);
 
+/// What the control thread shows of the configuration that counts.
+#[derive(Clone)]
+pub struct Known {
+    /// What traffic shows of its carriers.
+    pub learned: Arc<Learned>,
+    /// Its tables of ported numbers.
+    pub ported: Arc<PortedTables>,
+    /// Its tables of numbers.
+    pub tables: Arc<Tables>,
+}
+
+impl Known {
+    /// What the shards go by.
+    #[must_use]
+    pub fn of(shared: &Shared) -> Self {
+        Self {
+            learned: Arc::clone(&shared.learned),
+            ported: Arc::clone(&shared.ported),
+            tables: Arc::clone(&shared.config.tables),
+        }
+    }
+}
+
 /// What the control thread reads. One per process.
 pub struct Control {
     shards: Vec<Arc<Stats>>,
     facts: ControlFacts,
     readiness: Arc<Readiness>,
-    /// That of the configuration that counts.
-    learned: Mutex<Arc<Learned>>,
+    known: Mutex<Known>,
     balance: Mutex<Balance>,
     /// `None`: shards cannot be asked for anything.
     counter: Option<Counter>,
@@ -173,12 +200,11 @@ impl Control {
         shards: Vec<Arc<Stats>>,
         facts: ControlFacts,
         readiness: Arc<Readiness>,
-        learned: Arc<Learned>,
+        known: Known,
         (counter, reloads): Asked,
     ) -> anyhow::Result<ControlHandle> {
-        let (balance, learned) = (Mutex::default(), Mutex::new(learned));
-        let control =
-            Arc::new(Self { shards, facts, readiness, learned, balance, counter, reloads });
+        let (balance, known) = (Mutex::default(), Mutex::new(known));
+        let control = Arc::new(Self { shards, facts, readiness, known, balance, counter, reloads });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -195,14 +221,19 @@ impl Control {
         Ok(ControlHandle { local_addr, stop: Some(stop), thread: Some(thread) })
     }
 
+    /// What there is to show of the configuration that counts.
+    fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What traffic shows of the carriers of the configuration that counts.
     fn learned(&self) -> Arc<Learned> {
-        Arc::clone(&self.learned.lock().unwrap_or_else(PoisonError::into_inner))
+        self.known().learned
     }
 
     /// The shards go by this from now on; `customers`: all that the data directory has known.
     fn go_by(&self, shared: &Shared, customers: KnownCustomers) {
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&shared.learned);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::of(shared);
         if let Some(counter) = &self.counter {
             counter.know(customers);
         }

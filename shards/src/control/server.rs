@@ -18,7 +18,7 @@ use super::carriers::{self, Herald};
 use super::erasures::{self, Peer};
 use super::listener::Limited;
 use super::metrics::{self, Format};
-use super::{Control, STOP_LIMIT, reload, routes, shards};
+use super::{Control, STOP_LIMIT, ported, reload, routes, shards};
 
 /// Serves until the sender of `stopped` is gone.
 pub(super) async fn run(
@@ -28,6 +28,7 @@ pub(super) async fn run(
 ) {
     let watch = tokio::spawn(watchdog(Arc::clone(&control)));
     let signals = tokio::spawn(reload::heed_signals(Arc::clone(&control)));
+    let stale = tokio::spawn(ported::tell_stale(Arc::clone(&control)));
     let (end, ended) = oneshot::channel::<()>();
     let service = router(control).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(Limited::new(listener), service).with_graceful_shutdown(async move {
@@ -46,6 +47,7 @@ pub(super) async fn run(
     }
     watch.abort();
     signals.abort();
+    stale.abort();
 }
 
 fn router(control: Arc<Control>) -> Router {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use postrider_core::clock::UnixMs;
+use postrider_core::numbering::Tables;
 use serde_json::Value;
 
-use crate::control::{Control, ControlFacts, ControlHandle, Readiness, ShardState};
+use crate::control::{Control, ControlFacts, ControlHandle, Known, Readiness, ShardState};
 use crate::shard::Learned;
 use crate::stats::{Counter, Stats};
 
@@ -19,6 +21,10 @@ struct Stage {
     readiness: Arc<Readiness>,
     learned: Arc<Learned>,
     now_ms: Arc<AtomicU64>,
+}
+
+fn known(learned: Arc<Learned>) -> Known {
+    Known { learned, ported: Arc::default(), tables: Arc::clone(Tables::builtin()) }
 }
 
 fn stage() -> Stage {
@@ -32,11 +38,12 @@ fn stage() -> Stage {
         drivers: vec!["poll".into(); 2],
         started_unix_ms: 0,
         cpu: Arc::new(|| Duration::ZERO),
+        wall: Arc::new(|| UnixMs(0)),
         now: Arc::new(move || Duration::from_millis(clock.load(Ordering::SeqCst))),
     };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let learned = Arc::new(Learned::of_names(&["alpha", "beta"]));
-    let own = Arc::clone(&learned);
+    let own = known(Arc::clone(&learned));
     let handle =
         Control::start(any, shards.clone(), facts, Arc::clone(&readiness), own, (None, None))
             .unwrap();
@@ -155,10 +162,11 @@ fn an_address_in_use_is_named() {
         drivers: Vec::new(),
         started_unix_ms: 0,
         cpu: Arc::new(|| Duration::ZERO),
+        wall: Arc::new(|| UnixMs(0)),
         now: Arc::new(|| Duration::ZERO),
     };
     let taken = stage.handle.local_addr();
-    let learned = Arc::new(Learned::of_names(&[]));
+    let learned = known(Arc::new(Learned::of_names(&[])));
     let again = Control::start(
         taken,
         Vec::new(),

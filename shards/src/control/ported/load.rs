@@ -6,14 +6,16 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use postrider_core::config::PortedConfig;
-use postrider_core::ported::{LoadedTable, Overlay, PortedTables, Table, is_within};
+use postrider_core::ported::{LoadedTable, Overlay, PortedTables, StaleWatch, Table, is_within};
 use postrider_storage::io::Mapped;
 
 use super::files::changes_of;
+use crate::control::Control;
 
 /// Maps a table and what changed since it was made.
 ///
@@ -107,4 +109,27 @@ pub fn checked(config: &PortedConfig) -> Result<Table> {
     }
     table.verify().with_context(named)?;
     Ok(table)
+}
+
+/// How often tables are looked at that may have ceased to be fresh.
+const STALE_LOOK: Duration = Duration::from_secs(60);
+
+/// Says in the log which tables are not fresh any more: at once, and daily; for as long as the process
+/// runs.
+pub(in crate::control) async fn tell_stale(control: Arc<Control>) {
+    let mut watch = StaleWatch::default();
+    loop {
+        let (known, now) = (control.known(), (control.facts.wall)());
+        for own in watch.due(&known.ported, now) {
+            let country = own.table.country(&known.tables).map(tracing::field::display);
+            let hours = now.since(own.fresh_until()).as_secs() / 3_600;
+            tracing::warn!(
+                table = own.name,
+                country,
+                hours,
+                "ported numbers: the table is not fresh any more, and trusted less"
+            );
+        }
+        tokio::time::sleep(STALE_LOOK).await;
+    }
 }

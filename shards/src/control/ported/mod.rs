@@ -9,4 +9,5 @@ mod load;
 pub use self::build::{Applied, BuildOrder, Built, apply, build, merge};
 pub use self::feed::FeedOptions;
 pub use self::files::{FileSpill, Held, changes_of};
+pub(super) use self::load::tell_stale;
 pub use self::load::{checked, load, load_all, open_table};
