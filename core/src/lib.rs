@@ -26,6 +26,7 @@ pub mod rate;
 pub mod reassembly;
 pub mod redact;
 pub mod region;
+pub mod retry;
 pub mod route;
 pub mod sender;
 pub mod sequence;

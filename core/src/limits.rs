@@ -81,6 +81,17 @@ pub const MAX_PDU: u32 = 70_000;
 /// carrier is tried.
 pub const TEMPORARY_RETRIES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+/// How long a message rests after each round in which all its carriers refused it for a while; the last
+/// holds for all later ones. Trouble of minutes costs a message minutes; one that is refused for 72 h is
+/// offered 148 times, and a carrier that recovers has all that waited for it within half an hour.
+pub const RETRY_RESTS: [Duration; 6] = [
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(300),
+    Duration::from_secs(600),
+    Duration::from_secs(900),
+    Duration::from_secs(1_800),
+];
 /// Times that a part is submitted again after an unknown outcome.
 pub const MAX_RESUBMITS: u8 = 10;
 /// First delay of a bind's back-off; it doubles up to a minute.
@@ -259,6 +270,8 @@ const _: () = assert!(
     SCHEDULE_MAX.as_secs() + VALIDITY_MAX.as_secs() + RECEIPT_GRACE.as_secs()
         <= DUE_FURTHEST.as_secs()
 );
+// The rounds of the longest validity can be counted.
+const _: () = assert!(VALIDITY_MAX.as_secs() / RETRY_RESTS[5].as_secs() + 6 < u8::MAX as u64);
 const _: () = assert!(ORPHAN_RETRIES[0].as_secs() < ORPHAN_RETRIES[1].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[1].as_secs() < ORPHAN_RETRIES[2].as_secs());
 const _: () = assert!(ORPHAN_RETRIES[2].as_secs() < ORPHAN_GIVE_UP.as_secs());

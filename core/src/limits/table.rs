@@ -82,6 +82,12 @@ const ALL: &[Limit] = table! {
     TEMPORARY_RETRY_1 TEMPORARY_RETRIES[0].as_secs(), "s";
     TEMPORARY_RETRY_2 TEMPORARY_RETRIES[1].as_secs(), "s";
     TEMPORARY_RETRY_3 TEMPORARY_RETRIES[2].as_secs(), "s";
+    RETRY_REST_1 RETRY_RESTS[0].as_secs(), "s";
+    RETRY_REST_2 RETRY_RESTS[1].as_secs(), "s";
+    RETRY_REST_3 RETRY_RESTS[2].as_secs(), "s";
+    RETRY_REST_4 RETRY_RESTS[3].as_secs(), "s";
+    RETRY_REST_5 RETRY_RESTS[4].as_secs(), "s";
+    RETRY_REST_6 RETRY_RESTS[5].as_secs(), "s";
     MAX_RESUBMITS MAX_RESUBMITS, "resubmits";
     THROTTLED_PAUSE millis(THROTTLED_PAUSE), "ms";
     RATE_REPORT_EVERY millis(RATE_REPORT_EVERY), "ms";
