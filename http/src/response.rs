@@ -43,6 +43,9 @@ pub struct MessageView {
     pub status: PartStatus,
     /// Why it failed, when it did.
     pub error_code: Option<String>,
+    /// The last word of each carrier that did not take or deliver it, when it failed; the carriers of a
+    /// route at most.
+    pub carrier_errors: Vec<CarrierError>,
     /// What the customer gave along.
     pub client_reference: Option<String>,
     /// When it was accepted.
@@ -97,6 +100,22 @@ pub struct PartView {
     pub carrier: Option<String>,
     /// Why it failed, when it did.
     pub error_code: Option<String>,
+}
+
+/// What a carrier said that did not take, or did not deliver, a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarrierError {
+    /// Its name.
+    pub carrier: Option<String>,
+    /// The command_status of its answer by name, where the specification has one; `None` when it said so
+    /// in a receipt [3.4 section 5.1.3].
+    pub status: Option<String>,
+    /// The same by number; 0 for none.
+    pub code: u32,
+    /// When.
+    pub at: UnixMs,
+    /// Its text, or what kept us from writing to it.
+    pub words: Option<String>,
 }
 
 /// One event in the life of a message.
@@ -179,6 +198,7 @@ pub(crate) fn push_outcome(object: &mut Object<'_>, view: &MessageView) {
     object.text_or_null("carrier", view.carrier.as_deref());
     object.text("status", view.status.name());
     object.text_or_null("error_code", view.error_code.as_deref());
+    object.array("carrier_errors", &view.carrier_errors, push_carrier_error);
     object.text_or_null("client_reference", view.client_reference.as_deref());
     object.time("created_at", view.created);
     object.time_or_null("submitted_at", view.submitted);
@@ -192,6 +212,16 @@ fn push_part(out: &mut Vec<u8>, part: &PartView) {
     object.text_or_null("carrier_message_id", part.carrier_message_id.as_deref());
     object.text_or_null("carrier", part.carrier.as_deref());
     object.text_or_null("error_code", part.error_code.as_deref());
+    object.end();
+}
+
+fn push_carrier_error(out: &mut Vec<u8>, error: &CarrierError) {
+    let mut object = Object::begin(out);
+    object.text_or_null("carrier", error.carrier.as_deref());
+    object.text_or_null("status", error.status.as_deref());
+    object.integer_or_null("code", Some(error.code.into()).filter(|code| *code != 0));
+    object.time("at", error.at);
+    object.text_or_null("words", error.words.as_deref());
     object.end();
 }
 
@@ -232,6 +262,7 @@ pub(crate) mod tests {
             carrier: Some("alpha".to_owned()),
             status: PartStatus::Delivered,
             error_code: None,
+            carrier_errors: Vec::new(),
             client_reference: Some("order/17".to_owned()),
             created: UnixMs(1_700_000_000_000),
             submitted: Some(UnixMs(1_700_000_000_010)),
@@ -270,6 +301,7 @@ pub(crate) mod tests {
             "carrier": "alpha",
             "status": "delivered",
             "error_code": null,
+            "carrier_errors": [],
             "client_reference": "order/17",
             "created_at": "2023-11-14T22:13:20.000Z",
             "submitted_at": "2023-11-14T22:13:20.010Z",
@@ -320,6 +352,30 @@ pub(crate) mod tests {
         }
         assert_eq!(fresh["delivered_at"], Value::Null, "final, but not delivered");
         assert_eq!(fresh["parts"], json!([]));
+    }
+
+    #[test]
+    fn a_failed_message_has_the_carriers_own_words() {
+        let at = UnixMs(1_700_000_000_010);
+        let refused = CarrierError {
+            carrier: Some("alpha".to_owned()),
+            status: Some("ESME_RSYSERR".to_owned()),
+            code: 8,
+            at,
+            words: None,
+        };
+        let words = Some("UNDELIV err:001".to_owned());
+        let receipt = CarrierError { status: None, code: 0, words, ..refused.clone() };
+        let view = MessageView { carrier_errors: vec![refused, receipt], ..sample() };
+        let at = "2023-11-14T22:13:20.010Z";
+        assert_eq!(
+            read(&message_json(&view))["carrier_errors"],
+            json!([
+                {"carrier": "alpha", "status": "ESME_RSYSERR", "code": 8, "at": at, "words": null},
+                {"carrier": "alpha", "status": null, "code": null, "at": at,
+                    "words": "UNDELIV err:001"},
+            ])
+        );
     }
 
     #[test]

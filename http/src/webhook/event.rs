@@ -59,6 +59,7 @@ mod tests {
                 "to": "+447400123456",
                 "status": "delivered",
                 "error_code": null,
+                "carrier_errors": [],
                 "client_reference": "order/17",
                 "segment_count": 2,
                 "carrier": "alpha",

@@ -6,7 +6,6 @@ use std::time::Duration;
 use postrider_core::clock::Now;
 use postrider_core::config::StatusReaction;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
-use postrider_core::limits;
 use postrider_core::rate::TroubleKind;
 use postrider_core::route::CarrierIx;
 use postrider_core::sequence::is_no_message;
@@ -14,14 +13,12 @@ use postrider_smpp::status::{CommandStatus, Pause, StatusClass, Verdict, verdict
 use postrider_storage::crash;
 
 use super::crossing::Via;
-use super::message::{ALL_PARTS, Event, NO_CARRIER, Part};
+use super::message::{ALL_PARTS, Event, Part};
 use super::outbound::part_of;
+use super::retrying::Refusal;
 use super::table::PartRef;
-use super::{BindIx, Shard, Timer};
+use super::{BindIx, Shard};
 use crate::stats::{Counter, Histogram};
-
-/// Why a message failed that no carrier refused.
-const UNFIT: &[u8] = b"no carrier of its route can have it in as many parts as were promised";
 
 /// An answer to one of our submits.
 #[derive(Clone, Debug)]
@@ -78,6 +75,7 @@ impl Shard {
                 self.part_answered(now, (via, carrier), part, answer, response);
             }
         }
+        self.move_on(now, part.sequence);
         self.close_if_done(now, part.sequence);
         self.stir(part.sequence);
     }
@@ -202,113 +200,6 @@ impl Shard {
         !id.is_empty() && message.is_some_and(|message| !message.carrier_ids().any(known))
     }
 
-    /// A temporary refusal: the same carrier again after 1, 5 and 30 s, as often as the status is
-    /// worth, then another.
-    fn retry_later(
-        &mut self,
-        now: Now,
-        carrier: CarrierIx,
-        part: PartRef,
-        status: u32,
-        retries: u8,
-    ) {
-        let Some(tries) = self.part(part).map(|held| held.tries) else { return };
-        let delay = limits::TEMPORARY_RETRIES.get(usize::from(tries)).copied();
-        let Some(delay) = delay.filter(|_| tries < retries) else {
-            return self.refused(now, carrier, part, Refusal::by(status));
-        };
-        let due = now.mono + delay;
-        for held in self.parts_mut(part) {
-            held.tries = tries + 1;
-            held.waiting = true;
-            held.timer = due;
-        }
-        self.stats.inc(Counter::PartsRefused);
-        self.learn_of_refusal(now, part, carrier);
-        self.not_taken(now, part, status);
-        self.wheel.insert(due, Timer::Retry(part.sequence, part.part));
-    }
-
-    /// The delay after a temporary refusal is over.
-    pub(super) fn retry_part(&mut self, now: Now, part: PartRef) {
-        let due = self.part(part).is_some_and(|held| held.timer <= now.mono);
-        if due {
-            for held in self.parts_mut(part) {
-                held.waiting = false;
-            }
-            self.enqueue_first(now, part.sequence);
-        }
-    }
-
-    /// This carrier will not have it. Others may, unless some parts already went this way.
-    fn refused(&mut self, now: Now, carrier: CarrierIx, part: PartRef, why: Refusal<'_>) {
-        self.stats.inc(Counter::PartsRefused);
-        self.settle_refusal(now, part, why.status);
-        if self.part_status(part) != Some(PartStatus::Queued) {
-            return;
-        }
-        let split = self.table.get(part.sequence).is_some_and(|message| message.any_submitted());
-        if split {
-            self.rejected(now, carrier, part, why);
-            return;
-        }
-        self.learn_of_refusal(now, part, carrier);
-        let number = self.shared.carrier_number(carrier);
-        let event = why.event(number, self.event(now, part, PartEvent::Refused));
-        self.part_event(now, part.sequence, event, false);
-        if let Some(message) = self.table.get_mut(part.sequence) {
-            message.bind = None;
-            message.far = None;
-            for held in &mut message.parts {
-                held.tries = 0;
-            }
-        }
-        self.unqueue(part.sequence);
-        self.dispatch(now, part.sequence);
-    }
-
-    /// No carrier will have it.
-    fn rejected(&mut self, now: Now, carrier: CarrierIx, part: PartRef, why: Refusal<'_>) {
-        self.settle_refusal(now, part, why.status);
-        if self.part_status(part).is_none_or(PartStatus::is_final) {
-            return;
-        }
-        let number = self.shared.carrier_number(carrier);
-        let event = why.event(number, self.event(now, part, PartEvent::Rejected));
-        self.part_event(now, part.sequence, event, true);
-    }
-
-    /// The part has no form in which this carrier could take it.
-    pub(super) fn unwritable(&mut self, now: Now, carrier: CarrierIx, part: PartRef, words: &str) {
-        self.not_taken(now, part, 0);
-        for held in self.parts_mut(part) {
-            held.recording = false;
-        }
-        self.frees_destination(carrier, part);
-        self.refused(now, carrier, part, Refusal { status: 0, words: words.as_bytes() });
-    }
-
-    /// A refusal that came late ends what was unknown.
-    fn settle_refusal(&mut self, now: Now, part: PartRef, status: u32) {
-        if self.part_status(part) == Some(PartStatus::OutcomeUnknown) {
-            self.not_taken(now, part, status);
-        }
-    }
-
-    /// Every carrier refused the message, or those that the configuration has left cannot have it.
-    pub(super) fn no_carrier_left(&mut self, now: Now, sequence: u64) {
-        let Some(message) = self.table.get(sequence) else { return };
-        let Some(index) = message.next_sendable() else { return };
-        let part = PartRef { sequence, part: index };
-        let last = message.last_event(index, PartEvent::Refused);
-        let (kind, carrier, status, detail) = match last {
-            Some(last) => (PartEvent::Rejected, last.carrier, last.status, last.detail.clone()),
-            None => (PartEvent::Failed, NO_CARRIER, 0, UNFIT.into()),
-        };
-        let event = Event { carrier, status, detail, ..self.event(now, part, kind) };
-        self.part_event(now, sequence, event, true);
-    }
-
     pub(super) fn part(&self, part: PartRef) -> Option<&Part> {
         self.table.get(part.sequence)?.part(part.part)
     }
@@ -332,23 +223,6 @@ impl Shard {
         }
         let each = (0..).zip(&message.parts);
         each.map(|(index, _)| PartRef { part: index, ..part }).collect()
-    }
-}
-
-/// Why a carrier does not take a part: its status, or words of our own.
-#[derive(Clone, Copy)]
-struct Refusal<'a> {
-    status: u32,
-    words: &'a [u8],
-}
-
-impl Refusal<'_> {
-    fn by(status: u32) -> Self {
-        Refusal { status, words: &[] }
-    }
-
-    fn event(self, carrier: u32, event: Event) -> Event {
-        Event { carrier, status: self.status, detail: self.words.into(), ..event }
     }
 }
 

@@ -5,6 +5,7 @@ use postrider_core::clock::Now;
 use postrider_core::content::Content;
 use postrider_core::lane::Lane;
 use postrider_core::lifecycle::PartEvent;
+use postrider_core::retry::Next;
 use postrider_core::route::{Ask, Barred, CarrierIx, Decision, Facts, Market, Route, decide, draw};
 
 use super::message::{Envelope, Message, Part, Way};
@@ -36,10 +37,13 @@ impl Shard {
     pub(super) fn choose(&mut self, now: Now, sequence: u64) -> Option<CarrierIx> {
         let message = self.table.get(sequence)?;
         if let Some(number) = message.committed_to() {
-            return self.shared.carrier_of(number);
+            return self.shared.carrier_of(number).filter(|_| !message.ladder.bars(number));
         }
         if let Some(carrier) = self.tried_by(message) {
             return Some(carrier);
+        }
+        if !message.ladder.is_untouched() && self.next_on_ladder(now, message) != Next::Ask {
+            return None;
         }
         let way = self.way_of(now, message)?;
         let route = self.shared.routes.get(way.route)?;
@@ -51,7 +55,7 @@ impl Shard {
     }
 
     /// The way of a message, as it is known or as it is now.
-    fn way_of(&self, now: Now, message: &Message) -> Option<Way> {
+    pub(super) fn way_of(&self, now: Now, message: &Message) -> Option<Way> {
         let generation = self.shared.generation;
         if let Some(known) = message.way.filter(|way| way.generation == generation) {
             return Some(known);
@@ -92,20 +96,23 @@ impl Shard {
         let held = |part: &Part| part.in_flight || part.recording || part.attempted || part.lost;
         let tried = |part: &&Part| held(part) || part.tries > 0 || part.resubmits > 0;
         let numbers = message.parts.iter().filter(tried).map(|part| part.carrier);
-        let numbers = numbers.filter(|number| !message.refused_by.contains(number));
+        let numbers = numbers.filter(|number| !message.ladder.bars(*number));
         let mut carriers = numbers.filter_map(|number| self.shared.carrier_of(number));
         carriers.find(|carrier| self.outbound.usable(*carrier, message.queued_on))
     }
 
     pub(super) fn barred(&self, message: &Message, carrier: CarrierIx) -> Option<Barred> {
-        if message.refused_by.contains(&self.shared.carrier_number(carrier)) {
+        if message.ladder.bars(self.shared.carrier_number(carrier)) {
             return Some(Barred::Refused);
         }
+        (!self.fits(message, carrier)).then_some(Barred::Unfit)
+    }
+
+    /// Whether the carrier can have a message in as many parts as were promised.
+    pub(super) fn fits(&self, message: &Message, carrier: CarrierIx) -> bool {
         let Envelope { content, part_count, .. } = &message.envelope;
         // Of a content that is not there nobody can tell.
-        let fit =
-            *content == Content::Discarded || fits(&self.shared, carrier, content, *part_count);
-        (!fit).then_some(Barred::Unfit)
+        *content == Content::Discarded || fits(&self.shared, carrier, content, *part_count)
     }
 
     /// The next message of a carrier's queue has to wait: it goes to another one that has room, when

@@ -12,10 +12,14 @@ use postrider_storage::{Lsn, Position, Record, Urgency};
 
 use super::bind::Link;
 use super::message::{Event, Message, NO_CARRIER};
+use super::part::numbers_in;
 use super::reclaim::part_record;
 use super::table::PartRef;
 use super::{After, Op, Shard, Timer};
 use crate::stats::Counter;
+
+/// Why a message expired; the status of its last refusal is told beside.
+const OVER: &[u8] = b"validity period over";
 
 /// How far a graceful stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +204,9 @@ impl Shard {
         for part in unsent_parts(message.parts.iter().map(|p| (p.status, p.in_flight))) {
             let part = PartRef { sequence, part };
             let event = self.event(now, part, PartEvent::Expired);
-            let event = Event { detail: b"validity period over".as_slice().into(), ..event };
+            let last = self.table.get(sequence).and_then(Message::last_refusal);
+            let status = last.map_or(0, |last| last.status);
+            let event = Event { status, detail: OVER.into(), ..event };
             if self.is_open(sequence) {
                 self.part_event(now, sequence, event, true);
             }
@@ -256,15 +262,18 @@ impl Shard {
         self.set_deadline(sequence, Some((now.mono + rest, timer)));
     }
 
-    /// A message that was held may be sent.
+    /// A message that was held may be sent, unless its validity ended first.
     pub(super) fn due(&mut self, now: Now, sequence: u64) {
         let Some(due) = self.table.get(sequence).and_then(Message::held_until) else { return };
         if due > now.wall {
             self.arm_message(now, sequence);
             return;
         }
-        let parts = self.table.get(sequence).map_or(0, |message| message.envelope.part_count);
-        for part in 0..parts {
+        let Some(message) = self.table.get(sequence) else { return };
+        if message.envelope.valid_until <= now.wall {
+            return self.validity_over(now, sequence);
+        }
+        for part in numbers_in(&message.parts, PartStatus::Held) {
             let event = self.event(now, PartRef { sequence, part }, PartEvent::Released);
             self.part_event(now, sequence, event, false);
         }

@@ -9,6 +9,7 @@ use postrider_core::id::MessageId;
 use postrider_core::lane::Lane;
 use postrider_core::lifecycle::{self, PartEvent, PartStatus};
 use postrider_core::number::Msisdn;
+use postrider_core::retry::Ladder;
 use postrider_core::route::{CarrierIx, Market, RouteIx};
 use postrider_core::sender::SenderId;
 use postrider_core::text::Encoding;
@@ -20,6 +21,7 @@ use super::deliveries::receipt::{ReceiptEnd, is_news, wants_final};
 use super::envelope_record::Apart;
 pub(crate) use super::part::Part;
 use super::part::note;
+use super::retrying::{note_on, supersede};
 use crate::wheel::TimerId;
 
 /// The durable number that stands for "no carrier" in records and events.
@@ -248,8 +250,8 @@ pub(crate) struct Message {
     pub(crate) bind: Option<usize>,
     /// The same, where that is on another shard.
     pub(crate) far: Option<FarBind>,
-    /// Durable numbers of the carriers that refused it.
-    pub(crate) refused_by: Vec<u32>,
+    /// What carriers that did not take it said.
+    pub(crate) ladder: Ladder,
     /// The timer for the end of its validity, then of its grace.
     pub(crate) deadline: Option<TimerId>,
 }
@@ -291,7 +293,7 @@ impl Message {
             way: None,
             bind: None,
             far: None,
-            refused_by: Vec::new(),
+            ladder: Ladder::default(),
             deadline: None,
         }
     }
@@ -318,13 +320,12 @@ impl Message {
         if event.kind == PartEvent::Submitted && self.submitted.is_none() {
             self.submitted = Some(event.at);
         }
-        if event.kind == PartEvent::Refused && !self.refused_by.contains(&event.carrier) {
-            self.refused_by.push(event.carrier);
-        }
+        note_on(&mut self.ladder, &event);
         let (at, kind) = (event.at, event.kind);
         if withdraws {
             self.forget_attempt(event.part);
         } else {
+            supersede(&mut self.events, &event);
             self.events.push(event);
         }
         let ended = self.settle(at);
@@ -423,12 +424,6 @@ impl Message {
                 lifecycle::fold(&statuses)
             }
         }
-    }
-
-    /// When it is due, while it is held for that.
-    pub(crate) fn held_until(&self) -> Option<UnixMs> {
-        let held = self.parts.iter().any(|part| part.status == PartStatus::Held);
-        self.envelope.due.filter(|_| held && self.outcome.is_none())
     }
 
     /// The message's status: the frozen one once final, else the fold of its parts.
@@ -565,7 +560,7 @@ impl Message {
         self.parts = fresh_parts(envelope);
         // What happened to the old parts says nothing of the new ones.
         self.events.clear();
-        self.refused_by.clear();
+        self.ladder = Ladder::default();
         self.queued_on = None;
         self.bind = None;
         self.far = None;

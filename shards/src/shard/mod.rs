@@ -53,6 +53,7 @@ mod receipts;
 mod reclaim;
 mod recover;
 mod reload;
+mod retrying;
 mod sender_turns;
 mod senders;
 mod sessions;

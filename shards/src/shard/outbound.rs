@@ -361,23 +361,23 @@ fn session_config(config: &CarrierConfig, bind: BindKind) -> SessionConfig {
 
 impl Shard {
     /// Chooses the carrier of a queued message and puts it into that carrier's queue; a message
-    /// that every carrier refused ends here.
+    /// that every carrier refused rests, or ends here.
     pub(super) fn dispatch(&mut self, now: Now, sequence: u64) {
-        if !self.begins_to_wait(sequence) {
-            return;
-        }
-        match self.choose(now, sequence) {
-            Some(carrier) => self.seat_and_enqueue(carrier, sequence, true),
-            None => self.no_carrier_left(now, sequence),
-        }
+        self.line_up(now, sequence, true);
     }
 
     /// Puts a message with a part to send again before the others of its group.
     pub(super) fn enqueue_first(&mut self, now: Now, sequence: u64) {
-        if self.begins_to_wait(sequence)
-            && let Some(carrier) = self.choose(now, sequence)
-        {
-            self.seat_and_enqueue(carrier, sequence, false);
+        self.line_up(now, sequence, false);
+    }
+
+    fn line_up(&mut self, now: Now, sequence: u64, fresh: bool) {
+        if !self.begins_to_wait(sequence) {
+            return;
+        }
+        match self.choose(now, sequence) {
+            Some(carrier) => self.seat_and_enqueue(carrier, sequence, fresh),
+            None => self.no_carrier_left(now, sequence),
         }
     }
 

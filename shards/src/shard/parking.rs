@@ -334,6 +334,7 @@ impl Shard {
             self.rearm_webhook(now, sequence);
         } else if message.held_until().is_some() {
             self.due(now, sequence);
+            self.resume_parts(now, sequence);
         } else if message.envelope.valid_until > now.wall {
             self.arm_message(now, sequence);
             self.resume_parts(now, sequence);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_core::clock::UnixMs;
 use postrider_core::lifecycle::{PartEvent, PartStatus};
 
-use super::message::{Event, NO_CARRIER};
+use super::message::{ALL_PARTS, Event, NO_CARRIER};
 
 /// One short_message of a message.
 #[derive(Debug)]
@@ -77,6 +77,15 @@ impl Part {
     pub(crate) fn attempt(&self) -> u8 {
         self.resubmits.saturating_add(1)
     }
+}
+
+/// The numbers of the parts in this status; [`ALL_PARTS`] alone when several are and no other is.
+pub(super) fn numbers_in(parts: &[Part], status: PartStatus) -> Vec<u8> {
+    if parts.len() > 1 && parts.iter().all(|part| part.status == status) {
+        return vec![ALL_PARTS];
+    }
+    let numbered = (0..).zip(parts).filter(|(_, part)| part.status == status);
+    numbered.map(|(number, _)| number).collect()
 }
 
 /// Keeps on the part what the last event said of it.

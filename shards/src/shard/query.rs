@@ -9,16 +9,17 @@ use postrider_core::text::{Decoded, DefaultAlphabet, decode_short_message};
 use postrider_http::auth::CustomerIx;
 use postrider_http::problem::{Code, Problem};
 use postrider_http::request::ListQuery;
-use postrider_http::response::{MessageView, PartView, TimelineEntry};
+use postrider_http::response::{CarrierError, MessageView, PartView, TimelineEntry};
 
 use super::erasing::redaction;
 use super::fetch::{ListKey, ListTo, ShowTo, merge};
 use super::mesh::{Call, CallId, Page, Request, Sought};
-use super::message::{Envelope, Event, Message};
+use super::message::{Envelope, Event, Message, NO_CARRIER};
 use super::{ApiResponse, Shard, Shared};
 use crate::stats::Counter;
 use postrider_core::lifecycle::PartEvent;
 use postrider_core::redact::Private;
+use postrider_smpp::status::CommandStatus;
 
 impl Shard {
     pub(super) fn get_request(
@@ -171,6 +172,7 @@ pub(super) fn view_named(names: &CarrierNames<'_>, message: &Message) -> Message
         carrier: parts.iter().find_map(|part| part.carrier.clone()),
         status,
         error_code: error,
+        carrier_errors: if failed { carrier_errors(names, message) } else { Vec::new() },
         client_reference: envelope.client_reference.as_deref().map(str::to_owned),
         created: envelope.accepted,
         submitted: message.submitted,
@@ -202,6 +204,30 @@ fn body_of(envelope: &Envelope) -> (Option<String>, &'static str) {
     }
 }
 
+/// The last word of each carrier that did not take or deliver a message, in the order of those.
+fn carrier_errors(names: &CarrierNames<'_>, message: &Message) -> Vec<CarrierError> {
+    let mut last: Vec<&Event> = Vec::new();
+    for event in message.events.iter().filter(|event| is_refusal(event)) {
+        last.retain(|earlier| earlier.carrier != event.carrier);
+        last.push(event);
+    }
+    let errors = last.into_iter().map(|event| CarrierError {
+        carrier: names(event.carrier).map(str::to_owned),
+        status: CommandStatus(event.status).name().filter(|_| event.status != 0).map(str::to_owned),
+        code: event.status,
+        at: event.at,
+        words: text_of(&event.detail),
+    });
+    errors.collect()
+}
+
+/// Whether an event has a carrier's word on why it did not take or deliver a part.
+fn is_refusal(event: &Event) -> bool {
+    let kinds =
+        [PartEvent::Refused, PartEvent::Rejected, PartEvent::Undelivered, PartEvent::Expired];
+    event.carrier != NO_CARRIER && kinds.contains(&event.kind)
+}
+
 fn timeline(names: &CarrierNames<'_>, message: &Message) -> Vec<TimelineEntry> {
     let entry = |at: UnixMs, event: &str| TimelineEntry {
         at,
@@ -231,11 +257,14 @@ fn detail(event: &Event) -> Option<String> {
     if event.kind == PartEvent::Requeued && event.status == 0 {
         return Some(format!("resubmission {}", event.attempt));
     }
+    if event.kind == PartEvent::Held {
+        return Some(format!("round {} of attempts is over", event.attempt));
+    }
     if event.kind == PartEvent::Attempted {
         return Some(format!("attempt {}", event.attempt));
     }
     text_of(&event.detail).or_else(|| {
-        let status = postrider_smpp::status::CommandStatus(event.status);
+        let status = CommandStatus(event.status);
         (event.status != 0).then(|| {
             status
                 .name()

@@ -146,10 +146,11 @@ impl Shard {
 
     /// Hands a part to a bind whose attempt is on disk; false when it has to wait.
     fn submit_ready(&mut self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
+        let number = self.shared.carrier_number(ix);
         let wanted = self.table.get(part.sequence).and_then(|message| {
             let held = message.part(part.part)?;
             let open = message.outcome.is_none() && held.status == PartStatus::Queued;
-            open.then_some(message.bind)
+            (open && !message.ladder.bars(number)).then_some(message.bind)
         });
         if wanted.is_some() && self.lost_slot(now, ix, part) {
             // The disk was slow, or the carrier had no room.
@@ -174,6 +175,13 @@ impl Shard {
         }
         for held in self.parts_mut(part) {
             held.recording = false;
+        }
+        if wanted.is_none() && self.is_open(part.sequence) {
+            // The carrier refused another part of it meanwhile.
+            for part in self.spread(part) {
+                self.not_taken(now, part, 0);
+            }
+            self.move_on(now, part.sequence);
         }
         self.close_if_done(now, part.sequence);
         true
@@ -281,6 +289,9 @@ impl Shard {
         }
         for sent in message.parts_mut(part.part) {
             sent.in_flight = true;
+            if sent.carrier != number {
+                sent.tries = 0;
+            }
             sent.carrier = number;
             sent.sent.get_or_insert(now.wall);
         }

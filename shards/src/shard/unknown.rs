@@ -50,6 +50,7 @@ impl Shard {
                 self.note_unknown(now, number, part);
             }
         }
+        self.move_on(now, part.sequence);
         self.close_if_done(now, part.sequence);
         self.stir(part.sequence);
     }
