@@ -85,6 +85,8 @@ struct Outcome {
     woken: u64,
     /// Parts that crossed to another shard's bind, and those that came back unsent.
     crossed: (u64, u64),
+    /// Rounds after which a message rested.
+    rounds: u64,
 }
 
 /// Runs one history to its end and checks every promise; the error says which one was broken.
@@ -137,6 +139,7 @@ fn live(mut world: World) -> Result<Outcome, String> {
         parked: world.count(Counter::MessagesParked),
         woken: world.count(Counter::MessagesWoken),
         crossed: (world.count(Counter::PartsCrossed), world.count(Counter::CreditsStale)),
+        rounds: world.count(Counter::RetryRounds),
     })
 }
 
@@ -357,7 +360,7 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     let (mut most_segments, mut taken, mut twice) = (0, 0, 0);
     let (mut resized, mut moved) = (0, 0);
     let (mut starts, mut checkpoints, mut parked, mut woken) = (0, 0, 0, 0);
-    let (mut erased, mut reloads, mut crossed, mut stale) = (0, 0, 0, 0);
+    let (mut erased, mut reloads, mut crossed, mut stale, mut rounds) = (0, 0, 0, 0, 0);
     for seed in seeds() {
         match run(seed) {
             Ok(outcome) => {
@@ -376,6 +379,7 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
                 reloads += outcome.reloads;
                 crossed += outcome.crossed.0;
                 stale += outcome.crossed.1;
+                rounds += outcome.rounds;
                 parked += outcome.parked;
                 woken += outcome.woken;
             }
@@ -389,12 +393,13 @@ fn nothing_acknowledged_is_lost_and_every_message_ends_once() {
     );
     println!("{resized} changes of the number of shards moved {moved} messages");
     println!("{starts} starts compared, {checkpoints} checkpoints, {parked} parked, {woken} woken");
-    println!("{erased} erased, {reloads} reloads");
+    println!("{erased} erased, {reloads} reloads, {rounds} rounds of refusals");
     println!("{crossed} parts crossed to another shard's bind, {stale} came back unsent");
     assert!(messages > 0 && kills > 0 && taken > 0, "the histories tested nothing");
     assert!(resized > 0 && moved > 0, "the number of shards never changed");
     assert!(starts > 0 && checkpoints > kills, "no checkpoint was used");
     assert!(erased > 0, "nobody was erased");
+    assert!(rounds > 0, "no message rested");
     assert!(reloads > 0, "the configuration never changed");
     assert!(crossed > 0, "no part crossed to another shard's bind");
     assert!(parked > messages as u64 && woken > parked / 4, "few messages left memory");

@@ -24,6 +24,8 @@ pub struct Manners {
     pub receipt_twice: u64,
     pub no_receipt: u64,
     pub undelivered: u64,
+    /// Until then it refuses everything for a while.
+    pub ill_until: Duration,
 }
 
 /// A part that the carrier took.
@@ -176,7 +178,7 @@ impl Carrier {
         let delay = Duration::from_millis(1 + rng.below(200));
         let status = if rng.chance(manners.throttle) {
             0x58
-        } else if rng.chance(manners.temporary) {
+        } else if now < manners.ill_until || rng.chance(manners.temporary) {
             0x08
         } else if rng.chance(manners.refuse) {
             0x0A

@@ -209,7 +209,7 @@ pub fn numbers(config: &Config) -> Numbers {
 }
 
 /// Manners as the seed says.
-pub fn manners(rng: &mut Rng) -> Manners {
+fn manners(rng: &mut Rng) -> Manners {
     Manners {
         throttle: rng.below(10),
         temporary: rng.below(6),
@@ -220,7 +220,18 @@ pub fn manners(rng: &mut Rng) -> Manners {
         receipt_twice: rng.below(30),
         no_receipt: rng.below(5),
         undelivered: rng.below(20),
+        ill_until: Duration::ZERO,
     }
+}
+
+/// The manners of both carriers. In one world in five both are ill at first, for up to 21 minutes.
+pub fn both_manners(seed: u64, rng: &mut Rng) -> [Manners; 2] {
+    let ill = if seed % 5 == 2 { 60 + seed * 37 % 1_200 } else { 0 };
+    let mut both = [manners(rng), manners(rng)];
+    for own in &mut both {
+        own.ill_until = Duration::from_secs(ill);
+    }
+    both
 }
 
 /// The nth number that begins with these digits. Few of its digits are zeros, in any form: whoever looks

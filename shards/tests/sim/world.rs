@@ -116,10 +116,8 @@ impl World {
     /// A world whose process dies of these deaths only, with this clock.
     pub fn begin(seed: u64, deaths: Deaths, clock: Clock) -> Self {
         let mut rng = Rng::new(seed);
-        let carriers = vec![
-            Carrier::new(setup::manners(&mut rng), 1_000),
-            Carrier::new(setup::manners(&mut rng), 1_000),
-        ];
+        let manners = setup::both_manners(seed, &mut rng);
+        let carriers = manners.map(|own| Carrier::new(own, 1_000)).into_iter().collect();
         let customer = Customer::new(&mut rng);
         let epochs = vec![Epoch { number: 1, shards: SHARDS }];
         let mut world = World {
