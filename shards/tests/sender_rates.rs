@@ -15,6 +15,13 @@ mod house;
 use std::time::Duration;
 
 use house::{House, Line, Submit, config, cstrings, short_message};
+use postrider_core::content::Content;
+use postrider_core::number::Msisdn;
+use postrider_core::sender::SenderId;
+use postrider_core::submission::Submission;
+use postrider_core::text::Encoding;
+use postrider_http::request::ApiRequest;
+use postrider_shards::shard::ApiResponse;
 use postrider_shards::stats::{Counter, Gauge};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -361,4 +368,20 @@ fn a_backlog_that_is_there_when_a_rate_comes_leaves_room_for_others() {
     let mut house = house.crash(SECOND);
     let left = watch(&mut house, Duration::from_secs(10));
     assert!(left.len() >= 8 && most(&of(&left, "Acme")) <= 1, "{}", left.len());
+}
+
+#[test]
+fn an_explanation_says_what_the_sender_may_send() {
+    let mut house = House::new(&rated(1, &[("Acme", 10)]));
+    let mut limit = |sender: &str| {
+        let (sender, to) = (SenderId::parse(sender).unwrap(), Msisdn::from_u64(447_700_900_123));
+        let content = Content::of_text("hello");
+        let submission = Submission::new(sender, to.unwrap(), content, (Encoding::Gsm7, 1));
+        let ticket = house.send_request(0, 0, ApiRequest::DryRun(submission));
+        match house.answer_of(0, ticket) {
+            Some(ApiResponse::Explained(told)) => told.sender_rate,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([limit("Acme"), limit("Other")], [Some(10), None]);
 }
