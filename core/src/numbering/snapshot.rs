@@ -8,7 +8,7 @@ use super::{Cell, Country, Holder, TableInfo, TableKind, Tables};
 use crate::prefix::{KEY_BITS, Ranges};
 
 /// The format that is written, and the only one that is read. It changes with every change of
-/// [`Body`] and of the types in it; a test says when.
+/// `Body` and of the types in it; a test says when.
 pub const FORMAT: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"PRNUMBER";

@@ -45,7 +45,8 @@ impl Load {
 pub enum RouteTarget {
     /// Numbers that begin with these digits.
     Prefix(RoutePrefix),
-    /// Numbers of this region, one that [`region::known`](crate::region::known) knows.
+    /// Numbers of this region, one that
+    /// [`Tables::has_region`](crate::numbering::Tables::has_region) knows.
     Country(Region),
     /// Numbers that this operator serves, as far as that is known.
     Operator(OperatorId),
