@@ -67,6 +67,21 @@ fn resubmit_waits_for_the_grace_then_marks_counts_and_sends_again() {
 }
 
 #[test]
+fn a_receipt_that_came_before_the_answer_was_lost_saves_the_second_copy() {
+    let mut gateway = Gateway::new(policy(Resubmit));
+    let id = gateway.send("hello");
+    gateway.submit();
+    gateway.receipt(0, &Receipt::of("7", "DELIVRD"));
+    // So long after it came it is not looked at by itself for a minute.
+    gateway.seconds(20);
+    assert_eq!(gateway.status(id), "queued", "another message may have been meant");
+    lose_bind(&mut gateway);
+    gateway.seconds(10);
+    assert_eq!(gateway.status(id), "delivered");
+    assert!(gateway.submits.is_empty());
+}
+
+#[test]
 fn a_first_submit_under_resubmit_waits_for_no_record() {
     let mut gateway = Gateway::new(policy(Resubmit));
     let id = gateway.send("hello");

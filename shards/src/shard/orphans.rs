@@ -1,6 +1,6 @@
 //! Receipts whose message is not known yet: kept durably, looked for again when an id is stored, when
-//! the forms of ids change, and after 1, 10 and 60 s, and given up after five minutes. One `Orphans`
-//! per shard.
+//! the forms of ids change, when a part's outcome becomes unknown, and after 1, 10 and 60 s, and given
+//! up after five minutes. One `Orphans` per shard.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,7 @@ pub(crate) struct Orphans {
     parked: BTreeMap<u64, Orphan>,
     /// By carrier and the id in the form under which spellings meet.
     by_id: BTreeMap<Key, Vec<u64>>,
+    by_handset: BTreeMap<(CarrierIx, Msisdn), Vec<u64>>,
     by_carrier: BTreeMap<CarrierIx, usize>,
     /// Changes of the forms of each carrier's ids that `by_id` knows of.
     changes: BTreeMap<CarrierIx, u32>,
@@ -53,6 +54,7 @@ impl Orphans {
         Orphans {
             parked: BTreeMap::new(),
             by_id: BTreeMap::new(),
+            by_handset: BTreeMap::new(),
             by_carrier: BTreeMap::new(),
             changes: BTreeMap::new(),
             next: 1,
@@ -85,6 +87,9 @@ impl Orphans {
         self.seen(number);
         self.remove(number);
         *self.by_carrier.entry(notice.carrier).or_default() += 1;
+        if let Some(handset) = notice.handset {
+            self.by_handset.entry((notice.carrier, handset)).or_default().push(number);
+        }
         self.parked.insert(number, Orphan { notice, at, keys: Vec::new(), looks: 0 });
         self.index(number, forms);
     }
@@ -115,8 +120,17 @@ impl Orphans {
     pub(crate) fn remove(&mut self, number: u64) -> Option<Orphan> {
         self.unindex(number);
         let orphan = self.parked.remove(&number)?;
-        if let Some(count) = self.by_carrier.get_mut(&orphan.notice.carrier) {
+        let ReceiptNotice { carrier, handset, .. } = *orphan.notice;
+        if let Some(count) = self.by_carrier.get_mut(&carrier) {
             *count -= 1;
+        }
+        if let Some(handset) = handset
+            && let Some(numbers) = self.by_handset.get_mut(&(carrier, handset))
+        {
+            numbers.retain(|other| *other != number);
+            if numbers.is_empty() {
+                self.by_handset.remove(&(carrier, handset));
+            }
         }
         Some(orphan)
     }
@@ -225,6 +239,14 @@ impl Shard {
             self.close_orphan(now, orphan, OrphanOutcome::GivenUp);
         } else {
             self.ask_peers(now, Seeker::Orphan(orphan), notice);
+        }
+    }
+
+    /// Nobody knows what became of a part for this handset: what its carrier reported of it may be parked.
+    pub(super) fn seek_orphans_of(&mut self, now: Now, carrier: CarrierIx, handset: Msisdn) {
+        let parked = self.orphans.by_handset.get(&(carrier, handset));
+        for orphan in parked.cloned().unwrap_or_default() {
+            self.seek_orphan(now, orphan);
         }
     }
 

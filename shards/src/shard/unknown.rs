@@ -50,6 +50,9 @@ impl Shard {
                 self.note_unknown(now, number, part);
             }
         }
+        if let Some(to) = self.table.get(part.sequence).map(|message| message.envelope.to) {
+            self.seek_orphans_of(now, carrier, to);
+        }
         self.move_on(now, part.sequence);
         self.close_if_done(now, part.sequence);
         self.stir(part.sequence);
