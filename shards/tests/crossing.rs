@@ -177,3 +177,77 @@ fn a_reload_moves_binds_between_shards() {
     let owner = house.shared.config.carriers[0].served_by(ShardId(1), 2);
     assert_eq!(owner, Some(ShardId(0)));
 }
+
+/// A shard's own bind is lost while another shard's is up: what it owns goes there at once, and by its own
+/// again when that is back.
+#[test]
+fn a_shard_whose_own_bind_is_down_hands_its_parts_over() {
+    let mut house = House::new(&config(2, ""));
+    let mut next = 0;
+    let mut send = |house: &mut House, count: usize| {
+        let numbers: Vec<String> = (next..next + count).map(|n| house.number_of(1, n)).collect();
+        next += count;
+        let line = house.bound(0);
+        let ids = numbers.iter().map(|number| submit_to(house, line, number));
+        ids.collect::<Vec<String>>()
+    };
+    let mut ids = send(&mut house, 20);
+    house.pass(Duration::from_secs(1));
+    assert_eq!(house.count(Counter::PartsCrossed), 0, "its own bind is up");
+    house.cut_shard(1, true);
+    ids.extend(send(&mut house, 20));
+    house.pass(Duration::from_secs(1));
+    assert_eq!(house.count(Counter::PartsCrossed), 20);
+    assert_eq!(house.submits().len(), 40);
+    house.cut_shard(1, false);
+    house.pass(Duration::from_secs(70));
+    ids.extend(send(&mut house, 20));
+    house.pass(Duration::from_secs(10));
+    assert_eq!(house.count(Counter::PartsCrossed), 20, "by its own bind again");
+    assert_eq!(house.submits().len(), 20);
+    assert!(ids.iter().all(|id| house.status(id) == "submitted"));
+}
+
+/// Every bind is lost at the same moment, while each shard takes the other's for good: nobody waits for
+/// the other, and all goes when one bind alone is back.
+#[test]
+fn shards_that_lose_their_binds_together_do_not_wait_for_each_other() {
+    let mut house = House::new(&config(3, ""));
+    let line = house.bound(0);
+    house.cut_carriers();
+    let ids: Vec<String> = (0..60)
+        .map(|n| {
+            let number = house.number_of(n % 3, n / 3);
+            submit_to(&mut house, line, &number)
+        })
+        .collect();
+    house.pass(Duration::from_secs(120));
+    assert_eq!(house.submits().len(), 0);
+    house.cut_shard(2, false);
+    house.pass(Duration::from_secs(90));
+    assert_eq!(house.submits().len(), 60);
+    assert!(ids.iter().all(|id| house.status(id) == "submitted"));
+    assert_eq!(house.count(Counter::PartsCrossed), 40);
+    assert_eq!(house.gauge(Gauge::QueuedParts), 0);
+}
+
+/// A window that is full on the shard that is asked first is no reason to wait while another has room.
+#[test]
+fn two_shards_with_binds_share_what_crosses() {
+    let two = config(5, "").replace("binds = 5", "binds = 2\ncores = 2");
+    let two = two.replace("window = 100", "window = 10");
+    let mut house = House::new(&two);
+    let line = house.bound(0);
+    house.mute_carriers(true);
+    for n in 0..20 {
+        let number = house.number_of(4, n);
+        submit_to(&mut house, line, &number);
+    }
+    house.pass(Duration::from_secs(1));
+    let left = house.submits_by_shard();
+    assert_eq!(left, [10, 10, 0, 0, 0], "both windows are full of one owner's parts");
+    house.mute_carriers(false);
+    house.answer_all();
+    house.pass(Duration::from_secs(1));
+    assert_eq!(house.submits().len(), 20);
+}

@@ -112,6 +112,13 @@ impl Granter {
         self.binds.get(&bind).map_or(0, |own| own.unsettled)
     }
 
+    /// Whether an owner waits for something, or has something that has yet to come back.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let lends = |own: &Bind| own.granted > 0 || own.unsettled > 0;
+        self.wanted() > 0 || self.binds.values().any(lends)
+    }
+
     /// Credits that owners wait for.
     #[must_use]
     pub fn wanted(&self) -> usize {

@@ -18,8 +18,12 @@ use super::{BindIx, Drain, Op, Shard, Timer};
 impl Outbound {
     /// Whether one of the carrier's binds is worth its window.
     pub(super) fn is_trusted(&self, ix: CarrierIx) -> bool {
-        !self.is_retired(ix)
-            && (self.binds_of(ix).any(Bind::is_trusted) || self.is_trusted_afar(ix))
+        self.is_trusted_here(ix) || (!self.is_retired(ix) && self.is_trusted_afar(ix))
+    }
+
+    /// Whether one of those on this shard is.
+    fn is_trusted_here(&self, ix: CarrierIx) -> bool {
+        !self.is_retired(ix) && self.binds_of(ix).any(Bind::is_trusted)
     }
 
     /// Whether a message may be given to the carrier: it is trusted, or a bind of it wants one part to
@@ -32,8 +36,8 @@ impl Outbound {
                 && own.recording == 0
         };
         let idle = self.carriers.get(usize::from(ix.0)).is_some_and(idle);
-        let tries = idle && !self.is_retired(ix) && self.binds_of(ix).any(Bind::wants_trial);
-        tries || self.is_trusted(ix)
+        let tries = || self.binds_of(ix).any(Bind::wants_trial) || self.wants_trial_afar(ix);
+        self.is_trusted(ix) || (idle && !self.is_retired(ix) && tries())
     }
 }
 
@@ -113,7 +117,7 @@ impl Shard {
     /// The health of one of the carrier's binds is another one. When none is trusted any more, the
     /// queue goes to others: at once, or after a while when the binds are only gone.
     pub(super) fn note_health(&mut self, now: Now, ix: CarrierIx) {
-        let trusted = self.outbound.is_trusted(ix);
+        let trusted = self.outbound.is_trusted_here(ix);
         let connected = self.outbound.binds_of(ix).any(Bind::can_submit);
         self.outbound.touch(ix);
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
@@ -127,12 +131,14 @@ impl Shard {
     }
 
     /// Moves the queue of a carrier that is still not trusted to carriers that are. Messages of which
-    /// it has parts stay.
+    /// it has parts stay. While only other shards' binds are trusted it is looked at again.
     pub(super) fn leave_carrier(&mut self, now: Now, ix: CarrierIx) {
-        if self.outbound.is_trusted(ix) {
+        if self.outbound.is_trusted_here(ix) {
             return;
         }
-        self.share_out_queue(now, ix);
+        if !self.outbound.is_trusted(ix) {
+            self.share_out_queue(now, ix);
+        }
         self.release_asks(ix);
         self.wheel.insert(now.mono + limits::CARRIER_DOWN_GRACE, Timer::Down(ix));
     }

@@ -43,10 +43,11 @@ pub(crate) struct Carrier {
     pub(crate) recording: usize,
     /// This shard's part of its rate.
     pub(super) lease: Lease,
-    /// What it has of the carrier's binds on other shards, when it has none.
+    /// What it has of the carrier's binds on other shards.
     pub(super) far: Far,
-    /// What it has for shards without binds, when it holds some.
+    /// What it has for shards that have no bind in use, when it holds some.
     pub(super) serving: Serving,
+    /// Some shards have none at all.
     serves: bool,
     /// The earliest `Timer::Rate` that stands in the wheel.
     pub(super) report_at: Option<Duration>,
@@ -204,7 +205,7 @@ impl Outbound {
             let removed = fitted.iter().filter(|(_, fitted)| *fitted == Fitted::Removed);
             removed.for_each(|(bind, _)| carrier.serving.drop_bind(*bind));
             carrier.far.fit(config, id, shards);
-            carrier.serves = !carrier.far.is_far() && config.cores(shards) < shards;
+            carrier.serves = count > 0 && config.cores(shards) < shards;
         }
         fitted
     }
@@ -261,7 +262,7 @@ impl Outbound {
         self.maker.id
     }
 
-    /// Whether shards without binds of the carrier come here for it.
+    /// Whether other shards come here for the carrier, now or always.
     pub(super) fn serves(&self, ix: CarrierIx) -> bool {
         self.carriers.get(usize::from(ix.0)).is_some_and(|own| own.serves || own.serving.is_busy())
     }

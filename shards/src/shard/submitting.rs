@@ -41,9 +41,7 @@ impl Shard {
                     break;
                 }
             }
-            if self.outbound.serves(ix) {
-                self.outbound.post(ix, now.mono);
-            }
+            self.outbound.post(ix, now.mono);
             self.offer_room(now, ix);
             self.arm_senders(ix);
         }

@@ -19,6 +19,22 @@ impl House {
         self.settle();
     }
 
+    /// Cuts one shard off from its carriers, or lets it reach them again.
+    pub(crate) fn cut_shard(&mut self, shard: usize, cut: bool) {
+        let now = at(self.now);
+        let room = &mut self.rooms[shard];
+        room.unreached = cut;
+        if cut {
+            room.shard.handle_bind_closed(now, 0);
+        }
+        self.settle();
+    }
+
+    /// How many submits that were not looked at yet left each shard.
+    pub(crate) fn submits_by_shard(&self) -> Vec<usize> {
+        self.rooms.iter().map(|room| room.submits.len()).collect()
+    }
+
     /// Lets carriers say nothing to submits, or answer those that come.
     pub(crate) fn mute_carriers(&mut self, mute: bool) {
         self.rooms.iter_mut().for_each(|room| room.mute = mute);

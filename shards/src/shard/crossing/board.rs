@@ -13,6 +13,8 @@ use postrider_core::route::{CarrierIx, Load};
 pub(crate) struct Posted {
     /// One of them is bound and takes parts.
     pub(crate) trusted: bool,
+    /// One of them wants one part, to see what becomes of it.
+    pub(crate) tries: bool,
     /// Parts that they could take beyond what waits for them.
     pub(crate) room: u32,
     /// What is used of the carrier's rate.
@@ -33,6 +35,7 @@ pub struct Board {
 }
 
 const TRUSTED: u64 = 1;
+const TRIES: u64 = 2;
 
 impl Board {
     /// For so many carriers, which begin with those of the board `before`.
@@ -51,7 +54,8 @@ impl Board {
 
     pub(crate) fn post(&self, carrier: CarrierIx, shard: ShardId, what: Posted) {
         let Some(cell) = self.cell(carrier, shard) else { return };
-        let flags = if what.trusted { TRUSTED } else { 0 };
+        let flag = |set: bool, flag: u64| if set { flag } else { 0 };
+        let flags = flag(what.trusted, TRUSTED) | flag(what.tries, TRIES);
         cell.state.store(flags | u64::from(what.room) << 32, Ordering::Relaxed);
         let load = u64::from(what.load.used) << 32 | u64::from(what.load.limit);
         cell.load.store(load, Ordering::Relaxed);
@@ -62,6 +66,7 @@ impl Board {
         let (state, load) = (cell.state.load(Ordering::Relaxed), cell.load.load(Ordering::Relaxed));
         Posted {
             trusted: state & TRUSTED != 0,
+            tries: state & TRIES != 0,
             room: high(state),
             load: Load { used: high(load), limit: high(load << 32) },
         }
@@ -81,8 +86,12 @@ mod tests {
     fn what_is_posted_is_read_and_lives_on() {
         let board = Board::new(1, 2, None);
         let (carrier, shard) = (CarrierIx(0), ShardId(1));
-        let what =
-            Posted { trusted: true, room: u32::MAX, load: Load { used: 3, limit: u32::MAX } };
+        let what = Posted {
+            trusted: true,
+            tries: false,
+            room: u32::MAX,
+            load: Load { used: 3, limit: u32::MAX },
+        };
         board.post(carrier, shard, what);
         let next = Board::new(2, 2, Some(&board));
         assert_eq!(next.read(carrier, shard), what);

@@ -59,11 +59,10 @@ pub(crate) struct FarBind {
     pub(super) at: BindEpoch,
 }
 
-/// What a shard has of a carrier whose binds are elsewhere.
+/// What a shard has of a carrier's binds on other shards.
 #[derive(Default)]
 pub(crate) struct Far {
-    /// The shards that hold its binds, the one first that is to be asked; none when this shard has
-    /// binds of its own.
+    /// The other shards that hold some, the one first that is to be asked.
     serving: Vec<ShardId>,
     /// What this shard holds at each shard that holds binds, or held some.
     holders: Vec<(ShardId, Holder)>,

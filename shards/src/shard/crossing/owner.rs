@@ -17,7 +17,7 @@ use super::board::Posted;
 use super::{Crossed, Crossing, Far, FarBind, LateAnswer, Via, record};
 use crate::shard::answers::Response;
 use crate::shard::mesh::{Call, Request};
-use crate::shard::outbound::{Outbound, token};
+use crate::shard::outbound::{Carrier, Outbound, token};
 use crate::shard::table::PartRef;
 use crate::shard::{Drain, Shard, Timer};
 use crate::stats::Counter;
@@ -35,20 +35,15 @@ pub(crate) struct Crosses {
 impl Far {
     /// Fits it to a configuration of its carrier. What is held elsewhere is given back in time.
     pub(in crate::shard) fn fit(&mut self, config: &CarrierConfig, own: ShardId, shards: u16) {
+        let first = config.served_by(own, shards);
+        let others = config.serving(shards).filter(|core| *core != own && Some(*core) != first);
         self.serving.clear();
-        let Some(first) = config.served_by(own, shards) else { return };
-        let others = config.serving(shards).filter(|core| *core != first);
-        self.serving.extend([first].into_iter().chain(others));
+        self.serving.extend(first.into_iter().chain(others));
         for core in &self.serving {
             if self.holders.iter().all(|(own, _)| own != core) {
                 self.holders.push((*core, Holder::default()));
             }
         }
-    }
-
-    /// Whether the carrier's binds are on other shards only.
-    pub(in crate::shard) fn is_far(&self) -> bool {
-        !self.serving.is_empty()
     }
 
     /// Whether answers to parts that crossed are to be told once they are on disk.
@@ -62,12 +57,15 @@ impl Far {
 }
 
 impl Outbound {
-    /// Whether the carrier's binds are on other shards only.
+    /// Whether parts for the carrier go to other shards' binds: none of its binds here is worth its
+    /// window, or wants a part to try.
     pub(in crate::shard) fn is_far(&self, ix: CarrierIx) -> bool {
-        self.carriers.get(usize::from(ix.0)).is_some_and(|own| own.far.is_far())
+        let served = |own: &Carrier| !own.far.serving.is_empty();
+        let served = self.carriers.get(usize::from(ix.0)).is_some_and(served);
+        served && !self.binds_of(ix).any(|bind| bind.is_trusted() || bind.wants_trial())
     }
 
-    /// What the shards with binds say of a carrier that has none here.
+    /// What other shards say of their binds of a carrier.
     fn posted(&self, ix: CarrierIx) -> impl Iterator<Item = (ShardId, Posted)> + '_ {
         let own = self.carriers.get(usize::from(ix.0));
         let serving = own.map(|own| own.far.serving.as_slice()).unwrap_or_default();
@@ -77,6 +75,11 @@ impl Outbound {
     /// Whether a bind of another shard is worth its window.
     pub(in crate::shard) fn is_trusted_afar(&self, ix: CarrierIx) -> bool {
         self.posted(ix).any(|(_, posted)| posted.trusted)
+    }
+
+    /// Whether a bind of another shard wants one part, to see what becomes of it.
+    pub(in crate::shard) fn wants_trial_afar(&self, ix: CarrierIx) -> bool {
+        self.posted(ix).any(|(_, posted)| posted.tries)
     }
 
     /// Parts that the binds of other shards would take of this one.
@@ -93,10 +96,20 @@ impl Outbound {
         self.posted(ix).map(|(_, own)| own.load).max_by_key(|load| load.used).unwrap_or_default()
     }
 
-    /// The shard to ask for credits: the first that can be trusted, else the first.
+    /// The shard to ask for credits: the first that can be trusted and has room, else the first that can
+    /// be trusted or wants a part to try, else the first.
     fn core_for(&self, ix: CarrierIx) -> Option<ShardId> {
-        let trusted = self.posted(ix).find(|(_, own)| own.trusted);
-        trusted.or_else(|| self.posted(ix).next()).map(|(core, _)| core)
+        let find = |fits: fn(&Posted) -> bool| self.posted(ix).find(|(_, own)| fits(own));
+        let found = find(|own| own.trusted && own.room > 0)
+            .or_else(|| find(|own| own.trusted))
+            .or_else(|| find(|own| own.tries))
+            .or_else(|| find(|_| true));
+        found.map(|(core, _)| core)
+    }
+
+    /// Where a message's parts go on, while that shard's binds are trusted.
+    fn lives(&self, ix: CarrierIx, far: FarBind) -> bool {
+        self.posted(ix).any(|(core, posted)| core == far.core && posted.trusted)
     }
 
     /// What this shard holds at one that has binds of the carrier.
@@ -122,20 +135,26 @@ impl Shard {
         for (_, holder) in &mut carrier.far.holders {
             holder.handle_durable(now.mono, durable);
         }
-        if self.outbound.is_far(ix) {
+        let far = self.outbound.is_far(ix);
+        if far {
             while self.submit_next(now, ix) {}
         }
-        self.ask_for_credits(now, ix);
+        self.ask_for_credits(now, ix, far);
     }
 
-    fn ask_for_credits(&mut self, now: Now, ix: CarrierIx) {
-        let core = self.outbound.core_for(ix).filter(|_| self.drain == Drain::No);
+    fn ask_for_credits(&mut self, now: Now, ix: CarrierIx, far: bool) {
+        let core = self.outbound.core_for(ix).filter(|_| far && self.drain == Drain::No);
         let wants = core.map(|core| self.wants(ix, core)).unwrap_or_default();
+        let begun = core.and_then(|core| self.begun_elsewhere(ix, core));
         let Some(carrier) = self.outbound.carriers.get_mut(usize::from(ix.0)) else { return };
         let mut due: Option<Duration> = None;
         let mut asks = Vec::new();
         for (at, holder) in &mut carrier.far.holders {
-            let wants = if core == Some(*at) { wants } else { Default::default() };
+            let wants = match begun {
+                _ if core == Some(*at) => wants,
+                Some((own, wants)) if own == *at => wants,
+                _ => Default::default(),
+            };
             if core.is_none() {
                 holder.give_back();
             }
@@ -199,6 +218,21 @@ impl Shard {
             want.count = want.count.saturating_add(1);
         }
         wants
+    }
+
+    /// The first message that goes on at a shard other than `core`, and what it wants there.
+    fn begun_elsewhere(&self, ix: CarrierIx, core: ShardId) -> Option<(ShardId, [Want; 3])> {
+        let fronts = Lane::ALL.into_iter().zip(self.fronts(ix));
+        fronts.flat_map(|(lane, front)| Some((lane, front?))).find_map(|(lane, front)| {
+            let far = self.table.get(front.sequence)?.far?;
+            if far.core == core || !self.outbound.lives(ix, far) {
+                return None;
+            }
+            let mut wants = [Want::default(); 3];
+            *wants.get_mut(lane.index())? =
+                Want { count: 1, deadline: front.deadline, after: Some(far.at) };
+            Some((far.core, wants))
+        })
     }
 
     /// Whether an ask for the carrier's binds is open.
@@ -292,8 +326,7 @@ impl Shard {
     fn credit_for(&mut self, now: Now, ix: CarrierIx, part: PartRef) -> Option<(ShardId, Credit)> {
         let message = self.table.get(part.sequence)?;
         let (lane, far) = (message.envelope.lane, message.far);
-        let core = self.outbound.core_for(ix);
-        let far = far.filter(|far| Some(far.core) == core);
+        let far = far.filter(|far| self.outbound.lives(ix, *far));
         let carrier = self.outbound.carrier_mut(ix)?;
         carrier.far.holders.iter_mut().find_map(|(at, holder)| {
             let after = match far {

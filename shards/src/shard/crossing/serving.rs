@@ -43,9 +43,9 @@ impl Serving {
         self.granter.handle_bind(bind, None);
     }
 
-    /// Whether a shard waits for something.
+    /// Whether a shard waits for something, or has a place in a window.
     pub(in crate::shard) fn is_busy(&self) -> bool {
-        !self.arrived.is_empty() || self.granter.wanted() > 0
+        !self.arrived.is_empty() || self.granter.is_busy()
     }
 }
 
@@ -102,6 +102,7 @@ impl Outbound {
             self.own(),
             Posted {
                 trusted: self.binds_of(ix).any(Bind::is_trusted),
+                tries: self.binds_of(ix).any(Bind::wants_trial),
                 room: u32::try_from(room).unwrap_or(u32::MAX),
                 load: carrier.lease.load(now),
             },
@@ -136,6 +137,7 @@ impl Shard {
         if draining || carrier.binds.is_empty() {
             granter.release();
         }
+        self.outbound.note_binds(ix);
         self.tell_credits(ix);
         self.outbound.touch(ix);
     }
