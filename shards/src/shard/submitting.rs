@@ -13,7 +13,7 @@ use postrider_storage::crash;
 
 use super::bind::Link;
 use super::cold::Waiting;
-use super::message::ALL_PARTS;
+use super::message::{ALL_PARTS, Message};
 use super::outbound::{Outbound, token};
 use super::table::PartRef;
 use super::{BindIx, Drain, Op, Shard};
@@ -99,6 +99,12 @@ impl Shard {
             self.expire_unsent(now, sequence);
             return true;
         }
+        let number = self.shared.carrier_number(ix);
+        if self.went_elsewhere(message, number) {
+            self.unqueue(sequence);
+            self.dispatch(now, sequence);
+            return true;
+        }
         if self.steps_aside(ix, front) {
             return true;
         }
@@ -136,6 +142,12 @@ impl Shard {
         gone
     }
 
+    /// Whether another carrier has a part of a message after all: a handset joins only what comes one way.
+    fn went_elsewhere(&self, message: &Message, number: u32) -> bool {
+        let other = message.committed_to().filter(|own| *own != number);
+        other.is_some_and(|own| self.shared.carrier_of(own).is_some())
+    }
+
     /// Whether the carrier is given a text whole and cuts it itself.
     pub(super) fn takes_whole(&self, ix: CarrierIx) -> bool {
         let profile = self.shared.profile(Some(ix));
@@ -148,7 +160,8 @@ impl Shard {
         let wanted = self.table.get(part.sequence).and_then(|message| {
             let held = message.part(part.part)?;
             let open = message.outcome.is_none() && held.status == PartStatus::Queued;
-            (open && !message.ladder.bars(number)).then_some(message.bind)
+            (open && !self.went_elsewhere(message, number) && !message.ladder.bars(number))
+                .then_some(message.bind)
         });
         if wanted.is_some() && self.lost_slot(now, ix, part) {
             // The disk was slow, or the carrier had no room.
@@ -175,7 +188,7 @@ impl Shard {
             held.recording = false;
         }
         if wanted.is_none() && self.is_open(part.sequence) {
-            // The carrier refused another part of it meanwhile.
+            // The carrier refused another part of it meanwhile, or another one has a part after all.
             for part in self.spread(part) {
                 self.not_taken(now, part, 0);
             }

@@ -146,11 +146,11 @@ impl Shard {
 // ---- Before the attempt ----
 
 impl Shard {
-    /// Whether the next attempt of a part must be on disk before it is written: every resend, and
-    /// every part that may not be sent twice.
+    /// Whether the next attempt of a part must be on disk before it is written: every resend, and the
+    /// other parts of its message, which follow it in order; and every part that may not be sent twice.
     pub(super) fn needs_record(&self, carrier: CarrierIx, part: PartRef) -> bool {
         let Some(message) = self.table.get(part.sequence) else { return false };
-        let again = message.part(part.part).is_some_and(|held| held.resubmits > 0);
+        let again = message.parts.iter().any(|held| held.resubmits > 0);
         again || self.shared.on_unknown(Some(carrier), message) != OnUnknownOutcome::Resubmit
     }
 
