@@ -98,11 +98,11 @@ series! {
             "Answers of carriers to submitted parts.";
         /// Answers that refused a part.
         PartsRefused = "part_responses" ["outcome" = "refused"];
+        /// Answers that asked to slow down.
+        PartsThrottled = "part_responses" ["outcome" = "throttled"];
         /// Rounds in which every carrier left refused a message for a while: it rests, then all are asked again.
         RetryRounds = "retry_rounds",
             "Rounds in which every carrier left refused a message for a while.";
-        /// Answers that asked to slow down.
-        PartsThrottled = "part_responses" ["outcome" = "throttled"];
         /// Answers that blame our profile of the carrier, or the protocol.
         ProfileFaults = "profile_faults",
             "Answers that blame our profile of the carrier, or the protocol.";
