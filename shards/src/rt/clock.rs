@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_threads_time_is_its_own_and_part_of_the_processes() {
-        let (thread, process) = (thread_cpu(), process_cpu());
+        let (process, thread) = (process_cpu(), thread_cpu());
         let mut sum = 0_u64;
         while thread_cpu() < thread + Duration::from_millis(20) {
             sum = (0..10_000).fold(sum, u64::wrapping_add);
