@@ -87,8 +87,13 @@ impl World {
             // that is closed was read from it just before.
             let gone = found == NONE || (*expected == NONE && !is_open(&found));
             let released = gone && self.has_a_small_log();
-            // One whose time is over ends at the start when it is in memory, else right after it.
-            let ends = is_open(&found) && expected.contains("\"event\":\"expired\"");
+            // One whose time is over, or that was erased, ends at the start when it is in memory, else
+            // right after it.
+            let ends = |open: &str, ended: &str| {
+                let why = ["\"event\":\"expired\"", "\"detail\":\"erased\""];
+                is_open(open) && why.iter().any(|why| ended.contains(why))
+            };
+            let ends = ends(&found, expected) || ends(expected, &found);
             self.check_shown("GET after a start", found.as_bytes());
             if !released && !ends {
                 assert_eq!(found, *expected, "seed {}: {id}, {} kills", self.seed, self.kills);
