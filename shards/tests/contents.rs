@@ -160,6 +160,26 @@ fn a_message_whose_content_was_lost_fails_with_a_reason() {
     assert_eq!(body(&mut gateway, id), None);
 }
 
+/// It ends before the start takes it up, and its customer is told when that is on disk.
+#[test]
+fn the_end_of_a_message_whose_content_was_lost_is_told_once() {
+    let mut gateway = discarding();
+    gateway.unreachable.push(0);
+    gateway.lose(0);
+    let id = gateway.post(
+        r#"{"from":"Acme","to":"+447700900124","body":"x","webhook_url":"https://hooks.example/x"}"#,
+    );
+    gateway.rig.contents.0 = MemDisk::new();
+    let mut gateway = gateway.crash_and_hold(Undecided::Lost, true);
+    gateway.seconds(5);
+    assert_eq!(gateway.count(Counter::WebhookAttempts), 0, "its end is not on disk");
+    gateway.rig.disk_held = false;
+    gateway.seconds(60);
+    assert_eq!(gateway.status(id), "failed");
+    assert_eq!(gateway.count(Counter::WebhookAttempts), 1);
+    assert_eq!(gateway.count(Counter::WebhookAcknowledged), 1);
+}
+
 #[test]
 fn contents_without_room_are_refused_and_taken_again_once_others_are_gone() {
     let config = Config::parse(&format!("[server]\nshards = 1\n{}", harness::one_carrier("")));

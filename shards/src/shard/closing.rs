@@ -113,6 +113,9 @@ impl Shard {
         });
         self.unqueue(sequence);
         self.set_deadline(sequence, None);
+        if let Some(message) = self.table.get_mut(sequence) {
+            message.ending = true;
+        }
         self.journal.then(After::Finished { sequence });
     }
 

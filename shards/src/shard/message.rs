@@ -239,6 +239,8 @@ pub(crate) struct Message {
     pub(crate) durable: bool,
     /// When its customer had it redacted.
     pub(crate) redacted: Option<UnixMs>,
+    /// Its final status is on its way to the disk: then its customer is told.
+    pub(crate) ending: bool,
     /// It was open when the process started: copies of its parts may have been written of which
     /// nothing is on record.
     pub(crate) recovered: bool,
@@ -288,6 +290,7 @@ impl Message {
             filed: None,
             durable: false,
             redacted: None,
+            ending: false,
             recovered: false,
             queued_on: None,
             way: None,

@@ -23,6 +23,7 @@ impl Shard {
     /// The final status is on disk: the webhook is due.
     pub(super) fn announce(&mut self, now: Now, sequence: u64) {
         let Some(message) = self.table.get_mut(sequence) else { return };
+        message.ending = false;
         let Webhook::Pending { .. } = message.webhook else { return };
         let Some(url) = message.envelope.webhook_url.clone() else { return };
         let endpoint = self.webhooks.intern(&endpoint_of(&url));
@@ -150,9 +151,12 @@ impl Shard {
         self.close_if_done(now, sequence);
     }
 
-    /// Of a message that is in memory again: an attempt that was still owed.
+    /// Of a message that is in memory again: an attempt that was still owed. What has just ended is
+    /// announced once that is on disk.
     pub(super) fn rearm_webhook(&mut self, now: Now, sequence: u64) {
-        let Some(message) = self.table.get(sequence) else { return };
+        let Some(message) = self.table.get(sequence).filter(|message| !message.ending) else {
+            return;
+        };
         let Webhook::Pending { due, .. } = message.webhook else { return };
         let Some(url) = message.envelope.webhook_url.clone() else { return };
         let endpoint = self.webhooks.intern(&endpoint_of(&url));

@@ -221,7 +221,12 @@ impl Gateway {
     }
 
     pub(crate) fn crash_with(self, writing: Undecided) -> Self {
-        let rig = self.rig.crash(Duration::ZERO, writing);
+        self.crash_and_hold(writing, false)
+    }
+
+    /// The same; `held`: the disk is slow with what the start writes.
+    pub(crate) fn crash_and_hold(self, writing: Undecided, held: bool) -> Self {
+        let rig = self.rig.crash_and_hold(Duration::ZERO, writing, held);
         let (submits, answers) = (VecDeque::new(), Vec::new());
         let mut gateway = Gateway { rig, submits, answers, ..self };
         gateway.play();

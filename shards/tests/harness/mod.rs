@@ -164,7 +164,8 @@ impl Rig {
     /// As `with_segments`, of a configuration that was read.
     pub(crate) fn with(config: Config, max_segments: u32) -> Self {
         let log = log_config(max_segments);
-        Self::open(config, log, (MemDisk::new(), ContentDisk::default()), Duration::from_secs(1))
+        let disks = (MemDisk::new(), ContentDisk::default());
+        Self::open(config, log, disks, Duration::from_secs(1), false)
     }
 
     fn open(
@@ -172,6 +173,7 @@ impl Rig {
         log: LogConfig,
         (mut disk, mut contents): (MemDisk, ContentDisk),
         now: Duration,
+        disk_held: bool,
     ) -> Self {
         let (parts, stats) = parts(&config, contents.open(0, at(now)));
         let shared = Arc::clone(&parts.shared);
@@ -188,7 +190,7 @@ impl Rig {
             log,
             disk,
             contents,
-            disk_held: false,
+            disk_held,
             reads_held: false,
             reads: VecDeque::new(),
             writing: None,
@@ -206,10 +208,20 @@ impl Rig {
     }
 
     /// The process is killed and started again after `pause`: what is on the disk is all there is.
-    pub(crate) fn crash(mut self, pause: Duration, writing: Undecided) -> Self {
+    pub(crate) fn crash(self, pause: Duration, writing: Undecided) -> Self {
+        self.crash_and_hold(pause, writing, false)
+    }
+
+    /// The same; `held`: the disk is slow with what the start writes.
+    pub(crate) fn crash_and_hold(
+        mut self,
+        pause: Duration,
+        writing: Undecided,
+        held: bool,
+    ) -> Self {
         self.disk.crash(&mut |_| usize::from(writing == Undecided::Lost));
         self.contents.0.crash(&mut |_| usize::from(writing == Undecided::Lost));
-        Self::open(self.config, self.log, (self.disk, self.contents), self.now + pause)
+        Self::open(self.config, self.log, (self.disk, self.contents), self.now + pause, held)
     }
 
     /// This moment.
