@@ -99,12 +99,8 @@ impl Outbound {
     /// The shard to ask for credits: the first that can be trusted and has room, else the first that can
     /// be trusted or wants a part to try, else the first.
     fn core_for(&self, ix: CarrierIx) -> Option<ShardId> {
-        let find = |fits: fn(&Posted) -> bool| self.posted(ix).find(|(_, own)| fits(own));
-        let found = find(|own| own.trusted && own.room > 0)
-            .or_else(|| find(|own| own.trusted))
-            .or_else(|| find(|own| own.tries))
-            .or_else(|| find(|_| true));
-        found.map(|(core, _)| core)
+        let last = |own: &Posted| (!(own.trusted && own.room > 0), !own.trusted, !own.tries);
+        self.posted(ix).min_by_key(|(_, own)| last(own)).map(|(core, _)| core)
     }
 
     /// Where a message's parts go on, while that shard's binds are trusted.
