@@ -15,11 +15,15 @@ use super::table::PartRef;
 use crate::stats::Counter;
 
 impl Shard {
-    /// The rate of a message's sender, when it has one.
-    fn sender_rate(&self, sequence: u64) -> Option<(SenderName, SenderRate)> {
+    /// A message's sender and its rate, when it has one.
+    fn paced(&self, sequence: u64) -> Option<(SenderName, &SenderRate)> {
         let sender = &self.table.get(sequence)?.envelope.sender;
-        let rate = self.shared.senders.of(sender)?;
-        Some((sender.as_text(), rate.clone()))
+        Some((sender.as_text(), self.shared.senders.of(sender)?))
+    }
+
+    /// The same, to be kept while others change.
+    fn sender_rate(&self, sequence: u64) -> Option<(SenderName, SenderRate)> {
+        self.paced(sequence).map(|(sender, rate)| (sender, rate.clone()))
     }
 
     /// What this shard wishes for a carrier.
@@ -107,16 +111,16 @@ impl Shard {
 
     /// Whether the slot of a part whose attempt is on disk is over, and there is no other now.
     pub(super) fn lost_slot(&self, now: Now, ix: CarrierIx, part: PartRef) -> bool {
-        let Some((_, rate)) = self.sender_rate(part.sequence) else { return false };
+        let Some((_, rate)) = self.paced(part.sequence) else { return false };
         let carrier = self.outbound.carriers.get(usize::from(ix.0));
         let claim = carrier.and_then(|own| own.senders.claim(token(part), now.mono));
-        let wish = self.wish(ix, &rate, self.parts_of(part));
+        let wish = self.wish(ix, rate, self.parts_of(part));
         claim.is_none() && rate.pacer.ask(now.mono, &wish).is_err()
     }
 
     /// So many parts of a message left, or soon will: the next one of its sender may come back.
     pub(super) fn sender_had_turn(&mut self, ix: CarrierIx, front: Waiting, parts: u32) {
-        let Some((sender, _)) = self.sender_rate(front.sequence) else { return };
+        let Some((sender, _)) = self.paced(front.sequence) else { return };
         let weight = self.shared.weight_of(front.group.customer);
         let more = self.table.get(front.sequence).is_some_and(|own| own.next_sendable().is_some());
         if let Some(carrier) = self.outbound.carrier_mut(ix) {
@@ -130,7 +134,7 @@ impl Shard {
 
     /// A message left the queue of a carrier unsent, by its number.
     pub(super) fn leaves_queue(&mut self, ix: CarrierIx, sequence: u64) {
-        if let Some((sender, _)) = self.sender_rate(sequence) {
+        if let Some((sender, _)) = self.paced(sequence) {
             self.leaves_sender(ix, sequence, &sender);
         }
     }
@@ -146,7 +150,7 @@ impl Shard {
 
     /// Takes a message out of those that stepped aside at a carrier.
     pub(super) fn unqueue_aside(&mut self, ix: CarrierIx, sequence: u64, message: Waiting) {
-        let Some((sender, _)) = self.sender_rate(sequence) else { return };
+        let Some((sender, _)) = self.paced(sequence) else { return };
         if let Some(carrier) = self.outbound.carrier_mut(ix)
             && carrier.senders.remove(&sender, message)
         {
@@ -173,9 +177,9 @@ impl Shard {
             let whole = self.takes_whole(ix) && message.is_whole();
             u32::try_from(if whole { message.parts.len() } else { 1 }).ok()
         });
-        let rate = self.sender_rate(next.sequence);
+        let rate = self.paced(next.sequence);
         let at = rate.and_then(|(_, rate)| {
-            let wish = self.wish(ix, &rate, parts.unwrap_or(1));
+            let wish = self.wish(ix, rate, parts.unwrap_or(1));
             rate.pacer.ask(now.mono, &wish).err()
         });
         let Some(carrier) = self.outbound.carrier_mut(ix) else { return };
