@@ -262,6 +262,11 @@ impl Outbound {
         self.maker.id
     }
 
+    /// Whether there is no other shard.
+    pub(super) fn is_alone(&self) -> bool {
+        self.maker.shards <= 1
+    }
+
     /// Whether other shards come here for the carrier, now or always.
     pub(super) fn serves(&self, ix: CarrierIx) -> bool {
         self.carriers.get(usize::from(ix.0)).is_some_and(|own| own.serves || own.serving.is_busy())

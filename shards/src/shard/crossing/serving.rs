@@ -90,8 +90,11 @@ impl Outbound {
         granted
     }
 
-    /// Posts what the other shards go by when they choose a carrier.
+    /// Posts what the other shards, if there are any, go by when they choose a carrier.
     pub(in crate::shard) fn post(&self, ix: CarrierIx, now: Duration) {
+        if self.is_alone() {
+            return;
+        }
         let Some(carrier) = self.carriers.get(usize::from(ix.0)) else { return };
         let windows = self.window_room(ix, now);
         let room = windows.min(usize::try_from(carrier.lease.room(now)).unwrap_or(usize::MAX));
