@@ -1,6 +1,8 @@
 //! Refusals: the closed list of problem codes and the RFC 9457 document that carries one. Pure,
 //! lives nowhere.
 
+use std::time::Duration;
+
 use crate::json::Object;
 
 /// Media type of [`Problem::to_json`] (RFC 9457 section 3).
@@ -319,18 +321,18 @@ impl Problem {
         Self::new(Code::RecipientOptedOut, detail).at("/to")
     }
 
-    /// The account has used its rate; one more part is free after `seconds`.
-    pub fn rate_limited(seconds: u32) -> Self {
+    /// The account has used its rate; one more part is free after `wait`.
+    pub fn rate_limited(wait: Duration) -> Self {
         let detail =
             "The message was not accepted: this account submits more parts a second than agreed.";
-        Self::new(Code::RateLimited, detail).after(seconds)
+        Self::new(Code::RateLimited, detail).after(whole_seconds(wait))
     }
 
-    /// The account has a provider asked about more numbers a second than it may.
-    pub fn lookups_limited(seconds: u32) -> Self {
+    /// The account has a provider asked about more numbers a second than it may; one more after `wait`.
+    pub fn lookups_limited(wait: Duration) -> Self {
         let detail = "Nothing was looked up: this account asks about more numbers a second than \
                       agreed. With live=false the tables answer at once.";
-        Self::new(Code::RateLimited, detail).after(seconds)
+        Self::new(Code::RateLimited, detail).after(whole_seconds(wait))
     }
 
     /// The HTTP status of the answer.
@@ -363,6 +365,11 @@ pub(crate) fn sentence(error: &impl core::fmt::Display) -> String {
         Some(first) => format!("{}{}.", first.to_uppercase(), rest.as_str()),
         None => text,
     }
+}
+
+/// As Retry-After has it.
+fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::customers::status_of;
 use super::envelope_record::{Apart, accepted_record};
 use super::erasing::{is_unknown, redaction};
 use super::fetch::register_row;
-use super::looking_up::{is_not_valid, whole_seconds};
+use super::looking_up::is_not_valid;
 use super::mesh::{Accepted, Call, CallId, Reply, Request};
 use super::message::{Envelope, Message};
 use super::{After, ApiResponse, Drain, Op, ReplyTo, Shard};
@@ -52,8 +52,7 @@ impl Shard {
         let parts = submission.parts.into();
         if let Err(wait) = self.shared.accounts.admit_parts(customer, now.mono, parts) {
             self.stats.inc(Counter::RefusedRateLimited);
-            let problem = Problem::rate_limited(whole_seconds(wait));
-            return self.submitted(now, to, submission, Err(problem));
+            return self.submitted(now, to, submission, Err(Problem::rate_limited(wait)));
         }
         let owner = self.shared.placement.owner(submission.to);
         if owner == self.id {

@@ -140,7 +140,7 @@ impl Shard {
             && let Err(wait) = self.shared.accounts.admit_lookups(customer, now.mono, charged)
         {
             self.stats.inc(Counter::RefusedRateLimited);
-            let problem = Problem::lookups_limited(whole_seconds(wait));
+            let problem = Problem::lookups_limited(wait);
             return self.answer(ticket, ApiResponse::Problem(problem));
         }
         let count = u64::try_from(numbers.len()).unwrap_or(u64::MAX);
@@ -361,11 +361,6 @@ fn was_asked(live: Live) -> bool {
         Live::Answered | Live::Missed(Missed::Timeout | Missed::Failed) => true,
         Live::Cached | Live::Missed(Missed::Suspended | Missed::Off | Missed::Busy) => false,
     }
-}
-
-/// As Retry-After has it.
-pub(super) fn whole_seconds(wait: std::time::Duration) -> u32 {
-    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
 }
 
 fn counter_of(live: Live) -> Counter {
